@@ -1,0 +1,259 @@
+"""Every exception of the package, in one tree.
+
+::
+
+    DevServersError
+    ├── KubeConfigError (ValueError)           no usable configuration, or a broken one
+    ├── MissingDependencyError (ImportError)   yaml or websocket-client is needed here and not installed
+    ├── TransportError                         no (whole) answer from the API server
+    │   ├── ConnectionFailedError              refused, reset, DNS, cut in the middle
+    │   ├── TLSError                           certificate or handshake
+    │   ├── ProtocolError                      an answer that is not what the protocol says
+    │   └── RequestTimeoutError (TimeoutError)
+    ├── APIError                               the API server answered with a failure Status
+    │   ├── BadRequestError 400   UnauthorizedError 401   ForbiddenError 403   NotFoundError 404
+    │   ├── ConflictError 409  └── AlreadyExistsError 409   ExpiredError 410   InvalidError 422
+    │   └── TooManyRequestsError 429   ServerError 5xx
+    ├── WaitError                              .report says what was seen last
+    │   └── WaitTimeoutError (TimeoutError)   ResourceDeletedError   ResourceFailedError
+    ├── ExecError
+    │   ├── ExecTimeoutError (TimeoutError)    with the partial output
+    │   ├── ExecConnectionLostError            no status came: the exit code is unknown
+    │   └── CommandNotFoundError   CommandFailedError (check=True)
+    └── SyncError
+
+A failure Status is turned into an exception by its ``reason`` (see :data:`REASONS`), and where that is absent or new, by
+its ``code``. No message holds a token, a key or a request body.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, Optional, Type
+
+
+class DevServersError(Exception):
+    """Base of everything this package raises on its own account."""
+
+
+class KubeConfigError(DevServersError, ValueError):
+    """No usable Kubernetes configuration; the message names the file and entry at fault and what to do."""
+
+
+class MissingDependencyError(DevServersError, ImportError):
+    """A package that only some uses need (``pyyaml``, ``websocket-client``) is not installed."""
+
+
+class TransportError(DevServersError):
+    """The API server gave no whole answer."""
+
+
+class ConnectionFailedError(TransportError):
+    """The connection was refused, reset, cut in the middle of an answer, or the host name did not resolve."""
+
+
+class TLSError(TransportError):
+    """The TLS handshake failed: unknown authority, wrong host name, expired certificate, wrong key."""
+
+
+class ProtocolError(TransportError):
+    """The peer answered with something that the protocol does not allow (a redirect, HTML, no subprotocol…)."""
+
+
+class RequestTimeoutError(TransportError, TimeoutError):
+    """No whole answer came within the time given."""
+
+
+class APIError(DevServersError):
+    """The API server refused: a ``Status`` of kind ``Failure`` (Kubernetes API conventions, "Response Status Kind").
+
+    Attributes:
+        status: the HTTP status code.
+        reason: the machine-readable reason (``"NotFound"``), ``""`` if the server gave none.
+        message: the server's sentence.
+        details: the ``details`` object of the Status (``name``, ``group``, ``kind``, ``uid``…), ``{}`` if none.
+        causes: ``details.causes``: one ``{"reason", "message", "field"}`` per broken field of an ``Invalid``.
+        retry_after: seconds after which the server asks to be tried again, or None.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 0,
+        reason: str = "",
+        details: Optional[Mapping[str, Any]] = None,
+        retry_after: Optional[float] = None,
+        context: str = "",
+    ) -> None:
+        self.status = status
+        self.reason = reason
+        self.message = message
+        self.details: Dict[str, Any] = dict(details or {})
+        self.retry_after = retry_after
+        self._context = context
+        super().__init__(message)
+
+    @property
+    def causes(self) -> List[Dict[str, Any]]:
+        causes = self.details.get("causes")
+        return [dict(cause) for cause in causes if isinstance(cause, Mapping)] if isinstance(causes, list) else []
+
+    def __str__(self) -> str:
+        where = f"{self._context}: " if self._context else ""
+        label = " ".join(part for part in (str(self.status or ""), self.reason) if part)
+        return f"{where}{self.message or 'the API server gave no message'} ({label})"
+
+    def __reduce__(self) -> Any:
+        return _rebuild, (type(self), self.args[0], self.__dict__.copy())
+
+
+def _rebuild(cls: Type[APIError], message: str, state: Dict[str, Any]) -> APIError:
+    error = cls(message)
+    error.__dict__.update(state)
+    return error
+
+
+class BadRequestError(APIError):
+    """400: the request cannot be understood."""
+
+
+class UnauthorizedError(APIError):
+    """401: no credentials, or credentials that the API server does not accept (expired, rotated, wrong cluster)."""
+
+
+class ForbiddenError(APIError):
+    """403: the user is known and may not do this; the message names the Role rule that would allow it."""
+
+
+class NotFoundError(APIError):
+    """404: no such object, or no such kind of object (is the CustomResourceDefinition installed?)."""
+
+
+class ConflictError(APIError):
+    """409: the object has changed since it was read, or a precondition does not hold."""
+
+
+class AlreadyExistsError(ConflictError):
+    """409 on create: an object of this name exists."""
+
+
+class ExpiredError(APIError):
+    """410: the resourceVersion or continue token is older than the server's history."""
+
+
+class InvalidError(APIError):
+    """422: the object breaks its schema or a rule of the API; ``causes`` lists each field."""
+
+
+class TooManyRequestsError(APIError):
+    """429: the API server sheds load; ``retry_after`` says when to try again."""
+
+
+class ServerError(APIError):
+    """5xx: the API server, or a proxy before it, failed."""
+
+
+class WaitError(DevServersError):
+    """A wait ended without what was waited for; ``report`` is the text of what was seen last."""
+
+    def __init__(self, message: str, *, report: str = "") -> None:
+        self.report = report
+        super().__init__(f"{message}\n{report}" if report else message)
+
+
+class WaitTimeoutError(WaitError, TimeoutError):
+    """The time given for a wait ran out."""
+
+
+class ResourceDeletedError(WaitError):
+    """The resource was deleted while it was waited for."""
+
+
+class ResourceFailedError(WaitError):
+    """The resource reached a phase from which it does not recover (``Failed``, ``Error``)."""
+
+
+class ExecError(DevServersError):
+    """A command could not be run, or its outcome is not known.
+
+    Attributes:
+        args_run: the command as sent, a list of strings.
+        stdout_bytes, stderr_bytes: the output that had arrived, whole bytes as sent by the container.
+    """
+
+    def __init__(
+        self, message: str, *, command: Optional[List[str]] = None, stdout_bytes: bytes = b"", stderr_bytes: bytes = b""
+    ) -> None:
+        self.command: List[str] = list(command or [])
+        self.stdout_bytes = stdout_bytes
+        self.stderr_bytes = stderr_bytes
+        super().__init__(message)
+
+    @property
+    def stdout(self) -> str:
+        """The output so far, decoded as UTF-8 (bad bytes replaced)."""
+        return self.stdout_bytes.decode("utf-8", "replace")
+
+    @property
+    def stderr(self) -> str:
+        """The error output so far, decoded as UTF-8 (bad bytes replaced)."""
+        return self.stderr_bytes.decode("utf-8", "replace")
+
+
+class ExecTimeoutError(ExecError, TimeoutError):
+    """The command did not end within its timeout; the message says whether it could be killed."""
+
+
+class ExecConnectionLostError(ExecError):
+    """The stream ended without a status: the command may still run, and its exit code is unknown."""
+
+
+class CommandNotFoundError(ExecError):
+    """The container has no such executable."""
+
+
+class CommandFailedError(ExecError):
+    """With ``check=True``: the command ended with a non-zero exit code, found in ``returncode``."""
+
+    def __init__(self, message: str, *, returncode: int, command: Optional[List[str]] = None,
+                 stdout_bytes: bytes = b"", stderr_bytes: bytes = b"") -> None:  # fmt: skip
+        self.returncode = returncode
+        super().__init__(message, command=command, stdout_bytes=stdout_bytes, stderr_bytes=stderr_bytes)
+
+
+class SyncError(DevServersError):
+    """A file transfer failed; the message holds what the remote ``tar`` or shell wrote to stderr."""
+
+
+REASONS: Dict[str, Type[APIError]] = {
+    "BadRequest": BadRequestError,
+    "Unauthorized": UnauthorizedError,
+    "Forbidden": ForbiddenError,
+    "NotFound": NotFoundError,
+    "AlreadyExists": AlreadyExistsError,
+    "Conflict": ConflictError,
+    "Gone": ExpiredError,
+    "Expired": ExpiredError,
+    "Invalid": InvalidError,
+    "TooManyRequests": TooManyRequestsError,
+    "ServerTimeout": ServerError,
+    "Timeout": ServerError,
+    "InternalError": ServerError,
+    "ServiceUnavailable": ServerError,
+}
+
+CODES: Dict[int, Type[APIError]] = {
+    400: BadRequestError,
+    401: UnauthorizedError,
+    403: ForbiddenError,
+    404: NotFoundError,
+    409: ConflictError,
+    410: ExpiredError,
+    422: InvalidError,
+    429: TooManyRequestsError,
+}
+
+
+def error_class(status: int, reason: str) -> Type[APIError]:
+    """The exception class for a Status: by reason, else by HTTP code, else :class:`APIError`."""
+    return REASONS.get(reason) or CODES.get(status) or (ServerError if 500 <= status < 600 else APIError)
