@@ -22,13 +22,14 @@
     │   └── CommandNotFoundError   CommandFailedError (check=True)
     └── SyncError
 
-A failure Status is turned into an exception by its ``reason`` (see :data:`REASONS`), and where that is absent or new, by
-its ``code``. No message holds a token, a key or a request body.
+A failure Status is turned into an exception by its ``reason`` (see :data:`REASONS`), and where that is absent or new,
+by its ``code``. No message holds a token, a key or a request body.
 """
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Type
+from collections.abc import Mapping
+from typing import Any, Optional
 
 
 class DevServersError(Exception):
@@ -88,13 +89,13 @@ class APIError(DevServersError):
         self.status = status
         self.reason = reason
         self.message = message
-        self.details: Dict[str, Any] = dict(details or {})
+        self.details: dict[str, Any] = dict(details or {})
         self.retry_after = retry_after
         self._context = context
         super().__init__(message)
 
     @property
-    def causes(self) -> List[Dict[str, Any]]:
+    def causes(self) -> list[dict[str, Any]]:
         causes = self.details.get("causes")
         return [dict(cause) for cause in causes if isinstance(cause, Mapping)] if isinstance(causes, list) else []
 
@@ -107,7 +108,7 @@ class APIError(DevServersError):
         return _rebuild, (type(self), self.args[0], self.__dict__.copy())
 
 
-def _rebuild(cls: Type[APIError], message: str, state: Dict[str, Any]) -> APIError:
+def _rebuild(cls: type[APIError], message: str, state: dict[str, Any]) -> APIError:
     error = cls(message)
     error.__dict__.update(state)
     return error
@@ -177,14 +178,14 @@ class ExecError(DevServersError):
     """A command could not be run, or its outcome is not known.
 
     Attributes:
-        args_run: the command as sent, a list of strings.
+        command: the command as sent, a list of strings.
         stdout_bytes, stderr_bytes: the output that had arrived, whole bytes as sent by the container.
     """
 
     def __init__(
-        self, message: str, *, command: Optional[List[str]] = None, stdout_bytes: bytes = b"", stderr_bytes: bytes = b""
+        self, message: str, *, command: Optional[list[str]] = None, stdout_bytes: bytes = b"", stderr_bytes: bytes = b""
     ) -> None:
-        self.command: List[str] = list(command or [])
+        self.command: list[str] = list(command or [])
         self.stdout_bytes = stdout_bytes
         self.stderr_bytes = stderr_bytes
         super().__init__(message)
@@ -215,7 +216,7 @@ class CommandNotFoundError(ExecError):
 class CommandFailedError(ExecError):
     """With ``check=True``: the command ended with a non-zero exit code, found in ``returncode``."""
 
-    def __init__(self, message: str, *, returncode: int, command: Optional[List[str]] = None,
+    def __init__(self, message: str, *, returncode: int, command: Optional[list[str]] = None,
                  stdout_bytes: bytes = b"", stderr_bytes: bytes = b"") -> None:  # fmt: skip
         self.returncode = returncode
         super().__init__(message, command=command, stdout_bytes=stdout_bytes, stderr_bytes=stderr_bytes)
@@ -225,7 +226,7 @@ class SyncError(DevServersError):
     """A file transfer failed; the message holds what the remote ``tar`` or shell wrote to stderr."""
 
 
-REASONS: Dict[str, Type[APIError]] = {
+REASONS: dict[str, type[APIError]] = {
     "BadRequest": BadRequestError,
     "Unauthorized": UnauthorizedError,
     "Forbidden": ForbiddenError,
@@ -242,7 +243,7 @@ REASONS: Dict[str, Type[APIError]] = {
     "ServiceUnavailable": ServerError,
 }
 
-CODES: Dict[int, Type[APIError]] = {
+CODES: dict[int, type[APIError]] = {
     400: BadRequestError,
     401: UnauthorizedError,
     403: ForbiddenError,
@@ -254,6 +255,6 @@ CODES: Dict[int, Type[APIError]] = {
 }
 
 
-def error_class(status: int, reason: str) -> Type[APIError]:
+def error_class(status: int, reason: str) -> type[APIError]:
     """The exception class for a Status: by reason, else by HTTP code, else :class:`APIError`."""
     return REASONS.get(reason) or CODES.get(status) or (ServerError if 500 <= status < 600 else APIError)
