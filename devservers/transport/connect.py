@@ -1,0 +1,208 @@
+"""The one place that opens connections to the API server: TCP, perhaps a proxy, perhaps TLS, all within a deadline.
+
+Every failure leaves here as one of this package's exceptions and with the socket closed. Messages name the host, the
+proxy setting or the certificate entry at fault, never credentials.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+from typing import NoReturn, Optional, Union, cast
+
+from ..errors import ConnectionFailedError, ProtocolError, RequestTimeoutError, TLSError
+from .config import ClientConfig
+from .deadline import Deadline
+from .proxies import Proxy
+from .tls import explain_handshake_failure, make_proxy_context
+from .tlsintls import TunnelledTLS
+
+CONNECT_TIMEOUT = 30.0  # seconds for one address, where the caller gave no deadline
+_MAX_CONNECT_REPLY = 16 * 1024
+
+Stream = Union[socket.socket, ssl.SSLSocket, TunnelledTLS]
+
+
+def connect(config: ClientConfig, deadline: Deadline, *, tunnel: bool = False) -> socket.socket:
+    """A connected socket to the API server, ready for the first byte of HTTP.
+
+    For an https server the TLS handshake is done and verified. Through a proxy, https is tunnelled by ``CONNECT``; for
+    plain http only if ``tunnel`` (an upgrade would not survive the proxy), else the socket leads to the proxy and
+    requests must be in absolute form. The socket's timeout is what was left of the deadline; callers set their own.
+
+    Raises: ConnectionFailedError, TLSError, ProtocolError, RequestTimeoutError, KubeConfigError.
+    """
+    proxy = config.proxy()
+    context = config.ssl_context(deadline) if config.scheme == "https" else None
+    host, port = (config.host, config.port) if proxy is None else (proxy.host, proxy.port)
+    target = config.server if proxy is None else f"the proxy {proxy}"
+    stream: Stream = _open(host, port, target, deadline)
+    try:
+        if proxy is not None and proxy.scheme == "https":
+            stream = _proxy_tls(cast(socket.socket, stream), config, proxy, deadline)
+        if proxy is not None and (context is not None or tunnel):
+            _request_tunnel(stream, config, proxy, deadline)
+        if context is not None:
+            stream = _server_tls(stream, config, context, deadline)
+        stream.settimeout(_time_left(deadline, target))
+    except BaseException:
+        stream.close()
+        raise
+    return cast(socket.socket, stream)
+
+
+def _open(host: str, port: int, target: str, deadline: Deadline) -> socket.socket:
+    """Try each address of ``host``; one that does not answer gets no more than its share of the time."""
+    addresses = _resolve(host, port, target)
+    problem: Optional[OSError] = None
+    for index, (family, kind, protocol, _, address) in enumerate(addresses):
+        left = _time_left(deadline, target)
+        share = CONNECT_TIMEOUT if left is None else left / (len(addresses) - index)
+        try:
+            sock = socket.socket(family, kind, protocol)
+        except OSError as error:
+            problem = error
+            continue
+        try:
+            sock.settimeout(share)
+            sock.connect(address)
+            _tune(sock)
+            return sock
+        except OSError as error:
+            sock.close()
+            problem = error
+        except BaseException:
+            sock.close()
+            raise
+    if deadline.expired or isinstance(problem, socket.timeout):
+        raise RequestTimeoutError(
+            f"no connection to {target} in time; is the host up, and does a firewall or a missing VPN drop packets?"
+        ) from problem
+    reason = (problem.strerror or str(problem)) if problem else "no address"
+    raise ConnectionFailedError(f"cannot connect to {target}: {reason}; {_advice(problem)}") from problem
+
+
+def _advice(problem: Optional[OSError]) -> str:
+    if isinstance(problem, ConnectionRefusedError):
+        return "nothing listens there: is the cluster running, and is this the right context and port?"
+    return "check the address, your network and VPN"
+
+
+def _resolve(host: str, port: int, target: str) -> list[tuple[int, int, int, str, tuple[object, ...]]]:
+    try:
+        return cast("list[tuple[int, int, int, str, tuple[object, ...]]]",
+                    socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))  # fmt: skip
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "not a host name"
+        raise ConnectionFailedError(
+            f"cannot connect to {target}: the name {host!r} does not resolve ({reason}); "
+            "check the spelling, DNS and VPN, or set proxy-url if the cluster is behind a proxy"
+        ) from error
+
+
+def _tune(sock: socket.socket) -> None:
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+
+def _time_left(deadline: Deadline, target: str) -> Optional[float]:
+    if deadline.expired:
+        raise RequestTimeoutError(f"no connection to {target} within {deadline.seconds:g} s")
+    return deadline.remaining()
+
+
+def _step(stream: Stream, deadline: Deadline, target: str) -> None:
+    """Bound the next blocking call."""
+    left = _time_left(deadline, target)
+    stream.settimeout(CONNECT_TIMEOUT if left is None else left)
+
+
+def _proxy_tls(sock: socket.socket, config: ClientConfig, proxy: Proxy, deadline: Deadline) -> ssl.SSLSocket:
+    _step(sock, deadline, f"the proxy {proxy}")
+    context = make_proxy_context(config.tls)
+    try:
+        return context.wrap_socket(sock, server_hostname=proxy.host)
+    except (OSError, ValueError) as error:
+        _fail(error, f"the proxy {proxy}", explain_handshake_failure(error, f"the proxy {proxy}", config.tls, None))
+
+
+def _server_tls(stream: Stream, config: ClientConfig, context: ssl.SSLContext, deadline: Deadline) -> Stream:
+    name = config.tls.server_name or config.host
+    _step(stream, deadline, config.server)
+    try:
+        if isinstance(stream, (ssl.SSLSocket, TunnelledTLS)):
+            inner = TunnelledTLS(cast(socket.socket, stream), context, name)
+            inner.do_handshake()
+            return inner
+        return context.wrap_socket(stream, server_hostname=name)
+    except (OSError, ValueError) as error:
+        certificate = config.credentials.client_certificate()
+        _fail(error, config.server, explain_handshake_failure(error, config.server, config.tls, certificate))
+
+
+def _fail(error: Exception, target: str, explanation: str) -> NoReturn:
+    if isinstance(error, socket.timeout):
+        raise RequestTimeoutError(f"the TLS handshake with {target} did not end in time") from error
+    if isinstance(error, (ssl.SSLError, ValueError)) and not isinstance(error, ssl.SSLEOFError):
+        raise TLSError(f"no TLS connection to {target}: {explanation}") from error
+    reason = getattr(error, "strerror", None) or "end of file"
+    raise ConnectionFailedError(
+        f"{target} closed the connection during the TLS handshake ({reason}); "
+        "is this a TLS port, and does something on the way (a proxy, a firewall) cut it?"
+    ) from error
+
+
+def _request_tunnel(stream: Stream, config: ClientConfig, proxy: Proxy, deadline: Deadline) -> None:
+    authority = f"[{config.host}]:{config.port}" if ":" in config.host else f"{config.host}:{config.port}"
+    lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
+    lines += [f"{name}: {value}" for name, value in proxy.headers()]
+    target = f"the proxy {proxy}"
+    try:
+        _step(stream, deadline, target)
+        stream.sendall(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
+        head = _read_head(stream, deadline, target)
+    except socket.timeout as error:
+        raise RequestTimeoutError(f"{target} did not answer CONNECT {authority} in time") from error
+    except OSError as error:
+        raise ConnectionFailedError(
+            f"{target} closed the connection when asked for {authority}; does it allow CONNECT to port {config.port}?"
+        ) from error
+    _check_connect_reply(head, authority, target)
+
+
+def _read_head(stream: Stream, deadline: Deadline, target: str) -> bytes:
+    head = b""
+    while b"\r\n\r\n" not in head:
+        _step(stream, deadline, target)
+        data = stream.recv(4096)
+        if not data:
+            raise ConnectionResetError("end of file")
+        head += data
+        if len(head) > _MAX_CONNECT_REPLY:
+            raise ProtocolError(f"{target} answered CONNECT with more than {_MAX_CONNECT_REPLY} bytes of header")
+    return head
+
+
+_CONNECT_ADVICE = {
+    401: "it wants credentials: put user and password into the proxy's URL",
+    403: "it does not allow this target: ask for a rule, or exempt the host in NO_PROXY if it can be reached directly",
+    404: "it does not seem to be a forward proxy: check the address",
+    405: "it does not allow CONNECT: check the address and port of the proxy",
+    407: "it wants credentials: put user and password (percent-encoded) into the proxy's URL, or renew them",
+    502: "it could not reach the API server: check the server's address, or exempt the host in NO_PROXY",
+    503: "it could not reach the API server: check the server's address, or exempt the host in NO_PROXY",
+    504: "the API server did not answer it: check the server's address, or exempt the host in NO_PROXY",
+}
+
+
+def _check_connect_reply(head: bytes, authority: str, target: str) -> None:
+    match = re.match(rb"HTTP/1\.[01] (\d{3})", head)
+    if match is None:
+        raise ProtocolError(f"{target} did not answer CONNECT {authority} with HTTP; is it an HTTP proxy?")
+    status = int(match.group(1))
+    if not 200 <= status < 300:
+        advice = _CONNECT_ADVICE.get(status, "check the proxy's address and its log")
+        raise ConnectionFailedError(f"{target} refused CONNECT {authority} with status {status}: {advice}")
+    if not head.endswith(b"\r\n\r\n"):
+        raise ProtocolError(f"{target} sent data ahead of the API server's; is it an HTTP proxy?")

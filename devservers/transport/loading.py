@@ -1,0 +1,82 @@
+"""The order of configuration sources (see ``config.load_config``), and the error when there is none."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Optional, Union
+
+from ..errors import KubeConfigError
+from . import incluster
+from .config import ClientConfig
+from .kubeconfig import client_config
+from .kubeconfigfile import KubeConfig, merge, read
+
+
+def load(
+    environ: Mapping[str, str],
+    kubeconfig: Union[str, os.PathLike[str], None],
+    context: Optional[str],
+    namespace: Optional[str],
+) -> ClientConfig:
+    """The configuration from the first source that there is."""
+    if kubeconfig is not None:
+        return client_config(_explicit(os.fspath(kubeconfig)), context, namespace)
+    looked_at: list[str] = []
+    kube = _from_files(environ, looked_at)
+    if kube is not None and (context or kube.current_context):
+        return client_config(kube, context, namespace)
+    missing = incluster.missing_pieces(environ, incluster.SERVICE_ACCOUNT)
+    if not missing and context is None:
+        return incluster.in_cluster_config(environ, namespace, incluster.SERVICE_ACCOUNT)
+    if kube is not None and kube.contexts:
+        return client_config(kube, context, namespace)  # says that there is no current-context
+    looked_at.append("in-cluster service account: " + ("; ".join(missing) or f"has no context {context!r}"))
+    raise KubeConfigError(_nothing_found(looked_at))
+
+
+def _explicit(path: str) -> KubeConfig:
+    path = os.path.expanduser(path)
+    kube = read(path)
+    if kube is None:
+        raise KubeConfigError(f"kubeconfig {path}: there is no such file; correct the path given as kubeconfig")
+    return kube
+
+
+def _from_files(environ: Mapping[str, str], looked_at: list[str]) -> Optional[KubeConfig]:
+    """The files of KUBECONFIG merged, or ~/.kube/config; None if there is no file at all."""
+    paths = [path for path in environ.get("KUBECONFIG", "").split(os.pathsep) if path]
+    found = [kube for path in paths if (kube := _noted(path, f"KUBECONFIG: {path}", looked_at)) is not None]
+    if paths:
+        return merge(found) if found else None  # as kubectl: KUBECONFIG set means that ~/.kube/config is not read
+    looked_at.append("KUBECONFIG: not set")
+    home = _home(environ)
+    if not home:
+        looked_at.append("~/.kube/config: HOME is not set")
+        return None
+    return _noted(os.path.join(home, ".kube", "config"), "~/.kube/config", looked_at)
+
+
+def _noted(path: str, label: str, looked_at: list[str]) -> Optional[KubeConfig]:
+    kube = read(path)
+    if kube is None:
+        looked_at.append(f"{label}: no such file" if label.endswith(path) else f"{label}: no such file ({path})")
+    elif not kube.contexts:
+        looked_at.append(f"{label}: holds no contexts")
+    return kube
+
+
+def _home(environ: Mapping[str, str]) -> str:
+    if environ.get("HOME"):
+        return environ["HOME"]
+    home = "~" if "HOME" in environ else os.path.expanduser("~")  # the password database, which may not know this uid
+    return "" if home == "~" else home
+
+
+def _nothing_found(looked_at: list[str]) -> str:
+    places = "\n".join(f"  - {place}" for place in looked_at)
+    return (
+        f"no Kubernetes configuration found. Looked at:\n{places}\n"
+        "Set KUBECONFIG to a kubeconfig file, write one to ~/.kube/config, give kubeconfig=PATH, "
+        "or run in a pod with a service account."
+    )
