@@ -1,0 +1,158 @@
+"""The container's half of a transfer: a POSIX shell script, and what its outcome means.
+
+The script is constant text for dash, busybox ash, bash and their kin. Values reach it as arguments, never by pasting.
+What an exec request carries becomes JSON in the container runtime, which spoils bytes that are not UTF-8; so a path
+travels as :func:`word` writes it, and ``printf %b`` gives the bytes back.
+
+Rules it keeps:
+
+* ``head -c`` bounds the input, for the exec channel may never end it. What follows it reads exactly the planned bytes.
+* A pipeline's status is that of ``tar``; whether ``head`` failed shows by the marker, which then has not arrived.
+* ``umask 0`` and ``-p``: busybox, when not root, knows no other way to keep modes than not masking them.
+* ``cd``, not ``-C``: GNU tar takes backslashes in the latter for escapes.
+* ``-o``: owners are those of the user that runs tar, root or not.
+* What it made for itself (marker, staging directory) is gone when it ends, well or badly.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple, Optional
+
+MISSING_TOOL, NO_DIRECTORY, INTERRUPTED, INCOMPLETE, IS_DIRECTORY, NO_HOME = range(81, 87)
+
+# $1 target, $2 bytes of the archive, $3 marker, $4 mode of a new directory or name of the file
+_PROLOGUE = r"""
+fail() { printf '%s\n' "$2" >&2; exit "$1"; }
+for tool in head tar mkdir mv rm chmod; do
+command -v "$tool" >/dev/null 2>&1 || fail 81 "$tool: not found"
+done
+target=$(printf '%b/' "$1")
+target=${target%/}
+case $target in
+"~"|"~/"*) [ -n "${HOME-}" ] || fail 86 'HOME is not set'; target=$HOME${target#"~"};;
+esac
+"""
+
+_OPEN_DIRECTORY = r"""
+new=
+[ -d "$target" ] || new=yes
+mkdir -p "$target" || exit 82
+root=$target
+litter=$target/$3
+"""
+
+_OPEN_FILE = r"""
+name=$(printf '%b/' "$4")
+name=${name%/}
+[ ! -d "$target" ] || target=${target%/}/
+case $target in
+*/) root=$target; target=$target$name;;
+*) root=${target%/*}/;;
+esac
+mkdir -p "$root" || exit 82
+[ ! -d "$target" ] || fail 85 "$target: is a directory"
+root=$root$3
+litter=$root
+mkdir "$root" || exit 82
+"""
+
+_RECEIVE = r"""
+trap 'rm -rf "$litter"' EXIT
+trap 'exit 83' HUP INT TERM
+(cd "$root" && umask 0 && head -c "$2" | tar -x -p -o -f -) || exit "$?"
+[ -f "$root/$3" ] || fail 84 'the archive ended early'
+"""
+
+_CLOSE_DIRECTORY = r"""
+rm -f "$litter"
+[ -z "$new" ] || chmod "$4" "$target"
+"""
+
+_CLOSE_FILE = r"""
+mv -f "$root/$name" "$target"
+"""
+
+_DIRECTORY_SCRIPT = _PROLOGUE + _OPEN_DIRECTORY + _RECEIVE + _CLOSE_DIRECTORY
+_FILE_SCRIPT = _PROLOGUE + _OPEN_FILE + _RECEIVE + _CLOSE_FILE
+
+
+class RemoteResult(NamedTuple):
+    """How a command in the container ended."""
+
+    returncode: int
+    stdout: bytes
+    stderr: bytes
+
+
+def receive_directory(target: str, size: int, marker: str, mode: int) -> list[str]:
+    """The command that unpacks ``size`` bytes of tar below ``target``; ``mode`` is for a directory it has to make."""
+    return ["sh", "-c", _DIRECTORY_SCRIPT, "devservers-sync", word(target), str(size), marker, f"{mode:04o}"]
+
+
+def receive_file(target: str, size: int, marker: str, name: str) -> list[str]:
+    """The command that unpacks one file beside its place and moves it there."""
+    return ["sh", "-c", _FILE_SCRIPT, "devservers-sync", word(target), str(size), marker, word(name)]
+
+
+def target_path(remote: str) -> str:
+    """``remote`` as the script takes it: absolute, or beginning with ``~/``, or with ``./``, so that no ``-`` leads.
+
+    Raises:
+        ValueError: empty, with a NUL, or not encodable.
+    """
+    if not remote:
+        raise ValueError("the remote path is empty; '.' is the container's working directory")
+    if "\0" in remote:
+        raise ValueError(f"the remote path {remote!r} holds a NUL character")
+    try:
+        remote.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise ValueError(f"the remote path {remote!r} cannot be encoded: {error.reason}") from error
+    if remote == "~" or remote.rpartition("/")[2] in (".", ".."):
+        remote += "/"  # can only be a directory
+    return remote if remote.startswith(("/", "~/")) else f"./{remote}"
+
+
+def word(path: str) -> str:
+    r"""``path`` for ``printf %b``: backslashes, blanks, control characters and bytes outside UTF-8 as ``\0ooo``."""
+    return re.sub(r"[\\\s\x00-\x1f\x7f\udc80-\udcff]", _escape, path)
+
+
+def _escape(match: re.Match[str]) -> str:
+    return "".join(f"\\0{byte:03o}" for byte in match[0].encode("utf-8", "surrogateescape"))
+
+
+_REMEDIES = {
+    MISSING_TOOL: "Copying needs sh, head, tar, mkdir, mv, rm and chmod in the container: use an image that has them",
+    NO_DIRECTORY: "Choose a remote path that the container's user may create, with no file in its way",
+    INTERRUPTED: "The container's process was told to stop; try again",
+    INCOMPLETE: "What had arrived before the stream was cut is left there; try again",
+    IS_DIRECTORY: "Name another remote path, or remove that directory",
+    NO_HOME: "Give an absolute remote path instead of one with '~'",
+    126: "Copying needs sh in the container: use an image that has it",
+    127: "Copying needs sh, head, tar, mkdir, mv, rm and chmod in the container: use an image that has them",
+}
+_TAR_FAILED = (
+    "What was unpacked before is left there. Look for a file in the way of a directory (or the reverse), missing write "
+    "permission or a full disk, then try again"
+)
+
+# busybox tar ends with 0 although it could not make a directory or symlink; GNU's harmless warnings begin otherwise.
+_BUSYBOX_COMPLAINT = re.compile(rb"^tar: can't ", re.MULTILINE)
+
+
+def complaint(result: RemoteResult) -> Optional[str]:
+    """Why the script failed and what to do about it; None if it did not."""
+    if result.returncode == 0 and not _BUSYBOX_COMPLAINT.search(result.stderr):
+        return None
+    said = _abridged(result.stderr.decode("utf-8", "replace").strip()) or "it wrote nothing to stderr"
+    remedy = _REMEDIES.get(result.returncode, _TAR_FAILED)
+    return f"{said} (exit code {result.returncode}). {remedy}"
+
+
+def _abridged(text: str, lines: int = 20) -> str:
+    """The first lines: tar repeats itself for every file."""
+    kept = text.splitlines()
+    more = len(kept) - lines
+    return "\n".join(kept[:lines]) + (f"\n… and {more} lines more" if more > 0 else "")
