@@ -1,0 +1,95 @@
+"""What an image has on board, told by its repository's last word: ``busybox``, ``alpine``, ``notar``, ``distroless``.
+
+Every other image has this machine's own programs. The special ones get a ``PATH`` of symbolic links, so that what is
+missing is missing for scripts, too.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Callable
+
+STANDARD_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+WITHOUT_SHELL = frozenset({"cat", "echo", "env", "false", "head", "id", "ls", "printf", "pwd", "sleep", "true"})
+
+
+@dataclass(frozen=True)
+class Tools:
+    """The search path of a container, and programs that it lacks even by their whole path."""
+
+    path: str = STANDARD_PATH
+    lacks: Callable[[str], bool] = field(default=lambda program: False)
+
+    def has(self, name: str) -> bool:
+        """May this first word of a command be looked for at all?"""
+        directory, program = os.path.split(name)
+        return bool(directory and directory not in STANDARD_PATH.split(":")) or not self.lacks(program)
+
+
+def repository(image: str) -> str:
+    """The repository of an image reference, without registry tag and digest."""
+    path, slash, last = image.partition("@")[0].rpartition("/")
+    return path + slash + last.partition(":")[0]
+
+
+def variant(image: str) -> str:
+    """The last word of the repository, by which images of the fake choose their behaviour."""
+    return repository(image).rpartition("/")[2]
+
+
+def tools_for(image: str, directory: str) -> Tools:
+    """The programs of an image; ``directory`` takes the links of a search path that has to be made."""
+    build = BUILDERS.get(variant(image))
+    return build(directory) if build is not None else Tools()
+
+
+def _busybox(directory: str) -> Tools:
+    busybox = shutil.which("busybox")
+    if busybox is None:
+        return Tools()
+    applets = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split()
+    _link(directory, ((applet, busybox) for applet in applets))
+    return Tools(f"{directory}:{STANDARD_PATH}")
+
+
+def _without_tar(directory: str) -> Tools:
+    def lacks(program: str) -> bool:
+        return "tar" in program  # also bsdtar, gtar
+
+    return _selected(directory, lacks)
+
+
+def _distroless(directory: str) -> Tools:
+    return _selected(directory, lambda program: program not in WITHOUT_SHELL)
+
+
+def _selected(directory: str, lacks: Callable[[str], bool]) -> Tools:
+    programs = {
+        name: os.path.join(place, name)
+        for place in reversed(STANDARD_PATH.split(":"))
+        if os.path.isdir(place)
+        for name in os.listdir(place)
+        if not lacks(name)
+    }
+    _link(directory, programs.items())
+    return Tools(directory, lacks)
+
+
+def _link(directory: str, programs: Iterable[tuple[str, str]]) -> None:
+    os.makedirs(directory, exist_ok=True)
+    for name, target in programs:
+        link = os.path.join(directory, name)
+        if not os.path.lexists(link):
+            os.symlink(target, link)
+
+
+BUILDERS: dict[str, Callable[[str], Tools]] = {
+    "busybox": _busybox,
+    "alpine": _busybox,
+    "notar": _without_tar,
+    "distroless": _distroless,
+}
