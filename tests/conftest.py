@@ -1,0 +1,57 @@
+"""Fixtures that every test may use: a fake API server, and a guard against the developer's own configuration."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import devservers
+from tests.fakeapiserver import FakeAPIServer
+
+PROXY_VARIABLES = tuple(
+    name for stem in ("http", "https", "all", "no") for name in (f"{stem}_proxy", f"{stem.upper()}_PROXY")
+)
+CLUSTER_VARIABLES = ("KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--recording",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a further recording of a real API server to replay against the fake one (may be repeated)",
+    )
+
+
+@pytest.fixture(autouse=True)
+def _nothing_of_the_developers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No test sees the developer's kubeconfig, cluster or proxies, nor another test's default client."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    for name in (*CLUSTER_VARIABLES, *PROXY_VARIABLES):
+        monkeypatch.delenv(name, raising=False)
+    yield
+    reset = getattr(devservers, "reset", None)
+    if reset is not None:
+        reset()
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAPIServer]:
+    """A fake API server with its operator; KUBECONFIG leads to it."""
+    with FakeAPIServer() as fake:
+        monkeypatch.setenv("KUBECONFIG", os.fspath(fake.kubeconfig))
+        yield fake
+
+
+@pytest.fixture
+def tls_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAPIServer]:
+    """The same over TLS."""
+    with FakeAPIServer(tls=True) as fake:
+        monkeypatch.setenv("KUBECONFIG", os.fspath(fake.kubeconfig))
+        yield fake

@@ -1,0 +1,98 @@
+"""What the server says about itself: groups, resources, version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .http import Reply, Request, Response
+from .resources import ResourceType
+from .status import page_not_found
+
+if TYPE_CHECKING:
+    from .api import API
+
+VERSION = {
+    "major": "1",
+    "minor": "36",
+    "emulationMajor": "1",
+    "emulationMinor": "36",
+    "minCompatibilityMajor": "1",
+    "minCompatibilityMinor": "35",
+    "gitVersion": "v1.36.4",
+    "gitCommit": "unknown",
+    "gitTreeState": "",
+    "buildDate": "1970-01-01T00:00:00Z",
+    "goVersion": "go1.26.10",
+    "compiler": "gc",
+    "platform": "linux/amd64",
+}
+
+
+def serve(api: API, request: Request) -> Reply:
+    """Answer a path that names no resource."""
+    parts = [part for part in request.path.split("/") if part]
+    if parts == ["version"]:
+        return Response(200, VERSION)
+    if parts in (["healthz"], ["livez"], ["readyz"]):
+        return Response(200, b"ok", "text/plain; charset=utf-8")
+    if parts == ["api"]:
+        return Response(200, {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})
+    if parts == ["api", "v1"]:
+        return resource_list(api, "", "v1")
+    if parts == ["apis"]:
+        groups = dict.fromkeys(resource.group for resource in api.types() if resource.group)
+        return Response(
+            200, {"kind": "APIGroupList", "apiVersion": "v1", "groups": [group(api, name) for name in groups]}
+        )
+    if parts[:1] == ["apis"] and len(parts) == 2 and group_versions(api, parts[1]):
+        return Response(200, {"kind": "APIGroup", "apiVersion": "v1", **group(api, parts[1])})
+    if parts[:1] == ["apis"] and len(parts) == 3:
+        return resource_list(api, parts[1], parts[2])
+    return page_not_found()
+
+
+def group_versions(api: API, name: str) -> list[str]:
+    return list(dict.fromkeys(resource.version for resource in api.types() if resource.group == name))
+
+
+def group(api: API, name: str) -> dict[str, object]:
+    versions = [{"groupVersion": f"{name}/{version}", "version": version} for version in group_versions(api, name)]
+    return {"name": name, "versions": versions, "preferredVersion": versions[0]}
+
+
+def resource_list(api: API, group_name: str, version: str) -> Reply:
+    found = [r for r in api.types() if (r.group, r.version) == (group_name, version)]
+    if not found:
+        return page_not_found()
+    group_version = f"{group_name}/{version}" if group_name else version
+    entries = [entry for resource in found for entry in _entries(resource)]
+    return Response(
+        200, {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": entries}
+    )
+
+
+def _entries(resource: ResourceType) -> list[dict[str, object]]:
+    entry: dict[str, object] = {
+        "name": resource.plural,
+        "singularName": resource.singular,
+        "namespaced": resource.namespaced,
+        "kind": resource.kind,
+        "verbs": list(resource.verbs),
+    }
+    if resource.short_names:
+        entry["shortNames"] = list(resource.short_names)
+    if resource.categories:
+        entry["categories"] = list(resource.categories)
+    if resource.storage_hash:
+        entry["storageVersionHash"] = resource.storage_hash
+    subresources = [
+        {
+            "name": f"{resource.plural}/{sub.name}",
+            "singularName": "",
+            "namespaced": resource.namespaced,
+            "kind": sub.kind or resource.kind,
+            "verbs": list(sub.verbs),
+        }
+        for sub in resource.subresources
+    ]
+    return [entry, *subresources]

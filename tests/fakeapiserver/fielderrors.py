@@ -1,0 +1,65 @@
+"""Field errors: the causes of a 422, each with the reason and the wording of Kubernetes' ``field.Error``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+Cause = dict[str, str]
+
+
+def quote(text: str) -> str:
+    """A string as Go's %q shows it, near enough: JSON's escapes."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def shown(value: Any) -> str:
+    """A bad value as a field error shows it."""
+    if isinstance(value, str):
+        return quote(value)
+    if value is None:
+        return "null"
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
+
+
+def invalid_value(value: Any, detail: str) -> str:
+    return f"Invalid value: {shown(value)}: {detail}" if detail else f"Invalid value: {shown(value)}"
+
+
+def _cause(reason: str, field: str, message: str) -> Cause:
+    return {"reason": reason, "message": message, "field": field}
+
+
+def invalid(field: str, value: Any, detail: str) -> Cause:
+    return _cause("FieldValueInvalid", field, invalid_value(value, detail))
+
+
+def type_invalid(field: str, value: Any, detail: str) -> Cause:
+    return _cause("FieldValueTypeInvalid", field, invalid_value(value, detail))
+
+
+def required(field: str, detail: str = "") -> Cause:
+    return _cause("FieldValueRequired", field, f"Required value: {detail}" if detail else "Required value")
+
+
+def forbidden(field: str, detail: str) -> Cause:
+    return _cause("FieldValueForbidden", field, f"Forbidden: {detail}")
+
+
+def duplicate(field: str, value: Any) -> Cause:
+    return _cause("FieldValueDuplicate", field, f"Duplicate value: {shown(value)}")
+
+
+def not_supported(field: str, value: Any, supported: Iterable[str]) -> Cause:
+    known = ", ".join(quote(item) for item in supported)
+    detail = f": supported values: {known}" if known else ""
+    return _cause("FieldValueNotSupported", field, f"Unsupported value: {shown(value)}{detail}")
+
+
+def too_long(field: str, limit: int) -> Cause:
+    return _cause("FieldValueTooLong", field, f"Too long: may not be more than {limit} bytes")
+
+
+def too_many(field: str, limit: int) -> Cause:
+    return _cause("FieldValueTooMany", field, f"Too many: must have at most {limit} items")

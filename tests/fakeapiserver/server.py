@@ -1,0 +1,248 @@
+"""FakeAPIServer: the whole server, started, stopped, and arranged from tests."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Callable, NamedTuple, Optional, Union
+
+import yaml
+
+from .api import API
+from .auth import MASTERS, Rules, Tokens
+from .crds import establish, resource_types, shipped_crds
+from .faults import Faults
+from .http import Headers, HTTPServer, Reply, Request, Upgrade, User
+from .kubeconfig import PathLike, kubeconfig, write_kubeconfig
+from .store import Object, Objects, ObjectStore
+from .watch import Watches
+
+ADMIN_TOKEN = "fake-admin-token"
+NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
+EXEC_PROTOCOLS = (
+    "v5.channel.k8s.io",
+    "v4.channel.k8s.io",
+    "v3.channel.k8s.io",
+    "v2.channel.k8s.io",
+    "channel.k8s.io",
+)
+REQUESTS_KEPT = 10_000
+
+SubresourceHandler = Callable[[Request, str, str], Reply]
+
+
+class LoggedRequest(NamedTuple):
+    """A request as it was answered; ``status`` is 0 where there was no answer, 101 for an upgrade."""
+
+    method: str
+    target: str
+    headers: Headers
+    user: User
+    status: int
+
+
+class FakeAPIServer:
+    """A Kubernetes API server on a loopback port, in this process.
+
+    Use it as a context manager, or call :meth:`start` and :meth:`stop`. Stopped, it leaves nothing behind: no thread,
+    socket, process or file.
+    """
+
+    def __init__(
+        self,
+        port: int = 0,
+        tls: bool = False,
+        operator: bool = True,
+        exec_protocols: tuple[str, ...] = EXEC_PROTOCOLS,
+        host: str = "127.0.0.1",
+        history: int = 20_000,
+        load_crds: bool = True,
+    ) -> None:
+        self.exec_protocols = tuple(exec_protocols)
+        self.tls = tls
+        self.stopping = threading.Event()
+        self.store = ObjectStore(history)
+        self.watches = Watches(self.store, self.stopping)
+        self.tokens = Tokens()
+        self.rules = Rules()
+        self.token = ADMIN_TOKEN
+        self.tokens.add(self.token, "admin", (MASTERS,))
+        self.fault = self.faults = Faults(self.stopping)
+        self.requests: deque[LoggedRequest] = deque(maxlen=REQUESTS_KEPT)
+        self.subresource_handlers: dict[tuple[str, str], SubresourceHandler] = {}
+        self.on_start: list[Callable[[], None]] = []
+        self.on_stop: list[Callable[[], None]] = []
+        self._threads: list[threading.Thread] = []
+        self._http = HTTPServer(self._handle, host, port)
+        self._tempdir: Optional[Path] = None
+        self.ca_pem: Optional[bytes] = None
+        self.ca_file: Optional[Path] = None
+        self.api = API(self)
+        for name in NAMESPACES:
+            self._add_namespace(name)
+        if load_crds:
+            for crd in shipped_crds():
+                self.apply(crd)
+        self._install(operator)
+
+    def _install(self, operator: bool) -> None:
+        """Pods' subresources and the operator live in modules of their own, loaded when a server is made."""
+        for name in ("pods", "operator") if operator else ("pods",):
+            try:
+                module = importlib.import_module(f".{name}", __package__)
+            except ImportError:
+                continue
+            module.install(self)
+
+    # life
+
+    def start(self) -> FakeAPIServer:
+        if self.tls:
+            self._prepare_tls()
+        self._http.start()
+        self.write_kubeconfig(self.kubeconfig)
+        for hook in self.on_start:
+            hook()
+        return self
+
+    def stop(self) -> None:
+        """End everything, wait for it, and remove the temporary directory. Safe to call twice."""
+        self.stopping.set()
+        self.watches.wake()
+        self.faults.release()
+        for hook in self.on_stop:
+            hook()
+        self._http.stop()
+        for thread in self._threads:
+            thread.join()
+        if self._tempdir is not None:
+            shutil.rmtree(self._tempdir, ignore_errors=True)
+            self._tempdir = None
+
+    def __enter__(self) -> FakeAPIServer:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self.stop()
+
+    def _prepare_tls(self) -> None:
+        from . import tlsfiles
+
+        self._http.tls = tlsfiles.server_context("127.0.0.1", "localhost", "::1", "kubernetes.default.svc")
+        self.ca_pem = tlsfiles.ca_pem()
+        self.ca_file = self.tempdir / "ca.crt"
+        self.ca_file.write_bytes(self.ca_pem)
+
+    def spawn(self, target: Callable[[], None], name: str) -> threading.Thread:
+        """Run a function on a thread that :meth:`stop` waits for; it must end when ``stopping`` is set."""
+        thread = threading.Thread(target=target, name=f"fake-{name}", daemon=True)
+        self._threads = [other for other in self._threads if other.is_alive()]
+        self._threads.append(thread)
+        thread.start()
+        return thread
+
+    # where it is, and how to get in
+
+    @property
+    def host(self) -> str:
+        return self._http.host
+
+    @property
+    def port(self) -> int:
+        return self._http.port
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
+
+    @property
+    def tempdir(self) -> Path:
+        """The server's own directory, removed by :meth:`stop`."""
+        if self._tempdir is None:
+            self._tempdir = Path(tempfile.mkdtemp(prefix="fakeapiserver-"))
+        return self._tempdir
+
+    @property
+    def kubeconfig(self) -> Path:
+        """A kubeconfig of the administrator: context ``fake``, namespace ``default``."""
+        return self.tempdir / "kubeconfig"
+
+    def write_kubeconfig(self, path: PathLike, **overrides: Any) -> Path:
+        """Write a kubeconfig for this server (mode 0600); see :func:`kubeconfig` for the overrides."""
+        token = overrides.pop("token", self.token)
+        return write_kubeconfig(path, kubeconfig(self.url, token, self.ca_pem, **overrides))
+
+    def add_token(self, token: str, user: str, groups: tuple[str, ...] = ()) -> None:
+        """Let a bearer token in as a user, who may do what :attr:`rules` allow."""
+        self.tokens.add(token, user, tuple(groups))
+
+    def client_certificate(self, user: str, groups: tuple[str, ...] = ()) -> tuple[bytes, bytes]:
+        """PEM of a client certificate and its key (a TLS server only)."""
+        from . import tlsfiles
+
+        return tlsfiles.client_certificate(user, tuple(groups))
+
+    # state
+
+    def apply(self, manifest: Union[Object, str]) -> Objects:
+        """Store objects (a dict, or YAML of one or many), replacing those of the same name; CRDs begin to be served."""
+        documents = list(yaml.safe_load_all(manifest)) if isinstance(manifest, str) else [manifest]
+        return [self._apply(document) for document in documents if document]
+
+    def _apply(self, obj: Object) -> Object:
+        resource = self._resource_of(obj)
+        metadata = obj["metadata"]
+        namespace = metadata.get("namespace") or ("default" if resource.namespaced else "")
+        try:
+            current = self.store.get(resource.plural, metadata["name"], namespace)
+        except Exception:
+            stored = self.store.create(resource.plural, obj)
+        else:
+            stored = self.store.update(resource.plural, {**obj, "metadata": {**current["metadata"], **metadata}})
+        return self.serve_crd(stored) if resource.plural == "customresourcedefinitions" else stored
+
+    def _resource_of(self, obj: Object) -> Any:
+        for resource in self.api.types():
+            if (resource.api_version, resource.kind) == (obj.get("apiVersion"), obj.get("kind")):
+                return resource
+        raise KeyError(f"no resource serves {obj.get('apiVersion')} {obj.get('kind')}; apply its definition first")
+
+    def serve_crd(self, crd: Object) -> Object:
+        for resource in resource_types(crd):
+            self.api.serve(resource)
+        return self.store.update("customresourcedefinitions", {**crd, "status": establish(crd)})
+
+    def _add_namespace(self, name: str) -> None:
+        labels = {"kubernetes.io/metadata.name": name}
+        self.store.create(
+            "namespaces",
+            {
+                "metadata": {"name": name, "labels": labels},
+                "spec": {"finalizers": ["kubernetes"]},
+                "status": {"phase": "Active"},
+            },
+        )
+
+    def watch_objects(self, resource: str, namespace: str = "") -> Iterator[tuple[str, Object]]:
+        """What is there as ADDED, then every change, until the server stops: ``(type, object)``."""
+        return self.watches.objects(self.store.type(resource), namespace)
+
+    # requests
+
+    def _handle(self, request: Request) -> Reply:
+        reply = self.api.handle(request)
+        status = 101 if isinstance(reply, Upgrade) else reply.status
+        self.requests.append(LoggedRequest(request.method, request.target, request.headers, request.user, status))
+        return reply
