@@ -121,9 +121,10 @@ class ClientConfig:
         import warnings
 
         self._cache.warned = True
+        source = self.source or "TLSSettings"
         warnings.warn(
-            f"insecure-skip-tls-verify: the certificate of {self.server} is not verified ({self.source or 'no source'}); "
-            "anybody on the way can read and change what is sent; set certificate-authority-data instead",
+            f"insecure-skip-tls-verify ({source}): the certificate of {self.server} is not verified; "
+            "anybody on the way can read and change what is sent: set certificate-authority-data instead",
             InsecureTLSWarning,
             stacklevel=2,
         )

@@ -34,17 +34,17 @@ def connect(config: ClientConfig, deadline: Deadline, *, tunnel: bool = False) -
     Raises: ConnectionFailedError, TLSError, ProtocolError, RequestTimeoutError, KubeConfigError.
     """
     proxy = config.proxy()
-    context = config.ssl_context(deadline) if config.scheme == "https" else None
+    secure = config.scheme == "https"
     host, port = (config.host, config.port) if proxy is None else (proxy.host, proxy.port)
     target = config.server if proxy is None else f"the proxy {proxy}"
     stream: Stream = _open(host, port, target, deadline)
     try:
         if proxy is not None and proxy.scheme == "https":
             stream = _proxy_tls(cast(socket.socket, stream), config, proxy, deadline)
-        if proxy is not None and (context is not None or tunnel):
+        if proxy is not None and (secure or tunnel):
             _request_tunnel(stream, config, proxy, deadline)
-        if context is not None:
-            stream = _server_tls(stream, config, context, deadline)
+        if secure:
+            stream = _server_tls(stream, config, deadline)
         stream.settimeout(_time_left(deadline, target))
     except BaseException:
         stream.close()
@@ -75,7 +75,7 @@ def _open(host: str, port: int, target: str, deadline: Deadline) -> socket.socke
         except BaseException:
             sock.close()
             raise
-    if deadline.expired or isinstance(problem, socket.timeout):
+    if deadline.expired or isinstance(problem, (socket.timeout, TimeoutError)):
         raise RequestTimeoutError(
             f"no connection to {target} in time; is the host up, and does a firewall or a missing VPN drop packets?"
         ) from problem
@@ -127,7 +127,9 @@ def _proxy_tls(sock: socket.socket, config: ClientConfig, proxy: Proxy, deadline
         _fail(error, f"the proxy {proxy}", explain_handshake_failure(error, f"the proxy {proxy}", config.tls, None))
 
 
-def _server_tls(stream: Stream, config: ClientConfig, context: ssl.SSLContext, deadline: Deadline) -> Stream:
+def _server_tls(stream: Stream, config: ClientConfig, deadline: Deadline) -> Stream:
+    context = config.ssl_context(deadline)
+    certificate = config.credentials.client_certificate(deadline)
     name = config.tls.server_name or config.host
     _step(stream, deadline, config.server)
     try:
@@ -137,7 +139,6 @@ def _server_tls(stream: Stream, config: ClientConfig, context: ssl.SSLContext, d
             return inner
         return context.wrap_socket(stream, server_hostname=name)
     except (OSError, ValueError) as error:
-        certificate = config.credentials.client_certificate()
         _fail(error, config.server, explain_handshake_failure(error, config.server, config.tls, certificate))
 
 

@@ -1,7 +1,7 @@
 """Who we are to the API server: bearer tokens, basic authentication, client certificates and impersonation.
 
 An :class:`Authorizer` knows where the ``Authorization`` header comes from and how to get a newer one; exec plugins are
-another Authorizer (``execplugin.py``). :class:`Credentials` adds the client certificate and impersonation. Values are
+one more of them (``execplugin.py``). :class:`Credentials` adds the client certificate and impersonation. Values are
 asked for per request, never copied, so that a rotated token is used at once. All are thread-safe, and none of them
 ever shows a value: reprs are fixed, and a value that cannot be a header is refused by naming where it came from.
 """
@@ -52,20 +52,24 @@ def check_header_text(text: str, source: str) -> str:
     raise KubeConfigError(f"{source}: is not valid Unicode text (not shown)")
 
 
+@dataclass(frozen=True)
+class Credential:
+    """What one request shows: an ``Authorization`` header, and a certificate that came with it (exec plugins)."""
+
+    authorization: Optional[str] = field(default=None, repr=False)
+    certificate: Optional[ClientCertificate] = field(default=None, repr=False)
+
+
 class Authorizer:
-    """Where the ``Authorization`` header comes from. This one sends none."""
+    """Where a :class:`Credential` comes from. This one is anonymous."""
 
-    def header(self, deadline: Deadline) -> Optional[str]:
-        """The value of the header for the next request."""
-        return None
+    def current(self, deadline: Deadline) -> Credential:
+        """The credential for the next request; renewed when it is due."""
+        return Credential()
 
-    def certificate(self, deadline: Deadline) -> Optional[ClientCertificate]:
-        """A client certificate that came with the token (exec plugins)."""
-        return None
-
-    def reload(self, sent: Optional[str], deadline: Deadline) -> bool:
-        """The server refused ``sent``: get another value; False if there is none to be had."""
-        return False
+    def renewed(self, refused: Credential, deadline: Deadline) -> Credential:
+        """The API server answered 401 to ``refused``: a newer credential, or the same if there is none to be had."""
+        return refused
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
@@ -75,10 +79,10 @@ class BearerToken(Authorizer):
     """A token that stands in the configuration."""
 
     def __init__(self, token: str, source: str = "token") -> None:
-        self._value = f"Bearer {check_token(token, source)}"
+        self._credential = Credential(f"Bearer {check_token(token, source)}")
 
-    def header(self, deadline: Deadline) -> Optional[str]:
-        return self._value
+    def current(self, deadline: Deadline) -> Credential:
+        return self._credential
 
 
 class BasicAuth(Authorizer):
@@ -88,10 +92,11 @@ class BasicAuth(Authorizer):
         if ":" in username:
             raise KubeConfigError(f"{source}: a user name with a colon cannot be sent by basic authentication")
         check_header_text(username + password, source)
-        self._value = "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode("ascii")
+        pair = f"{username}:{password}".encode()
+        self._credential = Credential("Basic " + base64.b64encode(pair).decode("ascii"))
 
-    def header(self, deadline: Deadline) -> Optional[str]:
-        return self._value
+    def current(self, deadline: Deadline) -> Credential:
+        return self._credential
 
 
 class TokenFile(Authorizer):
@@ -99,41 +104,42 @@ class TokenFile(Authorizer):
 
     def __init__(self, path: str, source: str, clock: Clock = SYSTEM_CLOCK) -> None:
         self._path = path
-        self._source = source
+        self._source = f"{source} ({path})"
         self._clock = clock
         self._lock = threading.Lock()
-        self._value: Optional[str] = None
+        self._credential: Optional[Credential] = None
         self._read_again_at = 0.0
 
-    def header(self, deadline: Deadline) -> Optional[str]:
+    def current(self, deadline: Deadline) -> Credential:
         with self._lock:
-            if self._value is None or self._clock.now() >= self._read_again_at:
-                self._reread()
-            return self._value
+            if self._credential is None or self._clock.now() >= self._read_again_at:
+                return self._reread()
+            return self._credential
 
-    def reload(self, sent: Optional[str], deadline: Deadline) -> bool:
+    def renewed(self, refused: Credential, deadline: Deadline) -> Credential:
         with self._lock:
-            refused = self._value if sent is None else sent
-            if self._value == refused:
-                self._reread()
-            return self._value != refused
+            return self._reread() if self._credential in (None, refused) else self._credential
 
-    def _reread(self) -> None:
+    def _reread(self) -> Credential:
         try:
-            self._value = f"Bearer {self._read()}"
+            self._credential = Credential(f"Bearer {self._read()}")
         except KubeConfigError:
-            if self._value is None:
+            if self._credential is None:
                 raise
-            return  # in the middle of a rotation; asked again at the next request
+            return self._credential  # in the middle of a rotation; the next request tries again
         self._read_again_at = self._clock.now() + TOKEN_FILE_PERIOD - TOKEN_FILE_LEEWAY
+        return self._credential
 
     def _read(self) -> str:
         try:
             with open(self._path, "rb") as file:
                 data = file.read()
-        except OSError as error:
-            raise KubeConfigError(f"{self._source} ({self._path}): cannot be read: {error.strerror}") from error
-        return check_token(data.decode("latin-1").strip(), f"{self._source} ({self._path})")
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "not a path"
+            raise KubeConfigError(
+                f"{self._source}: cannot be read: {reason}; correct the path or restore the file"
+            ) from error
+        return check_token(data.decode("latin-1").strip(), self._source)
 
 
 @dataclass(frozen=True)
@@ -172,33 +178,37 @@ class Credentials:
     ) -> None:
         self._authorizer = authorizer or Authorizer()
         self._certificate = certificate
-        self._certificate_seen = certificate.version() if certificate else None
         self._impersonation = impersonation.headers() if impersonation else []
+        self._shown = threading.local()  # what this thread's request carried, so that its 401 is laid to that
 
     def headers(self, deadline: Optional[Deadline] = None) -> list[Header]:
-        """The headers for one request; asking may read a file or run a plugin (bounded by ``deadline``)."""
-        value = self._authorizer.header(deadline or Deadline(None))
-        return ([] if value is None else [("Authorization", value)]) + self._impersonation
+        """The headers for one request. Asking may read a file or run a plugin, in the time of ``deadline``.
 
-    def refresh(self, sent: Optional[Sequence[Header]] = None, deadline: Optional[Deadline] = None) -> bool:
-        """After a 401: get newer credentials, and say whether sending the request again makes sense.
-
-        ``sent`` is what :meth:`headers` gave for the refused request: when another thread has renewed the credentials
-        meanwhile, that is enough and nothing is run twice.
+        Raises: KubeConfigError if the file or plugin gives no usable value; RequestTimeoutError.
         """
-        refused = next((value for name, value in sent or () if name == "Authorization"), None)
-        renewed = self._authorizer.reload(refused, deadline or Deadline(None))
-        return self._certificate_was_replaced() or renewed
+        credential = self._authorizer.current(deadline or Deadline(None))
+        self._shown.credential, self._shown.certificate = credential, self._certificate_version()
+        if credential.authorization is None:
+            return list(self._impersonation)
+        return [("Authorization", credential.authorization), *self._impersonation]
+
+    def refresh(self, deadline: Optional[Deadline] = None) -> bool:
+        """After a 401 to this thread's last :meth:`headers`: get newer credentials; True if sending again makes sense.
+
+        What another thread has renewed meanwhile counts: a plugin runs once, however many requests were refused.
+        A new client certificate takes effect with the next connection (kept ones still carry the old).
+        """
+        refused = getattr(self._shown, "credential", None) or self._authorizer.current(deadline or Deadline(None))
+        certificate = getattr(self._shown, "certificate", None)
+        renewed = self._authorizer.renewed(refused, deadline or Deadline(None))
+        return renewed != refused or self._certificate_version() != certificate
 
     def client_certificate(self, deadline: Optional[Deadline] = None) -> Optional[ClientCertificate]:
         """The certificate for the next connection; one from the configuration goes before one from a plugin."""
-        return self._certificate or self._authorizer.certificate(deadline or Deadline(None))
+        return self._certificate or self._authorizer.current(deadline or Deadline(None)).certificate
 
-    def _certificate_was_replaced(self) -> bool:
-        if self._certificate is None:
-            return False
-        seen, self._certificate_seen = self._certificate_seen, self._certificate.version()
-        return seen != self._certificate_seen
+    def _certificate_version(self) -> object:
+        return self._certificate.version() if self._certificate else None
 
     def __repr__(self) -> str:
         return f"Credentials({self._authorizer!r})"

@@ -13,6 +13,7 @@ from .config import ClientConfig
 from .credentials import Authorizer, BasicAuth, BearerToken, Credentials, Impersonation, TokenFile
 from .deadline import Deadline
 from .kubeconfigfile import Entry, KubeConfig
+from .serverurl import is_host
 from .tls import ClientCertificate, Material, TLSSettings
 
 _AUTH_PROVIDER_ADVICE = {
@@ -91,7 +92,12 @@ def _tls_settings(cluster: Entry) -> TLSSettings:
         raise cluster.wrong(
             "a certificate authority and insecure-skip-tls-verify exclude each other; remove the latter"
         )
-    return TLSSettings(ca, cluster.text("tls-server-name") or None, insecure)
+    name = cluster.text("tls-server-name")
+    if name and not is_host(name):
+        raise cluster.wrong(
+            "tls-server-name is not a host name or address; set it to a name in the server's certificate"
+        )
+    return TLSSettings(ca, name or None, insecure)
 
 
 def material(entry: Entry, key: str) -> Optional[Material]:
@@ -142,7 +148,7 @@ def _authorizer(user: Entry, cluster: Entry) -> Authorizer:
         raise _auth_provider_error(user, provider, plugin is not None)
     if token_path:
         authorizer = TokenFile(token_path, f"tokenFile of {user}")
-        authorizer.header(Deadline(None))  # a missing file is an error now, not at the first request
+        authorizer.current(Deadline(None))  # a missing file is an error now, not at the first request
         return authorizer
     if token:
         return BearerToken(token, f"token of {user}")
@@ -167,10 +173,10 @@ def _impersonation(user: Entry) -> Optional[Impersonation]:
     name, uid, groups = user.text("as"), user.text("as-uid"), user.texts("as-groups")
     extra_entry = user.child("as-user-extra")
     extra = {key: extra_entry.texts(key) for key in extra_entry.body} if extra_entry else {}
+    if not all(isinstance(key, str) and key for key in extra):
+        raise user.wrong("the keys of as-user-extra must be strings; put them in quotes")
     if not name:
         if uid or groups or extra:
             raise user.wrong("as-uid, as-groups and as-user-extra need `as`: the user to act as")
         return None
-    if not all(isinstance(key, str) for key in extra):
-        raise user.wrong("the keys of as-user-extra must be strings")
     return Impersonation(name, uid, groups, extra, f"impersonation of {user}")

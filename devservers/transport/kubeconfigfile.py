@@ -50,7 +50,7 @@ class Entry:
             return ""
         if not isinstance(value, str):
             raise self.wrong(f"{key} must be a string, not {_kind_of(value)}; put it in quotes")
-        return value
+        return self._encodable(key, value)
 
     def flag(self, key: str) -> bool:
         value = self.body.get(key)
@@ -65,7 +65,16 @@ class Entry:
         values = self.items(key)
         if not all(isinstance(value, str) for value in values):
             raise self.wrong(f"{key} must be a list of strings; put each in quotes")
-        return values
+        return [self._encodable(key, value) for value in values]
+
+    def _encodable(self, key: str, value: str) -> str:
+        """JSON can spell half of a surrogate pair, which no file name, header or terminal can carry."""
+        try:
+            value.encode()
+            return value
+        except UnicodeEncodeError:
+            pass
+        raise self.wrong(f"{key} is not valid Unicode text")
 
     def items(self, key: str) -> list[Any]:
         value = self.body.get(key)

@@ -59,7 +59,7 @@ def parse_proxy(url: str, source: str) -> Proxy:
             "(many SSH and SOCKS tools can offer one, privoxy for instance)"
         )
     if scheme not in DEFAULT_PORTS:
-        raise KubeConfigError(f"{source}: a proxy is http://host:port or https://host:port, not of scheme {scheme!r}")
+        raise KubeConfigError(f"{source}: must begin with http:// or https:// (http://host:port)")
     if not parts.hostname:
         raise KubeConfigError(f"{source}: names no host; a proxy is http://host:port or https://host:port")
     userinfo = None if parts.username is None else (unquote(parts.username), unquote(parts.password or ""))

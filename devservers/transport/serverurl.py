@@ -44,9 +44,14 @@ def parse_server_url(url: str, source: str) -> ServerURL:
     if "@" in parts.netloc:
         raise KubeConfigError(f"{source}: the server's URL holds a user name or password; give them in the user entry")
     host = _ascii_host(host)
-    if not (_IPV6 if ":" in host else _HOST).match(host) or port == 0:
+    if not is_host(host) or port == 0:
         raise KubeConfigError(f"{source}: the server's URL names no valid host and port; {_REMEDY}")
     return ServerURL(scheme, host, port, quote(parts.path.rstrip("/"), safe="/%!$&'()*+,;=:@-._~"))
+
+
+def is_host(host: str) -> bool:
+    """Whether ``host`` is a DNS name or an address (IPv6 without brackets)."""
+    return (_IPV6 if ":" in host else _HOST).match(host) is not None
 
 
 def _without_control_characters(url: str) -> str:

@@ -47,8 +47,8 @@ class TunnelledTLS:
             return 0
         try:
             return self._pump(lambda: cast(int, self._session.read(size, view)))
-        except ssl.SSLZeroReturnError:
-            return 0  # close_notify: the regular end of the stream
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            return 0  # the end, with a close_notify or (as SSLSocket has it) without; HTTP knows if that was too early
 
     def send(self, data: Any, flags: int = 0) -> int:
         """Bytes taken; raises SSLWantWriteError, having taken none, while earlier ones still wait for the socket."""
