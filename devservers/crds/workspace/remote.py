@@ -11,17 +11,24 @@ Rules it keeps:
 * ``umask 0`` and ``-p``: busybox, when not root, knows no other way to keep modes than not masking them.
 * ``cd``, not ``-C``: GNU tar takes backslashes in the latter for escapes.
 * ``-o``: owners are those of the user that runs tar, root or not.
+* A directory whose owner may not write in it is opened before and closed afterwards: who is not root could not unpack
+  into it a second time, and busybox would leave it open. Their list, a line each, comes before the archive; ``read``
+  takes from a pipe exactly the lines it is asked for.
 * What it made for itself (marker, staging directory) is gone when it ends, well or badly.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple, Optional
+
+from .scan import Entry
 
 MISSING_TOOL, NO_DIRECTORY, INTERRUPTED, INCOMPLETE, IS_DIRECTORY, NO_HOME = range(81, 87)
 
-# $1 target, $2 bytes of the archive, $3 marker, $4 mode of a new directory or name of the file
+# $1 target, $2 bytes of the archive, $3 marker; for a file $4 its name; for a directory $4 its mode if it has to be made,
+# $5 lines that come before the archive
 _PROLOGUE = r"""
 fail() { printf '%s\n' "$2" >&2; exit "$1"; }
 for tool in head tar mkdir mv rm chmod; do
@@ -30,8 +37,15 @@ done
 target=$(printf '%b/' "$1")
 target=${target%/}
 case $target in
-"~"|"~/"*) [ -n "${HOME-}" ] || fail 86 'HOME is not set'; target=$HOME${target#"~"};;
+"~/"*) [ -n "${HOME-}" ] || fail 86 'HOME is not set'; target=$HOME${target#"~"};;
 esac
+sealed=
+seal() {
+printf '%s' "$sealed" | while read -r mode name; do
+name=$(printf '%b/' "$name")
+[ ! -d "$target/$name" ] || chmod "$mode" "$target/$name" || exit 87
+done
+}
 """
 
 _OPEN_DIRECTORY = r"""
@@ -40,6 +54,15 @@ new=
 mkdir -p "$target" || exit 82
 root=$target
 litter=$target/$3
+left=$5
+while [ "$left" -gt 0 ]; do
+left=$((left - 1))
+read -r mode name || fail 84 'the list of directories ended early'
+sealed="$mode $name
+$sealed"
+name=$(printf '%b/' "$name")
+[ ! -d "$target/$name" ] || chmod u+rwx "$target/$name" || :
+done
 """
 
 _OPEN_FILE = r"""
@@ -58,14 +81,14 @@ mkdir "$root" || exit 82
 """
 
 _RECEIVE = r"""
-trap 'rm -rf "$litter"' EXIT
+trap 'rm -rf "$litter" "$litter"_; seal || exit 87' EXIT
 trap 'exit 83' HUP INT TERM
 (cd "$root" && umask 0 && head -c "$2" | tar -x -p -o -f -) || exit "$?"
 [ -f "$root/$3" ] || fail 84 'the archive ended early'
 """
 
 _CLOSE_DIRECTORY = r"""
-rm -f "$litter"
+rm -f "$litter" "$litter"_
 [ -z "$new" ] || chmod "$4" "$target"
 """
 
@@ -85,9 +108,22 @@ class RemoteResult(NamedTuple):
     stderr: bytes
 
 
-def receive_directory(target: str, size: int, marker: str, mode: int) -> list[str]:
-    """The command that unpacks ``size`` bytes of tar below ``target``; ``mode`` is for a directory it has to make."""
-    return ["sh", "-c", _DIRECTORY_SCRIPT, "devservers-sync", word(target), str(size), marker, f"{mode:04o}"]
+def receive_directory(target: str, size: int, marker: str, mode: int, sealed: int) -> list[str]:
+    """The command that unpacks ``size`` bytes of tar below ``target``; ``mode`` is for a directory it has to make.
+
+    Its input begins with ``sealed`` lines as :func:`sealed_directories` writes them.
+    """
+    script_and_values = [_DIRECTORY_SCRIPT, "devservers-sync", word(target), str(size), marker, f"{mode:04o}"]
+    return ["sh", "-c", *script_and_values, str(sealed)]
+
+
+def sealed_directories(entries: Iterable[Entry]) -> list[bytes]:
+    """A line for each directory that its owner may not read, write and enter: mode and name, parents first."""
+    return [
+        f"{entry.permissions:04o} {word(entry.name)}\n".encode()
+        for entry in entries
+        if entry.is_directory and entry.permissions & 0o700 != 0o700
+    ]
 
 
 def receive_file(target: str, size: int, marker: str, name: str) -> list[str]:

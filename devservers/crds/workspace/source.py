@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Optional
 
 from .scan import Entry
+from .tarstream import Absent
 
 READ_SIZE = 64 * 1024  # bytes
 
@@ -18,43 +19,53 @@ _OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXE
 class LocalFiles:
     """Reads the files of one scan, never more of one than the scan saw.
 
-    ``changed`` gives, by name, why a file's copy is not to be trusted: it vanished, shrank, grew, or was written to
-    while it was read. A file replaced as a whole before its turn, by one of the same size, is simply read.
+    ``vanished`` names those deleted since, which is as if they had been deleted before the scan. ``changed`` gives, by
+    name, why a copy is not to be trusted: the file could not be read, shrank, grew, or was written to while being read.
+    One replaced as a whole before its turn, by one of the same size, is simply read.
     """
 
     def __init__(self, root: str) -> None:
         self.root = root
+        self.vanished: list[str] = []
         self.changed: dict[str, str] = {}
 
-    def read(self, entry: Entry) -> Iterator[bytes]:
-        """At most ``entry.size`` bytes, in pieces of at most 64 KiB."""
-        try:
-            descriptor = os.open(os.path.join(self.root, entry.name), _OPEN_FLAGS)
-        except OSError as error:
-            self.changed[entry.name] = _lower(error)
-            return
-        try:
-            yield from self._read(descriptor, entry)
-        finally:
-            os.close(descriptor)
+    def read(self, entry: Entry) -> Generator[bytes, None, None]:
+        """At most ``entry.size`` bytes, in pieces of at most 64 KiB.
 
-    def _read(self, descriptor: int, entry: Entry) -> Iterator[bytes]:
-        before = os.fstat(descriptor)
-        if not stat.S_ISREG(before.st_mode):
-            self.changed[entry.name] = "is no longer a regular file"
-            return
-        missing = entry.size
+        Raises:
+            Absent: before the first piece, if it is gone, is no regular file any more, or cannot be opened.
+        """
+        descriptor = self._open(entry)
         try:
+            before = os.fstat(descriptor)
+            if not stat.S_ISREG(before.st_mode):
+                self.changed[entry.name] = "is no longer a regular file, not copied"
+                raise Absent
+            missing = entry.size
             while missing:
                 piece = os.read(descriptor, min(missing, READ_SIZE))
                 if not piece:
                     break
                 missing -= len(piece)
                 yield piece
+            self._judge(entry, missing, before, os.fstat(descriptor))
         except OSError as error:
-            self.changed[entry.name] = _lower(error)
-            return
-        change = _change(entry.size, missing, before, os.fstat(descriptor))
+            self.changed[entry.name] = f"could not be read: {error.strerror}"
+        finally:
+            os.close(descriptor)
+
+    def _open(self, entry: Entry) -> int:
+        try:
+            return os.open(os.path.join(self.root, entry.name), _OPEN_FLAGS)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            self.vanished.append(entry.name)
+            raise Absent from error
+        except OSError as error:
+            self.changed[entry.name] = f"not copied: {error.strerror}"
+            raise Absent from error
+
+    def _judge(self, entry: Entry, missing: int, before: os.stat_result, after: os.stat_result) -> None:
+        change = _change(entry.size, missing, before, after)
         if change:
             self.changed[entry.name] = change
 
@@ -67,7 +78,3 @@ def _change(planned: int, missing: int, before: os.stat_result, after: os.stat_r
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         return "was written to"
     return None
-
-
-def _lower(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()

@@ -9,6 +9,8 @@ Three habits of theirs shape the order of members:
   toybox would otherwise lose to the files created in it.
 * An empty directory is sealed by the name ``dir/.``: busybox takes a file of that name for a directory without a word,
   but cannot look inside it.
+* A file that has vanished since it was planned must neither shorten the stream nor put zeros in place of an older copy:
+  its place is taken by a *void*, a file of equal length that the script removes.
 * The *marker*, an empty file with a name of its own, comes last: each of them ends well on a stream that is cut between
   two members, so only the marker's arrival shows that nothing is missing.
 
@@ -22,6 +24,8 @@ import os
 import sys
 import tarfile
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from itertools import chain, islice, zip_longest
 from typing import Callable, NamedTuple, Optional
 
 from .scan import Entry
@@ -34,26 +38,34 @@ NAME_FIELD = 100  # bytes; a longer name travels in a member of its own before t
 _ENCODING = sys.getfilesystemencoding()
 _ERRORS = sys.getfilesystemencodeerrors()
 
+Content = Callable[[Entry], Generator[bytes, None, None]]
+
+
+class Absent(Exception):
+    """From a content generator before its first piece: of this file nothing will come."""
+
 
 class Member(NamedTuple):
-    """One tar member; ``source`` is the entry whose content follows the header, if any does."""
+    """One tar member; ``source`` is the entry whose ``size`` bytes follow the header, if any do."""
 
     name: str
     type: bytes
     mode: int
     mtime: int = 0
+    size: int = 0
     link: str = ""
     source: Optional[Entry] = None
 
     @property
-    def size(self) -> int:
-        return self.source.size if self.source else 0
+    def footprint(self) -> int:
+        """Bytes that it takes in the stream."""
+        return _header_size(self) + _whole_blocks(self.size)
 
 
 def members(entries: Sequence[Entry], marker: str) -> Iterator[Member]:
     """The members in stream order, for entries in the order of :mod:`.scan` (a directory before its contents)."""
     seals: list[tuple[str, Member]] = []
-    for entry, following in zip(entries, [*entries[1:], None]):
+    for entry, following in zip_longest(entries, islice(entries, 1, None)):
         while seals and not entry.name.startswith(seals[-1][0]):
             yield seals.pop()[1]
         if not entry.is_directory:
@@ -74,33 +86,46 @@ def _directory(entry: Entry, name: str, mode: int) -> Member:
 
 def _leaf(entry: Entry) -> Member:
     if entry.is_file:
-        return Member(entry.name, tarfile.REGTYPE, entry.permissions, entry.mtime, source=entry)
+        return Member(entry.name, tarfile.REGTYPE, entry.permissions, entry.mtime, entry.size, source=entry)
     return Member(entry.name, tarfile.SYMTYPE, 0o777, entry.mtime, link=entry.link)
 
 
 def stream_size(entries: Sequence[Entry], marker: str) -> int:
     """Length of the whole stream in bytes, without making it."""
-    return sum(_header_size(member) + _whole_blocks(member.size) for member in members(entries, marker)) + len(END)
+    return sum(member.footprint for member in members(entries, marker)) + len(END)
 
 
-def stream(
-    entries: Sequence[Entry], marker: str, content: Callable[[Entry], Iterable[bytes]]
-) -> Generator[bytes, None, None]:
+def stream(entries: Sequence[Entry], marker: str, content: Content) -> Generator[bytes, None, None]:
     """The stream in chunks of at most 64 KiB.
 
-    ``content`` gives a file's bytes in pieces of any size. Too few are filled up with zeros and what is too much is
-    cut, for the size in the header has been sent; it is for ``content`` to notice and to tell.
+    ``content`` gives a file's bytes in pieces of any size, or raises :exc:`Absent`. Too few are filled up with zeros
+    and what is too much is cut, for the size in the header has been sent; it is for ``content`` to notice and to tell.
     """
-    return _chunked(_pieces(entries, marker, content))
+    archive = (piece for member in members(entries, marker) for piece in _pieces(member, marker, content))
+    return _chunked(chain(archive, [END]))
 
 
-def _pieces(entries: Sequence[Entry], marker: str, content: Callable[[Entry], Iterable[bytes]]) -> Iterator[bytes]:
-    for member in members(entries, marker):
+def _pieces(member: Member, marker: str, content: Content) -> Iterator[bytes]:
+    if member.source is None:
         yield _header(member)
-        if member.source is not None:
-            yield from _exactly(member.size, content(member.source))
-            yield bytes(-member.size % BLOCK)
-    yield END
+        return
+    with closing(content(member.source)) as pieces:
+        try:
+            first = next(pieces, b"")
+        except Absent:
+            yield from _filled(_void(member, marker), ())
+        else:
+            yield from _filled(member, chain([first], pieces))
+
+
+def _void(member: Member, marker: str) -> Member:
+    return Member(f"{marker}_", tarfile.REGTYPE, 0o600, size=member.footprint - BLOCK)
+
+
+def _filled(member: Member, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    yield _header(member)
+    yield from _exactly(member.size, pieces)
+    yield bytes(-member.size % BLOCK)
 
 
 def _exactly(size: int, pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -138,7 +163,7 @@ def _header(member: Member) -> bytes:
 
 
 def _header_size(member: Member) -> int:
-    slash = 1 if member.type == tarfile.DIRTYPE else 0
+    slash = 1 if member.type == tarfile.DIRTYPE else 0  # tarfile ends a directory's name with it
     return (
         BLOCK + _long_name_size(len(os.fsencode(member.name)) + slash) + _long_name_size(len(os.fsencode(member.link)))
     )

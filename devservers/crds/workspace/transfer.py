@@ -10,12 +10,15 @@ import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from typing import NamedTuple, Optional, Protocol, Union
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple, Optional, Protocol, Union
 
 from ...errors import CommandNotFoundError, SyncError
-from .remote import RemoteResult, complaint, receive_directory, receive_file, target_path
+from .remote import RemoteResult, complaint, receive_directory, receive_file, sealed_directories, target_path
 from .scan import Scan, scan_directory, scan_file
-from .source import LocalFiles
+
+if TYPE_CHECKING:
+    from .source import LocalFiles
 
 
 class RemoteRunner(Protocol):
@@ -67,31 +70,36 @@ def upload(run: RemoteRunner, local: Union[str, os.PathLike[str]], remote: str) 
         ValueError: ``remote`` is empty, holds a NUL or cannot be encoded.
         SyncError: something local cannot be read (nothing is sent then); the container's side failed or did not get
             all; or files changed while they were read: then everything else has arrived, and the copies of those named
-            are cut, or filled up with zeros, to the size they had at first.
+            are cut, or filled up with zeros, to the size they had at first. A file deleted meanwhile is left out, as
+            if it had been deleted before.
     """
+    from .source import LocalFiles
+
     target = target_path(remote)
     path = os.path.expanduser(os.fspath(local))
     plan = _plan(path)
     files = LocalFiles(plan.scan.root)
     trouble = complaint(_send(run, plan, target, files))
     if trouble:
-        raise SyncError(f"uploading {path!r} to {remote!r} failed: {trouble}")
+        gone = f" (deleted locally meanwhile: {', '.join(map(repr, files.vanished))})" if files.vanished else ""
+        raise SyncError(f"uploading {path!r} to {remote!r} failed: {trouble}{gone}")
     if files.changed:
         raise SyncError(f"uploading {path!r} to {remote!r}: {_told(files.changed)}")
-    return _report(path, remote, plan)
+    return _report(path, remote, plan, files.vanished)
 
 
 class _Plan(NamedTuple):
-    """All that is decided before the first byte: what goes, the marker behind it, and how long the stream will be."""
+    """All that is decided before the first byte: what goes, the marker behind it, and how long the archive will be."""
 
     scan: Scan
     mode: int
+    sealed: list[bytes]
     marker: str
     size: int
 
     def command(self, target: str) -> list[str]:
         if stat.S_ISDIR(self.mode):
-            return receive_directory(target, self.size, self.marker, self.mode & 0o777)
+            return receive_directory(target, self.size, self.marker, self.mode & 0o777, len(self.sealed))
         return receive_file(target, self.size, self.marker, self.scan.entries[0].name)
 
 
@@ -106,15 +114,15 @@ def _plan(path: str) -> _Plan:
         raise SyncError(f"cannot read {path!r}: {error.strerror}; nothing was sent") from error
     scan = scan_directory(path) if stat.S_ISDIR(mode) else scan_file(path)
     marker = f".devservers-{os.urandom(8).hex()}"
-    return _Plan(scan, mode, marker, stream_size(scan.entries, marker))
+    return _Plan(scan, mode, sealed_directories(scan.entries), marker, stream_size(scan.entries, marker))
 
 
 def _send(run: RemoteRunner, plan: _Plan, target: str, files: LocalFiles) -> RemoteResult:
     from .tarstream import stream
 
-    with closing(stream(plan.scan.entries, plan.marker, files.read)) as chunks:
+    with closing(stream(plan.scan.entries, plan.marker, files.read)) as archive:
         try:
-            return run(plan.command(target), chunks)
+            return run(plan.command(target), chain(plan.sealed, archive))
         except CommandNotFoundError as error:
             raise SyncError(f"copying files needs sh in the container, and there is none: {error}") from error
 
@@ -124,13 +132,14 @@ def _told(changed: Mapping[str, str], limit: int = 10) -> str:
     named = "; ".join(f"{name!r}: {why}" for name, why in list(changed.items())[:limit])
     more = f"; and {len(changed) - limit} more" if len(changed) > limit else ""
     return (
-        f"{len(changed)} changed while being read ({named}{more}). Their copies are cut, or filled up with zeros, to "
-        "the size they had at first; everything else has arrived. Upload again when they are at rest"
+        f"{len(changed)} changed while being read ({named}{more}). What was copied of them is cut, or filled up with "
+        "zeros, to the size they had at first; everything else has arrived. Upload again when they are at rest"
     )
 
 
-def _report(path: str, remote: str, plan: _Plan) -> TransferReport:
-    entries = plan.scan.entries
+def _report(path: str, remote: str, plan: _Plan, vanished: Sequence[str]) -> TransferReport:
+    gone = set(vanished)
+    entries = [entry for entry in plan.scan.entries if entry.name not in gone]
     return TransferReport(
         local=path,
         remote=remote,
@@ -138,6 +147,6 @@ def _report(path: str, remote: str, plan: _Plan) -> TransferReport:
         directories=sum(entry.is_directory for entry in entries),
         symlinks=sum(entry.is_symlink for entry in entries),
         bytes=sum(entry.size for entry in entries),
-        wire_bytes=plan.size,
+        wire_bytes=sum(map(len, plan.sealed)) + plan.size,
         skipped=tuple(plan.scan.skipped),
     )
