@@ -1,5 +1,76 @@
-"""Python SDK for the ``devserver.io`` Kubernetes custom resources."""
+"""Python SDK for the ``devserver.io`` Kubernetes custom resources.
+
+::
+
+    from devservers import DevServer, ObjectMeta
+
+    with DevServer(metadata=ObjectMeta(name="dev"), spec={"flavor": "cpu-small"}) as server:
+        print(server.exec("uname -a").stdout)
+
+Names load on first use (PEP 562): importing the package costs nothing.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .crds.base import BaseCustomResource, ObjectMeta
+    from .crds.devserver import DevServer, ExecResult, PersistentHomeSpec
+    from .crds.devserverflavor import DevServerFlavor
+    from .crds.devserveruser import DevServerUser
+    from .errors import DevServersError, KubeConfigError
+    from .transport.client import configure, reset
+    from .transport.config import ClientConfig, load_config
+    from .transport.rest import RESTClient
+
 __version__ = "0.1.0"
+
+_HOMES = {
+    "BaseCustomResource": "crds.base",
+    "ClientConfig": "transport.config",
+    "DevServer": "crds.devserver",
+    "DevServerFlavor": "crds.devserverflavor",
+    "DevServerUser": "crds.devserveruser",
+    "DevServersError": "errors",
+    "ExecResult": "crds.devserver",
+    "KubeConfigError": "errors",
+    "ObjectMeta": "crds.base",
+    "PersistentHomeSpec": "crds.devserver",
+    "RESTClient": "transport.rest",
+    "configure": "transport.client",
+    "load_config": "transport.config",
+    "reset": "transport.client",
+}
+
+__all__ = [
+    "BaseCustomResource",
+    "ClientConfig",
+    "DevServer",
+    "DevServerFlavor",
+    "DevServerUser",
+    "DevServersError",
+    "ExecResult",
+    "KubeConfigError",
+    "ObjectMeta",
+    "PersistentHomeSpec",
+    "RESTClient",
+    "__version__",
+    "configure",
+    "load_config",
+    "reset",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -85,6 +85,7 @@ class APIError(DevServersError):
         details: Optional[Mapping[str, Any]] = None,
         retry_after: Optional[float] = None,
         context: str = "",
+        hint: str = "",
     ) -> None:
         self.status = status
         self.reason = reason
@@ -92,6 +93,7 @@ class APIError(DevServersError):
         self.details: dict[str, Any] = dict(details or {})
         self.retry_after = retry_after
         self._context = context
+        self._hint = hint
         super().__init__(message)
 
     @property
@@ -102,7 +104,8 @@ class APIError(DevServersError):
     def __str__(self) -> str:
         where = f"{self._context}: " if self._context else ""
         label = " ".join(part for part in (str(self.status or ""), self.reason) if part)
-        return f"{where}{self.message or 'the API server gave no message'} ({label})"
+        hint = f"; {self._hint}" if self._hint else ""
+        return f"{where}{self.message or 'the API server gave no message'} ({label}){hint}"
 
     def __reduce__(self) -> Any:
         return _rebuild, (type(self), self.args[0], self.__dict__.copy())

@@ -5,10 +5,11 @@ Time comes from a :class:`Clock` that the caller may replace, so that tests neit
 
 from __future__ import annotations
 
-import random
-import threading
 import time
-from typing import Callable, Optional
+from typing import TYPE_CHECKING, Callable, Optional
+
+if TYPE_CHECKING:
+    import threading
 
 
 class Clock:
@@ -67,12 +68,12 @@ class Backoff:
     """Capped exponential waits with full jitter, so that a thousand clients do not return in step."""
 
     def __init__(
-        self, first: float = 0.25, limit: float = 10.0, factor: float = 2.0, rand: Callable[[], float] = random.random
+        self, first: float = 0.25, limit: float = 10.0, factor: float = 2.0, rand: Optional[Callable[[], float]] = None
     ) -> None:
         self._first = first
         self._limit = limit
         self._factor = factor
-        self._rand = rand
+        self._rand = rand or _random
         self._step = first
 
     def next(self) -> float:
@@ -84,3 +85,9 @@ class Backoff:
     def reset(self) -> None:
         """Start small again, after a success."""
         self._step = self._first
+
+
+def _random() -> float:
+    from random import random  # loads hashlib: only when something is to be waited for
+
+    return random()

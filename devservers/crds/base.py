@@ -1,0 +1,429 @@
+"""BaseCustomResource: create, read, update, delete, list and watch for any custom resource.
+
+The raw object, as last read from the server, is the truth; ``metadata``, ``spec`` and ``status`` read and write through
+to it. Construction touches nothing: the client is made on first use.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Callable, ClassVar, Optional, TypeVar, Union
+
+from ..errors import ConflictError
+from ..transport.client import default_client
+from ..transport.paths import Resource, validate_name
+from . import merge
+from .metadata import Metadata, ObjectMeta, copy_json, new_metadata
+
+if TYPE_CHECKING:
+    from ..transport.deadline import Deadline
+    from ..transport.rest import RESTClient
+    from ..transport.watch import Event, Watch
+
+__all__ = ["BaseCustomResource", "ObjectMeta"]
+
+Self = TypeVar("Self", bound="BaseCustomResource")
+StatusWanted = Union[Mapping[str, Any], Callable[[dict[str, Any]], bool]]
+LabelSelector = Union[str, Mapping[str, str]]
+Patch = Union[Mapping[str, Any], list[dict[str, Any]]]  # in a class with a method list(), list[...] means the method
+
+
+class BaseCustomResource:
+    """A custom resource. A subclass says where it lives in the API::
+
+        class DevServer(BaseCustomResource):
+            group, version, plural = "devserver.io", "v1", "devservers"
+
+    ``kind`` defaults to the name of the class, ``namespaced`` to True.
+
+    Args:
+        metadata: name, namespace, labels… of the object; copied.
+        spec: the desired state, as in the API; copied.
+        client: the client to use; default: the process-wide one.
+    """
+
+    group: ClassVar[str]
+    version: ClassVar[str]
+    plural: ClassVar[str]
+    kind: ClassVar[str]
+    namespaced: ClassVar[bool] = True
+
+    _raw: dict[str, Any]
+    _client: Optional[RESTClient]
+    _as_read: Optional[str] = None  # JSON of the object as the server gave it; made before anything can change it
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "kind" not in cls.__dict__:
+            cls.kind = cls.__name__
+
+    def __init__(
+        self, metadata: Metadata, spec: Optional[Mapping[str, Any]] = None, *, client: Optional[RESTClient] = None
+    ) -> None:
+        if spec is not None and not isinstance(spec, Mapping):
+            raise TypeError(f"spec: a dict is needed, not {type(spec).__name__}")
+        self._client = client
+        raw = new_metadata(metadata)
+        if raw.get("namespace") and not self.namespaced:
+            raise ValueError(f"{self.kind} is cluster-scoped: its metadata takes no namespace")
+        self._raw = {"apiVersion": self._resource().api_version, "kind": self.kind, "metadata": raw}
+        if spec is not None:
+            self._raw["spec"] = copy_json(spec)
+
+    @classmethod
+    def _resource(cls) -> Resource:
+        return Resource(cls.group, cls.version, cls.plural, cls.kind, cls.namespaced)
+
+    @classmethod
+    def _of(cls: type[Self], raw: dict[str, Any], client: RESTClient) -> Self:
+        """An instance over an object as the server gave it."""
+        resource = cls.__new__(cls)
+        resource._client = client
+        resource._raw = raw
+        return resource
+
+    # -- the object -----------------------------------------------------------------------------------------------
+
+    @property
+    def metadata(self) -> ObjectMeta:
+        """The metadata, live."""
+        self._remember()
+        return ObjectMeta.over(self._raw.setdefault("metadata", {}))
+
+    @metadata.setter
+    def metadata(self, value: Metadata) -> None:
+        self._remember()
+        self._raw["metadata"] = value.to_dict() if isinstance(value, ObjectMeta) else copy_json(value)
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The desired state as in the API, live."""
+        return self._part("spec")
+
+    @spec.setter
+    def spec(self, value: Mapping[str, Any]) -> None:
+        self._remember()
+        self._raw["spec"] = copy_json(value)
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """The observed state as in the API, live; empty as long as nobody has written one."""
+        return self._part("status")
+
+    @status.setter
+    def status(self, value: Mapping[str, Any]) -> None:
+        self._remember()
+        self._raw["status"] = copy_json(value)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole object as in the API: a copy, unknown fields included."""
+        raw: dict[str, Any] = copy_json(self._raw)
+        raw["metadata"] = ObjectMeta.over(raw.get("metadata") or {}).to_dict()
+        if not raw.get("status"):  # reading .status of an object without one leaves an empty mapping behind
+            raw.pop("status", None)
+        return raw
+
+    def __repr__(self) -> str:
+        metadata = self._raw.get("metadata") or {}
+        name = metadata.get("name") or f"{metadata.get('generateName', '')}*"
+        where = f"{metadata['namespace']}/" if metadata.get("namespace") else ""
+        phase = (self._raw.get("status") or {}).get("phase")
+        return f"<{self.kind} {where}{name}{f' phase={phase}' if phase else ''}>"
+
+    def _part(self, key: str) -> dict[str, Any]:
+        self._remember()
+        part: Optional[dict[str, Any]] = self._raw.get(key)
+        if part is None:
+            part = self._raw[key] = {}
+        return part
+
+    def _remember(self) -> None:
+        """Keep the object as read before the caller gets a hand on it: update() merges from there."""
+        if self._as_read is None and "resourceVersion" in (self._raw.get("metadata") or {}):
+            self._as_read = json.dumps(self._raw)
+
+    def _take(self: Self, raw: dict[str, Any]) -> Self:
+        """Become what the server answered."""
+        self._raw = raw
+        self._as_read = None
+        return self
+
+    # -- where ----------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def _namespace(cls, namespace: Optional[str], client: RESTClient) -> Optional[str]:
+        """The namespace a request goes to: as given, else the context's, else ``default``; None if cluster-scoped."""
+        if cls.namespaced:
+            return namespace if namespace is not None else client.config.namespace or "default"
+        if namespace is not None:
+            raise ValueError(f"{cls.kind} is cluster-scoped: it takes no namespace (given: {namespace!r})")
+        return None
+
+    @classmethod
+    def _collection(cls, namespace: Optional[str], all_namespaces: bool, client: RESTClient) -> Optional[str]:
+        if all_namespaces and namespace is not None:
+            raise ValueError(f"either namespace={namespace!r} or all_namespaces=True, not both")
+        return None if all_namespaces else cls._namespace(namespace, client)
+
+    def _place(self) -> tuple[RESTClient, Optional[str], str]:
+        """Client, namespace and name of this object."""
+        client = self._client or default_client()
+        self._client = client
+        metadata = self._raw.get("metadata") or {}
+        return client, self._namespace(metadata.get("namespace"), client), validate_name(metadata.get("name", ""))
+
+    # -- create, read ---------------------------------------------------------------------------------------------
+
+    @classmethod
+    def create(
+        cls: type[Self], metadata: Metadata, spec: Mapping[str, Any], *, client: Optional[RESTClient] = None,
+        dry_run: bool = False, field_manager: Optional[str] = None,
+    ) -> Self:  # fmt: skip
+        """Create an object on the cluster.
+
+        Args:
+            metadata: name (or generate_name), namespace, labels…
+            spec: the desired state.
+            client: the client to use; default: the process-wide one.
+            dry_run: let the server check and default everything, and store nothing.
+            field_manager: name under which the server notes who set the fields; default ``devservers``.
+
+        Raises:
+            AlreadyExistsError, InvalidError, ForbiddenError: the server's refusals. KubeConfigError: no configuration.
+        """
+        resource = cls(metadata, spec, client=client)
+        resource._create(dry_run=dry_run, field_manager=field_manager)
+        return resource
+
+    def _create(
+        self, *, dry_run: bool = False, field_manager: Optional[str] = None, deadline: Optional[Deadline] = None
+    ) -> None:
+        client = self._client or default_client()
+        self._client = client
+        body = self.to_dict()
+        body["metadata"] = new_metadata(body["metadata"])
+        namespace = self._namespace(body["metadata"].get("namespace"), client)
+        self._take(
+            client.create(
+                self._resource(), namespace, body, dry_run=dry_run, field_manager=field_manager, deadline=deadline
+            )
+        )
+
+    @classmethod
+    def get(
+        cls: type[Self], name: str, *, namespace: Optional[str] = None, client: Optional[RESTClient] = None
+    ) -> Self:
+        """Read one object.
+
+        Raises:
+            NotFoundError: there is none of that name. ValueError: a name the server would refuse.
+        """
+        validate_name(name, "name")
+        client = client or default_client()
+        return cls._of(client.get(cls._resource(), cls._namespace(namespace, client), name), client)
+
+    @classmethod
+    def list(
+        cls: type[Self], namespace: Optional[str] = None, *, all_namespaces: bool = False,
+        label_selector: Optional[LabelSelector] = None, field_selector: Optional[str] = None,
+        client: Optional[RESTClient] = None,
+    ) -> list[Self]:  # fmt: skip
+        """Every object of a namespace, or of all of them: one consistent snapshot.
+
+        Args:
+            namespace: default: that of the active context.
+            all_namespaces: list across namespaces instead.
+            label_selector: ``"team=red,tier in (1,2)"``, or a mapping of labels that must be equal.
+            field_selector: ``"metadata.name=x"``.
+        """
+        client = client or default_client()
+        place = cls._collection(namespace, all_namespaces, client)
+        items, _ = client.list_all(cls._resource(), place, selectors=_selectors(label_selector, field_selector))
+        return [cls._of(item, client) for item in items]
+
+    @classmethod
+    def iterate(
+        cls: type[Self], namespace: Optional[str] = None, *, all_namespaces: bool = False,
+        label_selector: Optional[LabelSelector] = None, field_selector: Optional[str] = None,
+        client: Optional[RESTClient] = None, page_size: int = 500,
+    ) -> Iterator[Self]:  # fmt: skip
+        """The same, one page of ``page_size`` objects in memory at a time.
+
+        Raises while iterating:
+            ExpiredError: the snapshot grew too old between two pages; begin again.
+        """
+        if page_size < 1:
+            raise ValueError(f"page_size: at least 1 is needed, not {page_size}")
+        client = client or default_client()
+        place = cls._collection(namespace, all_namespaces, client)
+        selectors = _selectors(label_selector, field_selector)
+        return cls._iterate(client, place, selectors, page_size)
+
+    @classmethod
+    def _iterate(
+        cls: type[Self], client: RESTClient, place: Optional[str], selectors: dict[str, Optional[str]], page_size: int
+    ) -> Iterator[Self]:
+        from ..transport.rest import list_items
+
+        for page in client.pages(cls._resource(), place, selectors=selectors, limit=page_size):
+            for item in list_items(page, cls._resource()):
+                yield cls._of(item, client)
+
+    def refresh(self: Self) -> Self:
+        """Read the object again; local changes that were not sent are gone."""
+        client, namespace, name = self._place()
+        return self._take(client.get(self._resource(), namespace, name))
+
+    # -- update, patch, delete ------------------------------------------------------------------------------------
+
+    def update(self: Self, *, retry_on_conflict: int = 3, field_manager: Optional[str] = None) -> Self:
+        """Replace the object on the server by this one (PUT), whole, with its resourceVersion.
+
+        If it has changed on the server since it was read, your own changes are replayed onto what is there now, up to
+        ``retry_on_conflict`` times.
+
+        Raises:
+            ConflictError: a field was changed on both sides, or ``retry_on_conflict`` is used up; nothing is changed,
+                here or there. InvalidError: the object breaks its schema. ValueError: it was never read or created.
+        """
+        client, namespace, name = self._place()
+        if not (self._raw.get("metadata") or {}).get("resourceVersion"):
+            raise ValueError(f"{self!r} was never read from the cluster: create() or get() it before update()")
+        self._remember()
+        body = self.to_dict()
+        for attempt in range(retry_on_conflict + 1):
+            try:
+                return self._take(client.replace(self._resource(), namespace, name, body, field_manager=field_manager))
+            except ConflictError as error:
+                if attempt == retry_on_conflict:
+                    raise
+                body = self._merged(client.get(self._resource(), namespace, name), error)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _merged(self, theirs: dict[str, Any], error: ConflictError) -> dict[str, Any]:
+        """This object's own changes on top of ``theirs``; ``error`` where they contradict each other."""
+        base: dict[str, Any] = json.loads(self._as_read or "{}")
+        if theirs.get("metadata", {}).get("uid") != base.get("metadata", {}).get("uid"):
+            raise error  # deleted and created again: not the object that was read
+        try:
+            merged: dict[str, Any] = merge.three_way(base, self.to_dict(), theirs)
+        except merge.MergeConflict as conflict:
+            raise ConflictError(
+                f"{conflict.path} was changed here and on the server since {self!r} was read: "
+                "refresh() and make the change again",
+                status=error.status, reason=error.reason, details=error.details,
+            ) from error  # fmt: skip
+        return merged
+
+    def patch(self: Self, body: Patch, *, field_manager: Optional[str] = None) -> Self:
+        """Change part of the object: a dict is a merge patch (RFC 7386), a list a JSON patch (RFC 6902)."""
+        from ..transport.rest import JSON_PATCH, MERGE_PATCH
+
+        if not isinstance(body, (Mapping, list)):
+            raise TypeError(f"patch: a dict (merge patch) or a list (JSON patch) is needed, not {type(body).__name__}")
+        client, namespace, name = self._place()
+        content_type = MERGE_PATCH if isinstance(body, Mapping) else JSON_PATCH
+        query = {"fieldManager": field_manager}
+        return self._take(client.patch(self._resource(), namespace, name, body, content_type, query=query))
+
+    def apply(self: Self, *, field_manager: str, force: bool = False) -> Self:
+        """Server-side apply: create the object, or take over the fields it sets.
+
+        Raises:
+            ConflictError: another manager set one of the fields otherwise; ``force=True`` takes it over.
+        """
+        from ..transport.rest import APPLY_PATCH
+
+        client, namespace, name = self._place()
+        body = self.to_dict()
+        body["metadata"] = new_metadata(body["metadata"])
+        query = {"fieldManager": field_manager, "force": force}
+        return self._take(client.patch(self._resource(), namespace, name, body, APPLY_PATCH, query=query))
+
+    def delete(
+        self, *, propagation_policy: Optional[str] = None, wait: bool = False, timeout: Optional[float] = None
+    ) -> None:
+        """Delete the object; if it was read from the cluster, only that very object and not a later namesake.
+
+        Args:
+            propagation_policy: ``Foreground``, ``Background`` or ``Orphan``; default: the server's choice.
+            wait: return only when it is gone (finalizers done).
+            timeout: seconds to wait at most; None: no limit.
+
+        Raises:
+            NotFoundError: it is gone already. ConflictError: an object of the same name, but not this one, is there.
+            WaitTimeoutError: it was still there when the time was up.
+        """
+        client, namespace, name = self._place()
+        uid = (self._raw.get("metadata") or {}).get("uid")
+        client.delete(self._resource(), namespace, name, uid=uid, propagation_policy=propagation_policy)
+        if wait:
+            self.wait_for_deletion(timeout=timeout)
+
+    # -- watch, wait ----------------------------------------------------------------------------------------------
+
+    @classmethod
+    def watch_all(
+        cls, namespace: Optional[str] = None, *, all_namespaces: bool = False,
+        label_selector: Optional[LabelSelector] = None, resource_version: Optional[str] = None,
+        timeout: Optional[float] = None, client: Optional[RESTClient] = None,
+    ) -> Watch:  # fmt: skip
+        """Events of a namespace or of all of them: ``{"type": "ADDED" | "MODIFIED" | "DELETED", "object": raw dict}``.
+
+        The objects there come first, as ADDED, unless ``resource_version`` says where to begin. Ends after ``timeout``
+        seconds (None: never), or by ``stop()`` of what is returned, from any thread.
+        """
+        client = client or default_client()
+        place = cls._collection(namespace, all_namespaces, client)
+        return _watch(client, cls._resource(), place, _selectors(label_selector, None), timeout, resource_version)
+
+    def watch(self, *, timeout: Optional[float] = None) -> Watch:
+        """Events of this object, as :meth:`watch_all` gives them; its present state comes first, as ADDED."""
+        client, namespace, name = self._place()
+        return _watch(client, self._resource(), namespace, _selectors(None, f"metadata.name={name}"), timeout, None)
+
+    def wait_for_status(self, status: StatusWanted, timeout: Optional[float] = 30) -> Iterator[Event]:
+        """Wait until the status holds, as a generator of the events on the way.
+
+        Args:
+            status: a subset of the wanted status (nested mappings by key, all else by equality), or a predicate of the
+                whole status.
+            timeout: seconds; None: no limit.
+
+        The present state is looked at first: if it already holds there is no event. The object itself follows the
+        events. Dropped, expired and silent watches are resumed.
+
+        Raises while iterating:
+            WaitTimeoutError (a TimeoutError): the time was up. ResourceDeletedError: the object is gone.
+        """
+        from .waiting import wait_for_status
+
+        return wait_for_status(self, status, timeout)
+
+    def wait_for_deletion(self, timeout: Optional[float] = 60) -> None:
+        """Block until this very object is gone.
+
+        Raises:
+            WaitTimeoutError: it was still there after ``timeout`` seconds; the message lists its finalizers.
+        """
+        from .waiting import wait_for_deletion
+
+        wait_for_deletion(self, timeout)
+
+
+def _watch(
+    client: RESTClient, resource: Resource, namespace: Optional[str], selectors: dict[str, Optional[str]],
+    timeout: Optional[float], resource_version: Optional[str],
+) -> Watch:  # fmt: skip
+    from ..transport.deadline import Deadline
+    from ..transport.watch import Watch
+
+    deadline = Deadline(timeout, client.clock)
+    return Watch(client, resource, namespace, selectors=selectors, resource_version=resource_version, deadline=deadline)
+
+
+def _selectors(label_selector: Optional[LabelSelector], field_selector: Optional[str]) -> dict[str, Optional[str]]:
+    if isinstance(label_selector, Mapping):
+        label_selector = ",".join(f"{key}={value}" for key, value in label_selector.items())
+    return {"labelSelector": label_selector or None, "fieldSelector": field_selector or None}

@@ -1,0 +1,123 @@
+"""What is really run in the container: the caller's command, wrapped by a shell only where it must be.
+
+The Kubernetes exec API knows a command and a container and nothing else: no working directory, no environment, no end
+of stdin in protocol v4, no way to end what was started. Where one of these is asked for, a script for ``/bin/sh`` is
+put before the command. Everything the caller said is passed to it as arguments; nothing is ever pasted into its text.
+Pure: strings in, strings out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Optional, Union
+
+SHELL = "/bin/sh"
+MARKER_VARIABLE = "DEVSERVERS_EXEC_ID"
+"""Set in the environment of a command that may have to be killed: how it and its children are found again."""
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+# $1 marker, $2 working directory or "", $3 bytes of stdin or "", $4 number of NAME=value arguments, these, the command.
+_WRAPPER = f"""\
+m=$1 d=$2 n=$3 k=$4
+shift 4
+export {MARKER_VARIABLE}="$m"
+while [ "$k" -gt 0 ]; do export "$1"; shift; k=$((k-1)); done
+if [ -n "$d" ]; then cd "$d" || {{ echo "devservers-$m: no directory" >&2; exit 126; }}; fi
+command -v "$1" >/dev/null 2>&1 || {{ echo "devservers-$m: not found" >&2; exit 127; }}
+if [ -n "$n" ]; then head -c "$n" | "$@"; else exec "$@"; fi
+"""
+
+# A process may fork between the look and the kill: look until none is left, a few times at most.
+_KILLER = f"""\
+r=1
+for i in 1 2 3 4 5; do
+f=
+for p in /proc/[0-9]*; do
+if grep -qs "{MARKER_VARIABLE}=$1" "$p/environ"; then kill -9 "${{p#/proc/}}" && f=1 r=0; fi
+done
+[ -n "$f" ] || break
+done 2>/dev/null
+exit $r
+"""
+
+
+class Command(NamedTuple):
+    """A command with what the wrapper must do for it. ``marker`` makes its messages and processes recognisable."""
+
+    words: Sequence[str]
+    marker: str
+    cwd: Optional[str] = None
+    env: Optional[Mapping[str, str]] = None
+    killable: bool = False
+    stdin_size: Optional[int] = None
+    """Bytes of stdin after which it ends, where the protocol cannot say so (v4)."""
+
+    @property
+    def wrapped(self) -> bool:
+        return bool(self.cwd or self.env or self.killable or self.stdin_size is not None)
+
+    def argv(self) -> list[str]:
+        """The argument vector for the exec API."""
+        if not self.wrapped:
+            return list(self.words)
+        env = [f"{name}={value}" for name, value in (self.env or {}).items()]
+        size = "" if self.stdin_size is None else str(self.stdin_size)
+        return [SHELL, "-c", _WRAPPER, SHELL, self.marker, self.cwd or "", size, str(len(env)), *env, *self.words]
+
+    def killer(self) -> list[str]:
+        """The argument vector that kills the command and its children (it exits 1 if it found none)."""
+        return [SHELL, "-c", _KILLER, SHELL, self.marker]
+
+    def complaint(self, returncode: int, stderr: bytes) -> str:
+        """What the wrapper itself complained of: ``"not found"``, ``"no directory"``, or ``""``."""
+        if not self.wrapped or returncode not in (126, 127):
+            return ""
+        found = re.search(rb"devservers-%b: (not found|no directory)\n" % self.marker.encode(), stderr[-400:])
+        return found.group(1).decode() if found else ""
+
+
+def parse_command(args: Union[str, Sequence[str]], shell: bool) -> list[str]:
+    """The words to run, by the rules of ``subprocess``: a string is split unless ``shell`` is True.
+
+    Raises:
+        TypeError: a list with ``shell=True``, or words that are no strings. ValueError: nothing to run, or a NUL.
+    """
+    if isinstance(args, str):
+        words = [SHELL, "-c", args] if shell else _split(args)
+    elif not isinstance(args, (list, tuple)):
+        raise TypeError(f"args: a string or a list of strings is needed, not {type(args).__name__}")
+    elif shell:
+        raise TypeError("shell=True takes the command as one string, not as a list (drop shell=True to run a list)")
+    else:
+        words = list(args)
+    for word in words:
+        if not isinstance(word, str):
+            raise TypeError(f"args: every word must be a string, not {type(word).__name__} ({word!r})")
+        if "\0" in word:
+            raise ValueError("args: a NUL character cannot be passed to a command")
+    if not words or not words[0] or (shell and not words[2].strip()):
+        raise ValueError("args: there is no command to run")
+    return words
+
+
+def _split(args: str) -> list[str]:
+    import shlex
+
+    try:
+        return shlex.split(args)
+    except ValueError as error:
+        raise ValueError(f"args: {args!r} cannot be split into words ({error}); pass a list instead") from None
+
+
+def check_environment(env: Optional[Mapping[str, str]]) -> Optional[dict[str, str]]:
+    """``env`` as a dict, its names and values checked."""
+    if env is None:
+        return None
+    for name, value in env.items():
+        if not isinstance(name, str) or not _IDENTIFIER.fullmatch(name):
+            raise ValueError(f"env: {name!r} is not a name that a shell can export (letters, digits and _)")
+        if not isinstance(value, str) or "\0" in value:
+            raise ValueError(f"env: the value of {name} must be a string without NUL characters")
+    return dict(env)

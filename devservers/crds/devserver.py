@@ -1,0 +1,230 @@
+"""DevServer: a remote development server, created, awaited, filled, used, and deleted whatever happens."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
+
+from ..errors import ExecError, ForbiddenError, NotFoundError
+from . import const
+from .base import BaseCustomResource
+from .metadata import Metadata
+from .spec import LifecycleSpec, PersistentHomeSpec, SSHSpec, VolumeSpec, get_view, set_view
+
+if TYPE_CHECKING:
+    from ..transport.exec import ExecTarget
+    from ..transport.rest import RESTClient
+    from .execution import ExecResult, Output
+    from .workspace import TransferReport
+
+__all__ = ["DevServer", "ExecResult", "LifecycleSpec", "PersistentHomeSpec", "SSHSpec", "VolumeSpec"]
+
+D = TypeVar("D", bound="DevServer")
+PathLike = Union[str, "os.PathLike[str]"]
+DELETE_ON_EXIT = ("always", "on_success", "never")
+
+
+def __getattr__(name: str) -> object:
+    if name != "ExecResult":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .execution import ExecResult
+
+    return ExecResult
+
+
+class DevServer(BaseCustomResource):
+    """A development server.
+
+    As a context manager it is created, awaited until ready, handed to the body, and deleted on the way out, whether
+    the body ended, raised, the wait failed, or Ctrl-C came at any moment::
+
+        with DevServer(metadata=ObjectMeta(name="dev"), spec={"flavor": "cpu-small"}) as server:
+            server.exec("pytest", check=True)
+
+    Args:
+        metadata: name, namespace, labels…
+        spec: the desired state, as in the API.
+        wait_timeout: seconds that ``with`` waits for readiness; None: no limit.
+        sync_workspace: local path -> remote path, copied by :meth:`sync`.
+        delete_on_exit: ``"always"``, ``"on_success"`` (kept when the body raised) or ``"never"``. A server that did
+            not get ready is deleted but for ``"never"``.
+        client: the client to use; default: the process-wide one.
+    """
+
+    group = const.GROUP
+    version = const.VERSION
+    plural = const.PLURAL_DEVSERVER
+
+    wait_timeout: Optional[float] = 300
+    sync_workspace: Mapping[PathLike, str] = {}
+    delete_on_exit: str = "always"
+
+    def __init__(
+        self, metadata: Metadata, spec: Mapping[str, Any], *, wait_timeout: Optional[float] = 300,
+        sync_workspace: Optional[Mapping[PathLike, str]] = None, delete_on_exit: str = "always",
+        client: Optional[RESTClient] = None,
+    ) -> None:  # fmt: skip
+        super().__init__(metadata, spec, client=client)
+        if delete_on_exit not in DELETE_ON_EXIT:
+            raise ValueError(f"delete_on_exit: one of {', '.join(DELETE_ON_EXIT)} is needed, not {delete_on_exit!r}")
+        if sync_workspace is not None and not isinstance(sync_workspace, Mapping):
+            raise TypeError("sync_workspace: a dict of local paths to remote paths is needed")
+        self.wait_timeout = wait_timeout
+        self.sync_workspace = dict(sync_workspace or {})
+        self.delete_on_exit = delete_on_exit
+
+    # -- typed views of the spec ----------------------------------------------------------------------------------
+
+    @property
+    def persistent_home(self) -> Optional[PersistentHomeSpec]:
+        """``spec.persistentHome``, live; None if it is not set. Assign None to remove it."""
+        return get_view(self.spec, "persistentHome", PersistentHomeSpec)
+
+    @persistent_home.setter
+    def persistent_home(self, value: Union[PersistentHomeSpec, Mapping[str, Any], None]) -> None:
+        set_view(self.spec, "persistentHome", value)
+
+    @property
+    def ssh(self) -> Optional[SSHSpec]:
+        """``spec.ssh``, live; None if it is not set."""
+        return get_view(self.spec, "ssh", SSHSpec)
+
+    @ssh.setter
+    def ssh(self, value: Union[SSHSpec, Mapping[str, Any], None]) -> None:
+        set_view(self.spec, "ssh", value)
+
+    @property
+    def lifecycle(self) -> Optional[LifecycleSpec]:
+        """``spec.lifecycle``, live; None if it is not set."""
+        return get_view(self.spec, "lifecycle", LifecycleSpec)
+
+    @lifecycle.setter
+    def lifecycle(self, value: Union[LifecycleSpec, Mapping[str, Any], None]) -> None:
+        set_view(self.spec, "lifecycle", value)
+
+    @property
+    def volumes(self) -> list[VolumeSpec]:
+        """``spec.volumes``: each of them live, the list a copy (assign a list to add or remove)."""
+        return [VolumeSpec.over(volume) for volume in self.spec.get("volumes") or []]
+
+    @volumes.setter
+    def volumes(self, value: Optional[Sequence[Union[VolumeSpec, Mapping[str, Any]]]]) -> None:
+        if value is None:
+            self.spec.pop("volumes", None)
+        else:
+            self.spec["volumes"] = [
+                volume.to_dict() if isinstance(volume, VolumeSpec) else dict(volume) for volume in value
+            ]
+
+    # -- readiness and the context manager ------------------------------------------------------------------------
+
+    def wait_for_ready(self: D, timeout: Optional[float] = None) -> D:
+        """Block until phase ``Running`` is reached and the pod's containers are ready.
+
+        Args:
+            timeout: seconds; default: ``wait_timeout`` of this object.
+
+        Raises (each with a ``report`` of phase, pod, containers and warnings):
+            WaitTimeoutError (a TimeoutError), ResourceFailedError, ResourceDeletedError.
+        """
+        from ..transport.deadline import Deadline
+        from .readiness import wait_for_ready
+
+        client, _, _ = self._place()
+        wait_for_ready(self, Deadline(self.wait_timeout if timeout is None else timeout, client.clock))
+        return self
+
+    def __enter__(self: D) -> D:
+        from .lifetime import create_and_wait
+
+        create_and_wait(self)
+        return self
+
+    def __exit__(
+        self, kind: Optional[type[BaseException]], error: Optional[BaseException], traceback: Optional[TracebackType]
+    ) -> None:
+        from .lifetime import delete_created
+
+        if self.delete_on_exit == "always" or (self.delete_on_exit == "on_success" and error is None):
+            delete_created(self, hiding=error)
+
+    # -- use ------------------------------------------------------------------------------------------------------
+
+    def exec(
+        self, args: Union[str, Sequence[str]], shell: bool = False, *, input: Union[str, bytes, None] = None,
+        timeout: Optional[float] = None, check: bool = False, text: bool = True, encoding: str = "utf-8",
+        errors: str = "replace", cwd: Optional[str] = None, env: Optional[Mapping[str, str]] = None,
+        container: Optional[str] = None, stdout: Output = None, stderr: Output = None,
+    ) -> ExecResult:  # fmt: skip
+        """Run a command in the server's container and wait for its end, in the manner of ``subprocess.run``.
+
+        Args:
+            args: a list of words, or a string, which is split into words (``shlex``) unless ``shell`` is True.
+            shell: run the string by ``/bin/sh -c``.
+            input: what the command reads from stdin, which then ends; without it stdin is not attached.
+            timeout: seconds after which the command is killed (needs ``sh`` in the container).
+            check: raise CommandFailedError for an exit code other than zero.
+            text: decode output by ``encoding`` and ``errors``; False: ``bytes``.
+            cwd, env: working directory and additional environment (need ``sh`` in the container).
+            container: default: the pod's default container, ``devserver``, or the first.
+            stdout, stderr: a binary file or a callable that takes the output as it comes, instead of capturing it.
+
+        Raises:
+            CommandNotFoundError: the container has no such executable.
+            ExecTimeoutError (a TimeoutError): with the partial output; says whether the command was killed.
+            ExecConnectionLostError: no status came: the exit code is unknown, and is not guessed.
+            CommandFailedError: with ``check``. APIError: refused. ExecError: there is no pod to run it in.
+        """
+        from .execution import Options, execute
+
+        options = Options(input, timeout, check, text, encoding, errors, cwd, env, stdout, stderr)
+        client, _, _ = self._place()
+        return execute(client, self._target(container), args, shell, options)
+
+    def sync(self) -> list[TransferReport]:
+        """Copy every local path of ``sync_workspace`` to its remote path, in order; see :meth:`upload`.
+
+        Raises:
+            FileNotFoundError: a local path does not exist. SyncError: the container's side failed.
+        """
+        reports: list[TransferReport] = []  # a method called list stands in the way of a comprehension's type
+        for local, remote in self.sync_workspace.items():
+            reports.append(self.upload(local, remote))
+        return reports
+
+    def upload(self, local: PathLike, remote: str, *, container: Optional[str] = None) -> TransferReport:
+        """Copy a local directory (its contents) or a single file into the container.
+
+        Parents are created; modes and mtimes are kept; what else is in the remote directory stays. A single file lands
+        at ``remote``, or in it if that ends in ``/`` or is a directory. Needs ``sh``, ``tar`` and ``head`` there.
+
+        Raises:
+            FileNotFoundError: ``local`` does not exist. SyncError: the container's side failed; with its stderr.
+        """
+        from .execution import run_raw
+        from .workspace import upload
+
+        client, _, _ = self._place()
+        target = self._target(container)
+        return upload(lambda args, stdin=None: run_raw(client, target, args, stdin), local, remote)
+
+    def _target(self, container: Optional[str]) -> ExecTarget:
+        """The pod and container that commands go to."""
+        from ..transport.exec import ExecTarget
+        from .readiness import default_container, find_pod
+
+        client, namespace, name = self._place()
+        assert namespace is not None
+        try:
+            pod = find_pod(client, namespace, name)
+        except (ForbiddenError, NotFoundError):  # not allowed to look: the conventional name may still be right
+            return ExecTarget(namespace, f"{name}-0", container)
+        if pod is None:
+            phase = self._raw.get("status", {}).get("phase") or "unknown"
+            raise ExecError(
+                f"{self!r} has no running pod in namespace {namespace!r} (phase {phase}): "
+                "call wait_for_ready() first, or use it in a with statement"
+            )
+        return ExecTarget(namespace, pod["metadata"]["name"], container or default_container(pod))

@@ -1,0 +1,205 @@
+"""Running a command in a container: one exec session on a WebSocket, driven by one thread.
+
+The session sends stdin as the server takes it and hands output to its sinks as it comes, both at once, until channel 3
+says how it ended. What was not said is not guessed: a stream that ends without a Status is
+:class:`ExecConnectionLostError`, and a failure that is no exit code is an exception of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, NoReturn, Optional
+
+from ..errors import CommandNotFoundError, ConnectionFailedError, ExecConnectionLostError, ExecError, ExecTimeoutError
+from . import channels
+from .channels import ExitStatus
+from .deadline import Deadline
+from .paths import PODS, request_info
+from .rest import RESTClient, failure_of
+from .websocket import Message, NotUpgradedError, WebSocketStream, upgrade
+
+PING_SECONDS = 10.0
+"""Load balancers cut streams that were idle for 60 to 350 seconds."""
+SEND_AHEAD = 4 * channels.FRAME_PAYLOAD
+"""Bytes of stdin queued at most before the server has taken them: memory stays flat whatever is sent."""
+OPEN_SECONDS = 60.0
+"""Seconds for the upgrade itself, when the caller sets no limit."""
+
+Sink = Callable[[bytes], object]
+
+
+class ExecTarget(NamedTuple):
+    """The container a command runs in; ``container`` None leaves the choice to the server."""
+
+    namespace: str
+    pod: str
+    container: Optional[str] = None
+
+    def __str__(self) -> str:
+        container = f", container {self.container}" if self.container else ""
+        return f'pod "{self.pod}" in namespace "{self.namespace}"{container}'
+
+
+class ExecSession:
+    """A command that runs, from the upgrade to its status. A context manager; closing leaves the command running."""
+
+    def __init__(self, stream: WebSocketStream, client: RESTClient, target: ExecTarget, command: Sequence[str]) -> None:
+        self._stream = stream
+        self._clock = client.clock
+        self._target = target
+        self._command = list(command)
+        self._stdin: Optional[Iterator[bytes]] = None
+
+    @property
+    def protocol(self) -> str:
+        return self._stream.subprotocol
+
+    def __enter__(self) -> ExecSession:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stream.close()
+
+    def communicate(
+        self, stdin: Optional[Iterable[bytes]], stdout: Sink, stderr: Sink, deadline: Deadline
+    ) -> ExitStatus:
+        """Feed ``stdin`` (its end becomes the end of the command's stdin on v5), pass output on, return the status.
+
+        Raises:
+            ExecTimeoutError: the deadline passed; the command still runs. ExecConnectionLostError: no status came.
+        """
+        self._stdin = None if stdin is None else iter(stdin)
+        sinks = {channels.STDOUT: stdout, channels.STDERR: stderr}
+        next_ping = self._clock.now() + PING_SECONDS
+        while True:
+            if deadline.expired:
+                raise ExecTimeoutError(f"{self._name()} did not end within {deadline.seconds:g} s")
+            message = self._exchange()
+            if message is None:
+                next_ping = self._ping(next_ping)
+                self._stream.wait(deadline.capped(max(0.0, next_ping - self._clock.now())))
+                continue
+            status = self._dispatch(message, sinks)
+            if status is not None:
+                return status
+
+    def _exchange(self) -> Optional[Message]:
+        """Send what can be sent, then the next message if there is one. What came before a loss is still delivered."""
+        lost = self._send_stdin()
+        try:
+            message = self._stream.receive()
+        except ConnectionFailedError as error:
+            self._lost(str(error), error)
+        if message is None and lost is not None:
+            self._lost(str(lost), lost)
+        return message
+
+    def _send_stdin(self) -> Optional[ConnectionFailedError]:
+        """Queue stdin up to SEND_AHEAD and flush; a failure is returned: the status may already be on its way."""
+        while self._stdin is not None and self._stream.queued < SEND_AHEAD:
+            chunk = next(self._stdin, None)
+            if chunk is None:
+                self._stdin = None
+                if self.protocol == channels.V5:
+                    self._stream.send(channels.encode_close(channels.STDIN))
+                break
+            for message in channels.encode_stdin(chunk):
+                self._stream.send(message)
+        try:
+            self._stream.flush()
+        except ConnectionFailedError as error:
+            self._stdin = None
+            return error
+        return None
+
+    def _dispatch(self, message: Message, sinks: dict[int, Sink]) -> Optional[ExitStatus]:
+        if message.closed:
+            self._lost(f"the server closed the stream with code {message.code or 'none'}")
+        channel, payload = channels.decode(message.data)
+        if channel == channels.STATUS:
+            return self._status(payload)
+        sink = sinks.get(channel)
+        if sink is not None and payload:
+            sink(payload)
+        return None
+
+    def _status(self, payload: bytes) -> Optional[ExitStatus]:
+        if not payload:  # the empty first frame of a session without output channels
+            return None
+        status = channels.parse_status(payload)
+        if status is None:
+            self._lost("what the server sent as status is not one")
+        return status
+
+    def _ping(self, due: float) -> float:
+        if self._clock.now() < due:
+            return due
+        self._stream.ping()
+        return self._clock.now() + PING_SECONDS
+
+    def _name(self) -> str:
+        return f"{self._command[0]!r} in {self._target}"
+
+    def _lost(self, why: str, cause: Optional[Exception] = None) -> NoReturn:
+        raise ExecConnectionLostError(
+            f"the connection to {self._name()} was lost before its status came ({why}): its exit code is unknown, "
+            "and it may still run"
+        ) from cause
+
+
+def open_session(
+    client: RESTClient, target: ExecTarget, command: Sequence[str], *, stdin: bool, deadline: Deadline,
+    subprotocols: Sequence[str] = (channels.V5, channels.V4),
+) -> ExecSession:  # fmt: skip
+    """Start ``command``; returns when the server has agreed (the command may not have begun yet).
+
+    Raises:
+        APIError: no such pod or container, forbidden, … NotUpgradedError: none of ``subprotocols`` is known.
+    """
+    path, query = _request(target, command, stdin)
+    stream = upgrade(client, path, query=query, subprotocols=subprotocols, deadline=deadline.sooner(OPEN_SECONDS))
+    return ExecSession(stream, client, target, command)
+
+
+def _request(target: ExecTarget, command: Sequence[str], stdin: bool) -> tuple[str, list[tuple[str, object]]]:
+    path = PODS.item(target.namespace, target.pod, "exec")
+    query: list[tuple[str, object]] = [("command", word) for word in command]
+    query += [("container", target.container), ("stdin", stdin), ("stdout", True), ("stderr", True), ("tty", False)]
+    return path, query
+
+
+_NOT_FOUND = ("executable file not found", "executable file `", "no such file or directory")
+_NOT_STARTED = ("error executing command in container", "oci runtime exec failed", "failed to exec in container")
+
+
+def returncode_of(status: ExitStatus, target: ExecTarget, command: Sequence[str]) -> int:
+    """The exit code, or the exception for a command that did not run.
+
+    Raises:
+        CommandNotFoundError: the container has no such executable. ExecError: it could not be started.
+        APIError: the server's own refusal (v5 may report a bad pod or container only here).
+    """
+    if status.returncode is not None:
+        return status.returncode
+    message = status.message.lower()
+    if not any(sign in message for sign in _NOT_STARTED):
+        raise failure_of(status.status, "GET", PODS.item(target.namespace, target.pod, "exec"))
+    words = list(command)
+    if any(sign in message for sign in _NOT_FOUND):
+        raise CommandNotFoundError(
+            f"{words[0]!r} was not found in {target}: install it in the image, give its full path, or use shell=True "
+            f"for a builtin ({status.message})",
+            command=words,
+        )
+    raise ExecError(f"{words[0]!r} could not be started in {target}: {status.message}", command=words)
+
+
+__all__ = [
+    "ExecSession",
+    "ExecTarget",
+    "NotUpgradedError",
+    "Sink",
+    "open_session",
+    "request_info",
+    "returncode_of",
+]

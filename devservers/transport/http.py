@@ -1,0 +1,314 @@
+"""Kept-alive HTTP/1.1 over urllib: an opener with our own handlers, a pool of connections, no redirects, http(s) only.
+
+Theory of operation. ``urllib.request`` opens a connection per request, follows redirects with the Authorization header,
+opens ``file:`` and ``ftp:`` URLs and consults proxies on its own. So the opener here is put together by hand and knows
+exactly one handler, for ``http`` and ``https``, which takes a connection from the pool, sends, and hands out an
+:class:`Answer`. Whatever the status, the answer comes back; the REST layer judges it.
+
+Invariants:
+
+1. A connection is in the pool, or in exactly one answer, or closed. It returns to the pool only after its answer was
+   read to the end and the server keeps it open.
+2. Every wait on a socket is bounded by the deadline of the request that is under way (:class:`_TimedSocket`), however
+   slowly bytes drip.
+3. An idle connection that has become readable was closed by the server (or is out of step): it is dropped before use.
+4. Exceptions of ``http.client``, ``ssl`` and ``socket`` do not leave this module: see :func:`_translated`.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import os
+import select
+import socket
+import ssl
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Optional, cast
+
+from ..errors import ConnectionFailedError, ProtocolError, RequestTimeoutError, TransportError
+from .config import ClientConfig
+from .connect import connect
+from .deadline import Deadline
+
+IDLE_CONNECTIONS = 8
+"""Connections kept for reuse; more may be open at once."""
+IDLE_SECONDS = 50.0
+"""An idle connection older than this is not reused: common load balancers forget one after 60 s."""
+READ_SIZE = 65536
+
+
+class _TimedSocket:
+    """The part of a socket that ``http.client`` uses, each operation bounded by the deadline of the moment."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.raw = sock
+        self.deadline = Deadline(None)
+        self.idle: Optional[float] = None  # seconds of silence tolerated between two bytes
+
+    def arm(self) -> None:
+        seconds = self.deadline.capped(self.idle)
+        if seconds is not None and seconds <= 0:
+            raise TimeoutError("the deadline has passed")
+        self.raw.settimeout(seconds)
+
+    def sendall(self, data: Any) -> None:
+        view = memoryview(data).cast("B")
+        while view:
+            self.arm()
+            view = view[self.raw.send(view) :]
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_TimedReader(self), READ_SIZE)
+
+    def close(self) -> None:
+        self.raw.close()
+
+
+class _TimedReader(io.RawIOBase):
+    def __init__(self, sock: _TimedSocket) -> None:
+        self._sock = sock
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._sock.arm()
+        return self._sock.raw.recv_into(buffer)
+
+
+class _Connection(http.client.HTTPConnection):
+    """One connection, made by :func:`connect` (which knows proxies and TLS) and fitted with timed reads."""
+
+    def __init__(self, config: ClientConfig, host: str) -> None:
+        super().__init__(host)
+        self._config = config
+        self.timed: Optional[_TimedSocket] = None
+        self.pid = os.getpid()
+        self.idle_since = 0.0
+
+    def open(self, deadline: Deadline) -> None:
+        self.timed = _TimedSocket(connect(self._config, deadline))
+        self.sock = cast(socket.socket, self.timed)
+
+    def usable(self) -> bool:
+        """False if the server has closed it meanwhile, it is old, or it belongs to the process we were forked from."""
+        if self.timed is None or self.pid != os.getpid() or time.monotonic() - self.idle_since > IDLE_SECONDS:
+            return False
+        return not _readable(self.timed.raw)
+
+
+def _readable(sock: socket.socket) -> bool:
+    if not hasattr(select, "poll"):
+        return bool(select.select([sock], [], [], 0)[0])
+    poller = select.poll()
+    poller.register(sock, select.POLLIN)
+    return bool(poller.poll(0))
+
+
+class Request(urllib.request.Request):
+    """A request whose headers are a list (Impersonate-Group repeats) and whose time is bounded."""
+
+    def __init__(
+        self, url: str, method: str, headers: list[tuple[str, str]], body: Optional[bytes], deadline: Deadline
+    ) -> None:
+        super().__init__(url, data=body, method=method)
+        self.header_list = headers
+        self.deadline = deadline
+        self.idle: Optional[float] = None
+        self.fresh = False  # do not reuse a connection
+        self.sent = False  # set once bytes may have reached the server
+        self.reused = False  # set when a kept-alive connection was tried
+
+
+class Answer:
+    """A status, headers and a body that is read as it comes; holds its connection until read to the end or closed."""
+
+    def __init__(self, pool: Pool, connection: _Connection, response: http.client.HTTPResponse) -> None:
+        self.status = response.status
+        self.headers = response.headers
+        self._pool = pool
+        self._connection: Optional[_Connection] = connection
+        self._response = response
+
+    def read(self) -> bytes:
+        """The whole body."""
+        return b"".join(iter(self.read_some, b""))
+
+    def read_some(self) -> bytes:
+        """The next bytes that arrive, ``b""`` at the proper end. A body cut short is an error, never an end."""
+        if self._connection is None:
+            return b""
+        try:
+            with _translated("reading the answer"):
+                data = self._response.read1(READ_SIZE)
+                if not data and self._response.length:  # http.client lets a short body pass as an end
+                    raise http.client.IncompleteRead(b"", self._response.length)
+        except BaseException:
+            self.close()
+            raise
+        if not data or self._response.isclosed():
+            self._release()
+        return data
+
+    def extend(self, deadline: Deadline) -> None:
+        """Read the rest of the body under another deadline: a stream's life is longer than its request's."""
+        if self._connection is not None and self._connection.timed is not None:
+            self._connection.timed.deadline = deadline
+
+    def interrupt(self) -> None:
+        """From another thread: make a blocked :meth:`read_some` end now."""
+        connection = self._connection
+        if connection is not None and connection.timed is not None:
+            with _ignored():
+                connection.timed.raw.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        self._response.close()
+        if connection is not None:
+            connection.close()
+
+    def _release(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if self._response.will_close:
+            connection.close()
+        else:
+            self._pool.put(connection)
+
+
+class Pool:
+    """Idle connections to one API server, the most recently used first."""
+
+    def __init__(self, config: ClientConfig) -> None:
+        self._config = config
+        self._idle: list[_Connection] = []
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def get(self, host: str) -> tuple[_Connection, bool]:
+        """A connection, and whether it was used before."""
+        while True:
+            with self._lock:
+                connection = self._idle.pop() if self._idle else None
+            if connection is None:
+                return _Connection(self._config, host), False
+            if connection.usable():
+                return connection, True
+            connection.close()
+
+    def put(self, connection: _Connection) -> None:
+        connection.idle_since = time.monotonic()
+        with self._lock:
+            if not self._closed and len(self._idle) < IDLE_CONNECTIONS:
+                self._idle.append(connection)
+                return
+        connection.close()
+
+    def drop_idle(self) -> None:
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    def close(self) -> None:
+        self._closed = True
+        self.drop_idle()
+
+
+class KeepAliveHandler(urllib.request.BaseHandler):
+    """The opener's only handler: http and https over the pool."""
+
+    def __init__(self, config: ClientConfig, pool: Pool) -> None:
+        self._config = config
+        self._pool = pool
+
+    def http_open(self, request: urllib.request.Request) -> Answer:
+        assert isinstance(request, Request)
+        return self._exchange(request)
+
+    https_open = http_open
+
+    def _exchange(self, request: Request) -> Answer:
+        connection, reused = (_Connection(self._config, request.host), False)
+        if not request.fresh:
+            connection, reused = self._pool.get(request.host)
+        request.reused = reused
+        try:
+            if connection.timed is None:
+                connection.open(request.deadline)
+            return self._send(request, connection)
+        except BaseException:
+            connection.close()
+            raise
+
+    def _send(self, request: Request, connection: _Connection) -> Answer:
+        assert connection.timed is not None
+        connection.timed.deadline, connection.timed.idle = request.deadline, None
+        target, headers = self._request_line(request)
+        with _translated(f"{request.get_method()} {request.selector.partition('?')[0]}"):
+            connection.putrequest(request.get_method(), target, skip_host=True, skip_accept_encoding=True)
+            for name, value in headers:
+                connection.putheader(name, value)
+            body = cast(Optional[bytes], request.data)
+            if body is not None:
+                connection.putheader("Content-Length", str(len(body)))
+            request.sent = True
+            connection.endheaders(body)
+            response = connection.getresponse()
+        connection.timed.idle = request.idle
+        return Answer(self._pool, connection, response)
+
+    def _request_line(self, request: Request) -> tuple[str, list[tuple[str, str]]]:
+        """Origin form, or absolute form to an http proxy before an http server (RFC 9112, section 3.2)."""
+        headers = [("Host", request.host), *request.header_list]
+        proxy = self._config.proxy() if request.type == "http" else None
+        if proxy is None:
+            return request.selector, headers
+        return request.full_url, [*headers, *proxy.headers()]
+
+
+def build_opener(config: ClientConfig, pool: Pool) -> urllib.request.OpenerDirector:
+    """An opener that speaks http and https, reuses connections, and does nothing else."""
+    opener = urllib.request.OpenerDirector()
+    opener.addheaders = []
+    opener.add_handler(KeepAliveHandler(config, pool))
+    opener.add_handler(urllib.request.UnknownHandler())
+    return opener
+
+
+@contextmanager
+def _ignored() -> Iterator[None]:
+    try:
+        yield
+    except OSError:
+        pass
+
+
+@contextmanager
+def _translated(doing: str) -> Iterator[None]:
+    """The boundary: foreign exceptions become ours. (A message of http.client may quote a header value: not kept.)"""
+    try:
+        yield
+    except TransportError:
+        raise
+    except (TimeoutError, socket.timeout) as error:
+        raise RequestTimeoutError(f"{doing}: no whole answer in the time given") from error
+    except http.client.IncompleteRead as error:
+        raise ConnectionFailedError(f"{doing}: the connection was cut before the answer was whole") from error
+    except http.client.RemoteDisconnected as error:
+        raise ConnectionFailedError(f"{doing}: the API server closed the connection without an answer") from error
+    except http.client.HTTPException as error:
+        raise ProtocolError(f"{doing}: the answer is not HTTP ({type(error).__name__})") from error
+    except ssl.SSLError as error:
+        raise ConnectionFailedError(f"{doing}: the TLS connection broke ({error.reason or 'EOF'})") from error
+    except OSError as error:
+        raise ConnectionFailedError(f"{doing}: the connection failed ({error.strerror or error})") from error
+    except ValueError as error:  # http.client: bad chunk size, a header it refuses
+        raise ProtocolError(f"{doing}: malformed HTTP ({type(error).__name__})") from None

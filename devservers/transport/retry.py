@@ -1,0 +1,37 @@
+"""Whether a failed request may be sent again: a pure decision.
+
+What decides is what can have been executed. A refused connection, 429, and 503 with Retry-After mean that the server
+did nothing: any verb may go again. A reset, a cut answer, 500, 502, 503 or 504 may have come after the work was done:
+only reads go again. A timeout is never retried here: its time is spent.
+"""
+
+from __future__ import annotations
+
+from typing import Optional
+
+READS = frozenset({"GET", "HEAD", "OPTIONS"})
+ATTEMPTS = 4
+"""Requests sent for one call, the first included."""
+LONGEST_WAIT = 60.0
+"""A Retry-After beyond this many seconds is reported to the caller instead of being slept through."""
+
+
+def retry_answer(method: str, status: int, retry_after: Optional[float], backoff: float) -> Optional[float]:
+    """Seconds to wait before this request is sent again after an answer of ``status``; None: report it."""
+    if status == 429 or (status == 503 and retry_after is not None):
+        wait = backoff if retry_after is None else retry_after
+        return wait if wait <= LONGEST_WAIT else None
+    if method in READS and status in (500, 502, 503, 504):
+        return backoff if retry_after is None else min(retry_after, LONGEST_WAIT)
+    return None
+
+
+def retry_transport(method: str, nothing_sent: bool, backoff: float) -> Optional[float]:
+    """The same after a connection that failed: ``nothing_sent`` is True when no byte of the request went out."""
+    return backoff if nothing_sent or method in READS else None
+
+
+def parse_retry_after(value: Optional[str]) -> Optional[float]:
+    """Seconds from a Retry-After header (RFC 9110: delay-seconds; an HTTP date is left to the backoff)."""
+    text = (value or "").strip()
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
