@@ -27,8 +27,8 @@ from .scan import Entry
 
 MISSING_TOOL, NO_DIRECTORY, INTERRUPTED, INCOMPLETE, IS_DIRECTORY, NO_HOME = range(81, 87)
 
-# $1 target, $2 bytes of the archive, $3 marker; for a file $4 its name; for a directory $4 its mode if it has to be made,
-# $5 lines that come before the archive
+# $1 target, $2 bytes of the archive, $3 marker; for a file: $4 its name; for a directory: $4 the mode to make it with,
+# $5 how many lines come before the archive
 _PROLOGUE = r"""
 fail() { printf '%s\n' "$2" >&2; exit "$1"; }
 for tool in head tar mkdir mv rm chmod; do

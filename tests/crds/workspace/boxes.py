@@ -1,0 +1,130 @@
+"""Boxes that stand for containers: real shells and tars, with nothing on PATH but what the box holds."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Callable, Optional, Union
+
+from devservers.crds.workspace import RemoteResult
+from devservers.errors import CommandNotFoundError
+
+TOOLS = ("sh", "head", "tar", "mkdir", "mv", "rm", "chmod")
+NOBODY = 65534
+
+
+class Box:
+    """A RemoteRunner. As in v4 its stdin stays open until the command ends, unless ``half_close`` (v5) is set.
+
+    ``before_feeding`` is called with the command started and nothing sent yet; ``feed_at_most`` cuts the stream there,
+    as a lost connection does.
+    """
+
+    def __init__(self, tools: Path, root: Path, *, half_close: bool) -> None:
+        self.tools = tools
+        self.root = root
+        self.half_close = half_close
+        self.env = {"PATH": str(tools), "HOME": str(root / "home")}
+        self.umask = 0o022
+        self.user: Optional[int] = None
+        self.shell_options: list[str] = []
+        self.before_feeding: Callable[[], None] = lambda: None
+        self.feed_at_most: Optional[int] = None
+        self.fed = 0
+        self.last_command: list[str] = []
+
+    def __call__(self, args: Sequence[str], stdin: Optional[Iterable[bytes]] = None) -> RemoteResult:
+        self.last_command = list(args)
+        executable = shutil.which(args[0], path=str(self.tools))
+        if executable is None:
+            raise CommandNotFoundError(f"the container has no {args[0]!r}", command=list(args))
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            process = subprocess.Popen(
+                [executable, *self.shell_options, *args[1:]],
+                stdin=subprocess.PIPE, stdout=out, stderr=err, cwd=self.root, env=self.env, umask=self.umask,
+                user=self.user, group=self.user, extra_groups=None if self.user is None else [], bufsize=0,
+            )  # fmt: skip
+            with process:
+                self._feed(process, stdin or ())
+                returncode = process.wait(timeout=30)
+            return RemoteResult(returncode, _read(out.fileno()), _read(err.fileno()))
+
+    def _feed(self, process: subprocess.Popen[bytes], chunks: Iterable[bytes]) -> None:
+        assert process.stdin is not None
+        self.before_feeding()
+        self.fed = 0
+        try:
+            for chunk in chunks:
+                left = len(chunk) if self.feed_at_most is None else self.feed_at_most - self.fed
+                process.stdin.write(chunk[:left])
+                self.fed += len(chunk[:left])
+                if left < len(chunk):
+                    break
+        except BrokenPipeError:
+            pass
+        if self.half_close or self.feed_at_most is not None:
+            process.stdin.close()
+
+    def path(self, name: str) -> Path:
+        """Where a path of the box lies on this machine."""
+        return self.root / name
+
+    def without(self, tool: str) -> Box:
+        """The same box with one tool less."""
+        poorer = Path(tempfile.mkdtemp(dir=self.root))
+        for link in self.tools.iterdir():
+            if link.name != tool:
+                (poorer / link.name).symlink_to(os.readlink(link))
+        return Box(poorer, self.root, half_close=self.half_close)
+
+
+def _read(descriptor: int) -> bytes:
+    size = os.fstat(descriptor).st_size
+    return os.pread(descriptor, size, 0)
+
+
+def gnu_tools(directory: Path) -> Optional[str]:
+    """Fill ``directory`` with GNU tools and the system's sh; None, or why that cannot be done."""
+    version = subprocess.run(["tar", "--version"], capture_output=True, text=True, check=False).stdout
+    if "GNU tar" not in version:
+        return "this machine's tar is not GNU tar"
+    for tool in TOOLS:
+        found = shutil.which(tool)
+        if found is None:
+            return f"{tool} is not installed"
+        (directory / tool).symlink_to(found)
+    return None
+
+
+def busybox_tools(directory: Path) -> Optional[str]:
+    """Fill ``directory`` with busybox under the tools' names; None, or why that cannot be done."""
+    busybox = shutil.which("busybox")
+    if busybox is None:
+        return "busybox is not installed"
+    for tool in TOOLS:
+        (directory / tool).symlink_to(busybox)
+    return None
+
+
+def snapshot(root: Union[str, Path]) -> dict[str, tuple[object, ...]]:
+    """All below ``root``: type, mode, whole-second mtime, and content or link text (of symlinks only the text)."""
+    found: dict[str, tuple[object, ...]] = {}
+    for directory, folders, files in os.walk(root):
+        for name in folders + files:
+            path = os.path.join(directory, name)
+            found[os.path.relpath(path, root)] = _facts(path)
+    return found
+
+
+def _facts(path: str) -> tuple[object, ...]:
+    status = os.lstat(path)
+    if stat.S_ISLNK(status.st_mode):
+        return ("symlink", os.readlink(path))
+    kind = "directory" if stat.S_ISDIR(status.st_mode) else "file"
+    content = Path(path).read_bytes() if stat.S_ISREG(status.st_mode) else b""
+    return (kind, oct(stat.S_IMODE(status.st_mode)), int(status.st_mtime), content)

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import stat
+import subprocess
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from devservers.crds.workspace.remote import RemoteResult, complaint, sealed_directories, target_path, word
+from devservers.crds.workspace.scan import Entry
+
+
+@pytest.mark.parametrize(
+    ("remote", "expected"),
+    [
+        ("/workspace/project", "/workspace/project"),
+        ("/", "/"),
+        ("project", "./project"),
+        ("-rf", "./-rf"),
+        ("~", "~/"),
+        ("~/x", "~/x"),
+        ("~x", "./~x"),
+        (".", "././"),
+        ("a/..", "./a/../"),
+        ("/srv/.", "/srv/./"),
+        ("./a/", "././a/"),
+    ],
+)
+def test_a_target_is_absolute_or_begins_with_a_dot_or_with_home(remote: str, expected: str) -> None:
+    assert target_path(remote) == expected
+
+
+@pytest.mark.parametrize(
+    ("remote", "why"),
+    [("", "is empty; '.' is"), ("a\0b", "holds a NUL"), ("\ud800", "cannot be encoded: surrogates not allowed")],
+)
+def test_a_path_that_no_container_can_have_is_refused(remote: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        target_path(remote)
+
+
+def test_ordinary_paths_travel_as_they_are() -> None:
+    assert word("/workspace/my-project_1.0/été") == "/workspace/my-project_1.0/été"
+
+
+def test_words_hold_no_blanks_and_are_valid_utf8() -> None:
+    assert word("a b\n\t\\\udcff") == r"a\0040b\0012\0011\0134\0377"
+
+
+@settings(max_examples=25, deadline=None)
+@example(b"\\0101\\c%s\n\n")
+@example(bytes(range(1, 256)))
+@given(st.binary(min_size=1, max_size=40).map(lambda raw: raw.replace(b"\0", b"\1")))
+def test_printf_gives_back_the_bytes_of_any_path(path: bytes) -> None:
+    spelt = word(path.decode("utf-8", "surrogateescape"))
+    assert subprocess.run(["sh", "-c", 'printf %b "$1"', "sh", spelt], capture_output=True, check=True).stdout == path
+
+
+def test_directories_closed_to_their_owner_are_listed_with_their_modes() -> None:
+    entries = [
+        Entry("open", stat.S_IFDIR | 0o755, 0, 0),
+        Entry("read only", stat.S_IFDIR | 0o555, 0, 0),
+        Entry("read only/file", stat.S_IFREG | 0o444, 0, 0),
+    ]
+    assert sealed_directories(entries) == [b"0555 read\\0040only\n"]
+
+
+def test_exit_code_0_is_no_complaint_even_with_gnu_tars_warnings() -> None:
+    warning = b"tar: x: implausibly old time stamp 1970-01-01 00:00:00\n"
+    assert complaint(RemoteResult(0, b"", warning)) is None
+
+
+def test_busybox_ends_with_0_after_a_failure_and_is_not_believed() -> None:
+    said = complaint(RemoteResult(0, b"", b"tar: can't make dir a: Permission denied\n"))
+    assert said is not None
+    assert said.startswith("tar: can't make dir a: Permission denied (exit code 0). ")
+
+
+def test_a_complaint_holds_what_was_said_the_exit_code_and_a_remedy() -> None:
+    said = complaint(RemoteResult(2, b"", b"tar: x: Cannot open: No space left on device\n"))
+    assert said is not None
+    assert "No space left on device (exit code 2). What was unpacked before is left there" in said
+
+
+def test_a_long_complaint_is_abridged() -> None:
+    said = complaint(RemoteResult(2, b"", b"".join(b"tar: %d\n" % number for number in range(1000))))
+    assert said is not None
+    assert "tar: 19\n… and 980 lines more (exit code 2)" in said
+
+
+def test_silence_is_told_as_such() -> None:
+    assert "it wrote nothing to stderr (exit code 137)" in str(complaint(RemoteResult(137, b"", b"")))
+
+
+def test_stderr_that_is_not_utf8_can_be_told() -> None:
+    assert "tar: caf\ufffd (exit code 1)" in str(complaint(RemoteResult(1, b"", b"tar: caf\xe9")))

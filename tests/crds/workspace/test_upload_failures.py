@@ -1,0 +1,160 @@
+"""What goes wrong is said, nothing half-done passes for done, and no temporary file stays behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Optional
+
+import pytest
+
+from devservers.crds.workspace import RemoteResult, upload
+from devservers.errors import CommandNotFoundError, SyncError
+
+from .boxes import Box, snapshot
+
+
+def litter(root: Path) -> list[str]:
+    return [name for name in snapshot(root) if ".devservers-" in name]
+
+
+def test_a_missing_local_path_is_an_error_before_anything_runs(gnu_box: Box, local: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="absent"):
+        upload(gnu_box, local / "absent", "p")
+    assert gnu_box.last_command == []
+
+
+def test_a_dangling_local_symlink_is_a_missing_path(gnu_box: Box, local: Path) -> None:
+    (local / "link").symlink_to("absent")
+    with pytest.raises(FileNotFoundError, match="link"):
+        upload(gnu_box, local / "link", "p")
+
+
+def test_a_bad_remote_path_is_an_error_before_anything_runs(gnu_box: Box, local: Path) -> None:
+    with pytest.raises(ValueError, match="remote path is empty"):
+        upload(gnu_box, local, "")
+    assert gnu_box.last_command == []
+
+
+@pytest.mark.parametrize("single", [False, True], ids=["directory", "file"])
+def test_a_stream_cut_between_any_two_blocks_is_an_error_and_leaves_no_litter(
+    v4_box: Box, local: Path, single: bool
+) -> None:
+    (local / "a").write_bytes(b"content")
+    (local / "e").mkdir()
+    source = local / "a" if single else local
+    whole = upload(v4_box, source, "whole").wire_bytes
+    before_the_marker_has_arrived = whole - 1024
+    for length in range(0, before_the_marker_has_arrived, 512):
+        v4_box.feed_at_most = length
+        with pytest.raises(SyncError, match=r"exit code \d+"):
+            upload(v4_box, source, f"cut{length}")
+    assert litter(v4_box.root) == []
+
+
+def test_a_cut_between_members_is_told_as_such(v4_box: Box, local: Path) -> None:
+    (local / "a").touch()
+    v4_box.feed_at_most = 512
+    with pytest.raises(SyncError, match=r"to 'p' failed: the archive ended early \(exit code 84\)\. What had arrived"):
+        upload(v4_box, local, "p")
+
+
+def test_a_cut_in_the_list_of_read_only_directories_is_told_too(v4_box: Box, local: Path) -> None:
+    (local / "a").mkdir()
+    (local / "a").chmod(0o555)
+    v4_box.feed_at_most = 3
+    with pytest.raises(SyncError, match="the list of directories ended early"):
+        upload(v4_box, local, "p")
+
+
+@pytest.mark.parametrize("tool", ["head", "tar", "mkdir", "mv", "rm", "chmod"])
+def test_a_missing_tool_is_named_with_what_to_do(gnu_box: Box, local: Path, tool: str) -> None:
+    with pytest.raises(
+        SyncError, match=f"{tool}: not found .exit code 81.. Copying needs sh, head, tar, .* use an image"
+    ):
+        upload(gnu_box.without(tool), local, "p")
+
+
+def test_a_container_without_a_shell_is_told_as_such(gnu_box: Box, local: Path) -> None:
+    with pytest.raises(SyncError, match="copying files needs sh in the container, and there is none") as caught:
+        upload(gnu_box.without("sh"), local, "p")
+    assert isinstance(caught.value.__cause__, CommandNotFoundError)
+
+
+def test_a_remote_that_is_a_file_cannot_take_a_directory(v4_box: Box, tree: Path) -> None:
+    v4_box.path("p").write_bytes(b"mine")
+    with pytest.raises(SyncError, match=r"mkdir: .*exists.*\(exit code 82\)\. Choose a remote path"):
+        upload(v4_box, tree, str(v4_box.path("p")))
+    assert v4_box.path("p").read_bytes() == b"mine"
+
+
+def test_a_file_does_not_replace_a_directory_that_holds_something(v4_box: Box, tree: Path) -> None:
+    v4_box.path("p/README/inside").mkdir(parents=True)
+    with pytest.raises(
+        SyncError, match=r"(?s)tar: .*README.*exit code [12]\)\. What was unpacked before is left there"
+    ):
+        upload(v4_box, tree, str(v4_box.path("p")))
+    assert v4_box.path("p/README/inside").is_dir()
+    assert litter(v4_box.root) == []
+
+
+def test_busybox_does_not_take_a_file_for_an_empty_directory(busybox_box: Box, local: Path) -> None:
+    (local / "empty").mkdir()
+    busybox_box.path("p").mkdir()
+    busybox_box.path("p/empty").write_bytes(b"a file")
+    with pytest.raises(SyncError, match=r"can't make dir empty/\."):
+        upload(busybox_box, local, "p")
+    assert litter(busybox_box.root) == []
+
+
+def test_a_home_that_is_not_set_is_told_as_such(v4_box: Box, local: Path) -> None:
+    del v4_box.env["HOME"]
+    with pytest.raises(SyncError, match=r"HOME is not set \(exit code 86\)\. Give an absolute remote path"):
+        upload(v4_box, local, "~/p")
+
+
+def test_tar_that_fails_early_ends_the_transfer_without_the_rest(busybox_box: Box, local: Path) -> None:
+    (local / "a").touch()
+    with (local / "b").open("wb") as big:
+        big.truncate(50_000_000)
+    busybox_box.path("p/a/in-the-way").mkdir(parents=True)
+    with pytest.raises(SyncError, match="can't remove old file a"):
+        upload(busybox_box, local, "p")
+    assert busybox_box.fed < 10_000_000
+
+
+def test_a_foreign_error_of_the_runner_passes_and_the_files_are_closed(local: Path) -> None:
+    (local / "big").write_bytes(bytes(1_000_000))
+
+    def lost(args: Sequence[str], stdin: Optional[Iterable[bytes]] = None) -> RemoteResult:
+        next(iter(stdin or ()))
+        raise ConnectionError("gone")
+
+    before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+    with pytest.raises(ConnectionError):
+        upload(lost, local, "p")
+    assert (len(os.listdir("/proc/self/fd")) if before else 0) == before
+
+
+@pytest.mark.parametrize("options", [["-eu"], ["-e"], ["-u"]])
+def test_the_script_runs_under_strict_shells(v4_box: Box, tree: Path, options: list[str]) -> None:
+    v4_box.shell_options = options
+    (tree / "src" / "deep").chmod(0o555)
+    upload(v4_box, tree, "p")
+    upload(v4_box, tree / "README", "p/new/README")
+    with pytest.raises(SyncError, match="mkdir"):
+        upload(v4_box, tree, "p/README")
+    assert snapshot(v4_box.path("p/src")) == snapshot(tree / "src")
+    assert litter(v4_box.root) == []
+
+
+def test_importing_the_room_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, devservers.crds.workspace\n"
+        "print(sorted({'tarfile', 'subprocess', 'tempfile', 'socket', 'ssl', 'logging', 'yaml'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
