@@ -74,6 +74,10 @@ class Process:
         if stdin is not None:
             os.close(stdin)
 
+    def leave(self) -> None:
+        """The client has gone: its input ends, the command goes on."""
+        self.close_stdin()
+
     def resize(self, width: int, height: int) -> None:
         """Tell the terminal its size; without one nothing happens."""
         if self._tty is not None and not self.finished.is_set():

@@ -29,6 +29,10 @@ class CannotStart(Exception):
     """The command could not be started; the text is the container runtime's."""
 
 
+class NoCommand(CannotStart):
+    """There is no word in the command: not even the runtime has an answer to that."""
+
+
 class Sandbox:
     """One pod's directory, its environment, and what runs in it."""
 
@@ -74,14 +78,18 @@ class Sandbox:
         on_exit: Callable[[int], None] = lambda code: None,
     ) -> Process:
         """Run a command; raises :class:`CannotStart`. Output nobody asked for is thrown away."""
-        argv = [self._executable(command[0]), *(self.paths.inward(word) for word in command[1:])]
+        if not command:
+            raise NoCommand("no command")
+        program = self._executable(command[0])
+        name = program if "/" in command[0] else command[0]
+        argv = [name, *(self.paths.inward(word) for word in command[1:])]
         with self._lock:
             if self._closed:
                 raise CannotStart("container is not running")
             if tty:
                 process, outputs = self._on_terminal(argv, stdin, stdout or discard, size)
             else:
-                process, outputs = self._on_pipes(argv, stdin, stdout, stderr)
+                process, outputs = self._on_pipes(program, argv, stdin, stdout, stderr)
             self._processes.add(process)
             thread = threading.Thread(target=self._tend, args=(process, outputs, on_exit), name="fake-process")
             thread.daemon = True
@@ -100,8 +108,6 @@ class Sandbox:
 
     def _executable(self, name: str) -> str:
         """Where a command's first word leads, or the words with which runc refuses it."""
-        if name == "":
-            raise CannotStart(refusal(name, "no command"))
         if not self.tools.has(name):
             why = f"stat {name}: no such file or directory" if "/" in name else NOT_IN_PATH
             raise CannotStart(refusal(name, why))
@@ -123,21 +129,24 @@ class Sandbox:
             raise CannotStart(refusal(name, "permission denied"))
         return path
 
-    def _spawn(self, argv: list[str], tty: bool, **streams: Any) -> subprocess.Popen[bytes]:
+    def _spawn(self, argv: list[str], tty: bool, **more: Any) -> subprocess.Popen[bytes]:
         try:
             return subprocess.Popen(
-                argv, cwd=self.cwd, env=self.environment(tty), start_new_session=True, bufsize=0, **streams
+                argv, cwd=self.cwd, env=self.environment(tty), start_new_session=True, bufsize=0, **more
             )
         except OSError as error:
             raise CannotStart(refusal(argv[0], (error.strerror or "cannot be run").lower())) from error
 
     def _on_pipes(
-        self, argv: list[str], stdin: bool, stdout: Optional[Sink], stderr: Optional[Sink]
+        self, program: str, argv: list[str], stdin: bool, stdout: Optional[Sink], stderr: Optional[Sink]
     ) -> tuple[Process, dict[int, Sink]]:
         pipe, null = subprocess.PIPE, subprocess.DEVNULL
-        popen = self._spawn(
-            argv, False, stdin=pipe if stdin else null, stdout=pipe if stdout else null, stderr=pipe if stderr else null
-        )
+        streams = {
+            "stdin": pipe if stdin else null,
+            "stdout": pipe if stdout else null,
+            "stderr": pipe if stderr else null,
+        }
+        popen = self._spawn(argv, False, executable=program, **streams)
         outputs: dict[int, Sink] = {}
         if popen.stdout is not None and stdout is not None:
             outputs[detach(popen.stdout)] = stdout

@@ -1,0 +1,279 @@
+"""Every recorded exec and port-forward exchange replays against the fake.
+
+``--recording FILE`` replays further files. What is not compared, and why, stands in :data:`NORMALISED`.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Optional
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tests.fakeapiserver import FakeAPIServer
+from tests.fakeapiserver.pods import Pods
+
+from .wsclient import Frame, WSClient, running_pod
+
+RECORDINGS = Path(__file__).parent.parent / "recordings"
+NORMALISED = {
+    "frame boundaries within a channel": "they follow from the timing of the process's writes and the server's reads",
+    "order of stdout against stderr": "two pipes, read side by side: the real server keeps no order either",
+    "data beyond 300 characters of a frame": "the recording cut it; its length is compared",
+    "the client's own errors": "a client that had already seen the close frame; not something a server does",
+    "what listens behind a forwarded port": "the recorder's web server; the replay puts the recorded bytes there",
+}
+ERROR = 3  # the status of an exec session
+SILENCE = 0.3  # seconds without a frame, where the recording says that none came
+
+Exchange = dict[str, Any]
+
+
+class Recording:
+    """A file of exchanges, and what the server that made them must have been."""
+
+    def __init__(self, path: Path) -> None:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        exchanges = content["exchanges"] if isinstance(content, dict) else content
+        self.name = path.name
+        self.exchanges: list[Exchange] = [e for e in exchanges if "offered_subprotocols" in e.get("request", {})]
+
+    def protocols(self) -> tuple[str, ...]:
+        """A server that ever chose v5 is of the newer generation."""
+        chosen = {exchange["response"].get("subprotocol") for exchange in self.exchanges}
+        return ("v5.channel.k8s.io", "v4.channel.k8s.io") if "v5.channel.k8s.io" in chosen else ("v4.channel.k8s.io",)
+
+    def pods(self) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+        """(namespace, name, containers) of the pods that must have been there."""
+        found: dict[tuple[str, str], set[str]] = {}
+        for exchange in self.exchanges:
+            if exchange["response"]["handshake_status"] == 404:
+                continue
+            url = urlsplit(exchange["request"]["path"])
+            _, _, _, _, namespace, _, name, _ = url.path.split("/")
+            containers = found.setdefault((namespace, name), {"devserver"})
+            if exchange["response"]["handshake_status"] == 101:
+                containers.update(parse_qs(url.query).get("container", []))
+        return ((namespace, name, tuple(sorted(containers))) for (namespace, name), containers in found.items())
+
+
+def recordings(config: pytest.Config) -> list[Recording]:
+    files = [*sorted(RECORDINGS.glob("exec-*.json")), *(Path(name) for name in config.getoption("recording"))]
+    return [recording for recording in map(Recording, files) if recording.exchanges]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    cases = [
+        pytest.param(recording, exchange, id=f"{recording.name}: {exchange['name']}")
+        for recording in recordings(metafunc.config)
+        for exchange in recording.exchanges
+    ]
+    if "exchange" in metafunc.fixturenames:
+        metafunc.parametrize(("recording", "exchange"), cases)
+
+
+@pytest.fixture
+def fake(recording: Recording) -> Iterator[FakeAPIServer]:
+    with FakeAPIServer(operator=False, exec_protocols=recording.protocols()) as server:
+        server.add_token("limitedtoken", "limited")
+        for namespace, name, containers in recording.pods():
+            server.store.create("pods", running_pod(name, namespace, containers))
+        yield server
+
+
+def test_the_fake_answers_as_recorded(fake: FakeAPIServer, exchange: Exchange) -> None:
+    request, response = exchange["request"], exchange["response"]
+    expected = Expected(response.get("frames", []))
+    token = {"admin": fake.token, "(none)": None}.get(request["authorization"], request["authorization"])
+    with (
+        BehindForwardedPorts(fake, request["path"], expected),
+        WSClient(fake, request["path"], tuple(request["offered_subprotocols"]), token) as client,
+    ):
+        assert handshake(client, response) == {key: response[key] for key in response if key != "frames"}
+        if response["handshake_status"] == 101:
+            replay(client, response["frames"], expected)
+
+
+def handshake(client: WSClient, response: dict[str, Any]) -> dict[str, Any]:
+    """What came, in the recording's terms."""
+    came = client.handshake
+    seen: dict[str, Any] = {"handshake_status": came.status}
+    if "subprotocol" in response:
+        seen["subprotocol"] = client.protocol
+    if "content_type" in response:
+        seen["content_type"] = came.headers.get("content-type")
+    if "body" in response:
+        seen["body"] = json.loads(came.body) if isinstance(response["body"], dict) else came.body.decode()
+    return {**seen, **{key: response[key] for key in response if key not in seen and key != "frames"}}
+
+
+class Piece:
+    """What is known of one recorded frame: where it begins in its channel's stream, its first bytes, its length."""
+
+    def __init__(self, frame: dict[str, Any], start: int) -> None:
+        data = frame["data"].encode("latin-1")
+        opcode = frame["opcode"]
+        self.whole = opcode == "binary" or len(frame["data"]) == frame["length"] + 1  # base64 cannot be cut anywhere
+        self.start = start
+        self.known = Frame(opcode, data if opcode == "text" else b"\0" + data).payload if self.whole else b""
+        self.length = frame["length"] if opcode == "binary" else len(self.known)
+
+
+class Expected:
+    """The server's side of a recorded session, channel by channel."""
+
+    def __init__(self, frames: list[dict[str, Any]]) -> None:
+        self.pieces: dict[int, list[Piece]] = {}
+        self.opcodes: dict[int, str] = {}
+        self.gaps: set[int] = set()
+        self.close: Optional[tuple[int, str]] = None
+        self.silent = False
+        self.first: Optional[tuple[int, int]] = None
+        self.order: list[int] = []
+        for frame in frames:
+            self.add(frame)
+
+    def add(self, frame: dict[str, Any]) -> None:
+        if frame.get("dir") != "server":
+            return
+        if "end" in frame:
+            self.silent = "Timeout" in frame["end"]
+        elif frame.get("opcode") == "close":
+            self.close = (frame["code"], frame["reason"])
+        elif "omitted" in frame:
+            self.gaps.update(self.pieces)
+        elif "opcode" in frame:
+            channel = int(frame["channel"])
+            pieces = self.pieces.setdefault(channel, [])
+            piece = Piece(frame, self.length(channel))
+            pieces.append(piece)
+            if not piece.whole:
+                self.gaps.add(channel)
+            self.opcodes[channel] = frame["opcode"]
+            self.order.append(channel)
+            self.first = self.first or (channel, piece.length)
+
+    def length(self, channel: int) -> int:
+        pieces = self.pieces.get(channel)
+        return pieces[-1].start + pieces[-1].length if pieces else 0
+
+    def stream(self, channel: int) -> bytes:
+        """A channel's bytes, where the recording has them all."""
+        return b"".join(piece.known for piece in self.pieces.get(channel, []))
+
+    def check(self, seen: Seen) -> None:
+        assert {c: len(data) for c, data in seen.streams.items() if c not in self.gaps} == {
+            c: self.length(c) for c in self.pieces if c not in self.gaps
+        }, seen.streams
+        assert seen.opcodes == self.opcodes
+        for channel, pieces in self.pieces.items():
+            if channel in self.gaps:
+                continue
+            for piece in pieces:
+                assert seen.streams[channel][piece.start :].startswith(piece.known)
+
+
+class Seen:
+    """What a client has received, put together channel by channel."""
+
+    def __init__(self) -> None:
+        self.streams: dict[int, bytes] = {}
+        self.opcodes: dict[int, str] = {}
+        self.order: list[int] = []
+        self.first: Optional[tuple[int, int]] = None
+        self.close: Optional[tuple[int, str]] = None
+
+    def add(self, frame: Frame) -> None:
+        if frame.opcode == "close":
+            self.close = (frame.code, frame.data.decode())
+            return
+        self.first = self.first or (frame.channel, len(frame.payload))
+        self.opcodes[frame.channel] = frame.opcode
+        self.streams[frame.channel] = self.streams.get(frame.channel, b"") + frame.payload
+        self.order.append(frame.channel)
+
+    def covers(self, expected: Expected) -> bool:
+        return all(len(self.streams.get(c, b"")) >= expected.length(c) and c in self.streams for c in expected.pieces)
+
+
+def replay(client: WSClient, frames: list[dict[str, Any]], expected: Expected) -> None:
+    """Send what the client sent, each once all that came before it has come, and compare what the server says."""
+    seen, so_far = Seen(), Expected([])
+    incoming = client.frames()
+    for frame in frames:
+        if frame["dir"] == "server":
+            so_far.add(frame)
+        elif "channel" in frame:
+            while not seen.covers(so_far):
+                seen.add(next(incoming))
+            client.send(int(frame["channel"]), frame["data"].encode("latin-1"))
+    if expected.silent:
+        while not seen.covers(expected):
+            seen.add(next(incoming))
+        assert_silent(client)
+    else:
+        for received in incoming:
+            seen.add(received)
+    assert seen.first == expected.first
+    assert seen.close == expected.close
+    expected.check(seen)
+    if expected.order and seen.order:
+        assert (expected.order[-1] == ERROR) == (seen.order[-1] == ERROR), "the status comes last"
+
+
+def assert_silent(client: WSClient) -> None:
+    """The connection is alive, and nothing comes."""
+    client.ping()
+    client.socket.settimeout(SILENCE)
+    frames = []
+    with pytest.raises(TimeoutError):
+        frames.extend(event for event in client.events() if isinstance(event, Frame))
+    assert frames == []
+
+
+class BehindForwardedPorts:
+    """Puts the recorded bytes of a pod's answer behind the ports that a port-forward request asks for."""
+
+    def __init__(self, fake: FakeAPIServer, path: str, expected: Expected) -> None:
+        self._listeners: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+        url = urlsplit(path)
+        if not url.path.endswith("/portforward"):
+            return
+        _, _, _, _, namespace, _, name, _ = url.path.split("/")
+        ports = [port for value in parse_qs(url.query).get("ports", []) for port in value.split(",")]
+        for index, port in enumerate(ports):
+            answers = len(expected.stream(2 * index)) > 2 or (
+                expected.length(2 * index + 1) == 2 and expected.length(2 * index) == 2
+            )
+            if answers:
+                address = self._listen(expected.stream(2 * index)[2:])
+                Pods.of(fake).listen(namespace, name, int(port), address)
+
+    def _listen(self, answer: bytes) -> tuple[str, int]:
+        listener = socket.create_server(("127.0.0.1", 0))
+        self._listeners.append(listener)
+        thread = threading.Thread(target=self._answer, args=(listener, answer), daemon=True)
+        thread.start()
+        self._threads.append(thread)
+        host, port = listener.getsockname()
+        return host, port
+
+    @staticmethod
+    def _answer(listener: socket.socket, answer: bytes) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(answer)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exc: object) -> None:
+        for listener in self._listeners:
+            listener.close()
