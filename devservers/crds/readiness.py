@@ -132,7 +132,7 @@ def default_container(pod: Mapping[str, Any]) -> Optional[str]:
 # -- the report ---------------------------------------------------------------------------------------------------
 
 _CAUSES = (
-    (("ImagePullBackOff", "ErrImagePull", "InvalidImageName"), "the image cannot be pulled: check spec.image and registry credentials"),
+    (("ImagePullBackOff", "ErrImagePull", "InvalidImageName"), "the image cannot be pulled: is spec.image right?"),
     (("CrashLoopBackOff",), "the container starts and ends again: look at its logs"),
     (("OOMKilled",), "the container ran out of memory: choose a larger flavor"),
     (("FailedMount", "FailedAttachVolume"), "a volume cannot be mounted: check spec.volumes and persistentHome"),

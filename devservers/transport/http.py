@@ -151,7 +151,7 @@ class Answer:
         except BaseException:
             self.close()
             raise
-        if not data or self._response.isclosed():
+        if not data or self._response.isclosed() or self._response.length == 0:
             self._release()
         return data
 
@@ -175,6 +175,7 @@ class Answer:
 
     def _release(self) -> None:
         connection, self._connection = self._connection, None
+        self._response.close()  # http.client takes no further request before
         if connection is None:
             return
         if self._response.will_close:

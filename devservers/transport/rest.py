@@ -57,7 +57,7 @@ class RESTClient:
         self._timeout = timeout
         self._pool = Pool(self.config)
         self._opener = build_opener(self.config, self._pool)
-        self._user_agent = user_agent()
+        self._user_agent = self.config.user_agent or user_agent()
 
     def __repr__(self) -> str:
         return f"RESTClient({self.config!r})"
@@ -169,7 +169,7 @@ class RESTClient:
             APIError: a subclass by the Status's reason. TransportError: no whole answer. ProtocolError: not JSON.
         """
         target = with_query(path, query)
-        data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
+        data = None if body is None else json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
         deadline = (deadline or Deadline(None, self.clock)).sooner(self._timeout)
         answer = self.send(method, target, data, content_type=content_type, deadline=deadline)
         return _decode(answer.read(), method, target)
@@ -201,7 +201,7 @@ class RESTClient:
             if 200 <= answer.status < 300:
                 return answer
             failure = _failure(method, target, answer, self.config)
-            if isinstance(failure, UnauthorizedError) and not refreshed and self.config.credentials.refresh():
+            if isinstance(failure, UnauthorizedError) and not refreshed and self.config.credentials.refresh(deadline):
                 refreshed = True
                 self._pool.drop_idle()
                 continue
@@ -225,20 +225,20 @@ class RESTClient:
     def _build(
         self, method: str, target: str, data: Optional[bytes], content_type: str, deadline: Deadline, *, fresh: bool
     ) -> Request:
-        headers = self.headers()
+        headers = self.headers(deadline)
         if data is not None:
             headers.append(("Content-Type", content_type))
         request = Request(self.config.server + target, method, headers, data, deadline)
         request.fresh = fresh
         return request
 
-    def headers(self) -> list[tuple[str, str]]:
+    def headers(self, deadline: Deadline) -> list[tuple[str, str]]:
         """What every request carries, upgrades included: who we are and what we accept."""
         return [
             ("User-Agent", self._user_agent),
             ("Accept", "application/json"),
             ("Accept-Encoding", "identity"),
-            *self.config.credentials.headers(),
+            *self.config.credentials.headers(deadline),
         ]
 
 

@@ -243,7 +243,7 @@ def upgrade(
             return _handshake(client, sock, target, subprotocols, deadline)
         except (ConnectionFailedError, APIError) as error:
             status = getattr(error, "status", 0)
-            if status == 401 and not refreshed and client.config.credentials.refresh():
+            if status == 401 and not refreshed and client.config.credentials.refresh(deadline):
                 refreshed = True
                 continue
             wait = _pause_after(error, nothing_sent=sock is None, backoff=backoff)
@@ -285,7 +285,7 @@ def _handshake(
 
 def _connect(library_socket: Any, pipe: _Pipe, client: RESTClient, target: str, subprotocols: Sequence[str]) -> None:
     server = urlsplit(client.config.server)
-    headers = [f"{name}: {value}" for name, value in client.headers()]
+    headers = [f"{name}: {value}" for name, value in client.headers(pipe.opening or Deadline(None))]
     headers.append(f"Sec-WebSocket-Protocol: {', '.join(subprotocols)}")
     try:
         library_socket.connect(

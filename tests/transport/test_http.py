@@ -1,0 +1,259 @@
+"""Connections are kept, checked before reuse, and bounded in time; a cut body is never an end."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+
+import pytest
+
+from devservers.errors import ConnectionFailedError, ProtocolError, RequestTimeoutError
+from devservers.transport import ClientConfig, RESTClient
+from devservers.transport.deadline import SYSTEM_CLOCK, Deadline
+from devservers.transport.http import READ_SIZE
+from tests.fakeapiserver import FakeAPIServer
+
+from .scripted import Peer, scripted, serve_all
+
+OK = b'{"kind":"Thing"}'
+
+
+def _ok(peer: Peer, request: str) -> None:
+    peer.answer(200, OK)
+
+
+def test_requests_in_a_row_share_one_connection() -> None:
+    with scripted(serve_all(_ok)) as server, server.client() as client:
+        for _ in range(5):
+            assert client.request("GET", "/x") == {"kind": "Thing"}
+        assert server.connections == 1
+
+
+def test_a_chunked_answer_leaves_the_connection_usable() -> None:
+    with scripted(serve_all(lambda peer, request: peer.chunked(OK[:4], OK[4:]))) as server, server.client() as client:
+        assert client.request("GET", "/x") == client.request("GET", "/x") == {"kind": "Thing"}
+        assert server.connections == 1
+
+
+def test_a_failure_answer_leaves_the_connection_usable() -> None:
+    def handle(peer: Peer, request: str) -> None:
+        peer.answer(404 if "/absent" in request else 200, OK)
+
+    with scripted(serve_all(handle)) as server, server.client() as client:
+        with pytest.raises(Exception, match="404"):
+            client.request("GET", "/absent")
+        client.request("GET", "/x")
+        assert server.connections == 1
+
+
+def test_a_connection_the_server_closed_meanwhile_is_not_used() -> None:
+    closed = threading.Event()
+
+    def once(peer: Peer) -> None:
+        peer.request()
+        peer.answer(200, OK)
+        peer.close()
+        closed.set()
+
+    with scripted(once, serve_all(_ok)) as server, server.client() as client:
+        client.request("POST", "/x", body={})
+        assert closed.wait(5)
+        client.request("POST", "/x", body={})  # a write: it could not have been sent twice
+        assert server.connections == 2
+
+
+def test_connection_close_is_honoured() -> None:
+    def handle(peer: Peer, request: str) -> None:
+        peer.answer(200, OK, "Connection: close")
+
+    with scripted(serve_all(handle)) as server, server.client() as client:
+        client.request("GET", "/x")
+        client.request("GET", "/x")
+        assert server.connections == 2
+
+
+def test_threads_get_connections_of_their_own() -> None:
+    together = threading.Barrier(4, timeout=10)
+
+    def handle(peer: Peer, request: str) -> None:
+        together.wait()
+        peer.answer(200, OK)
+
+    with scripted(serve_all(handle)) as server, server.client() as client:
+        threads = [threading.Thread(target=client.request, args=("GET", "/x")) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert server.connections == 4
+
+
+def test_closing_the_client_closes_its_idle_connections() -> None:
+    ended = threading.Event()
+
+    def handler(peer: Peer) -> None:
+        peer.request()
+        peer.answer(200, OK)
+        assert peer.request() is None
+        ended.set()
+
+    with scripted(handler) as server:
+        client = server.client()
+        client.request("GET", "/x")
+        client.close()
+        assert ended.wait(5)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this platform")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_does_not_use_its_parents_connection() -> None:
+    with scripted(serve_all(_ok)) as server, server.client() as client:
+        client.request("GET", "/x")
+        child = os.fork()
+        if child == 0:
+            try:
+                client.request("GET", "/x")
+                os._exit(0)
+            except BaseException:
+                os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+        client.request("GET", "/x")
+        assert server.connections == 2
+
+
+@pytest.mark.parametrize("head", ["Content-Length: 100", "Transfer-Encoding: chunked"])
+def test_a_body_cut_short_is_an_error(head: str) -> None:
+    def handler(peer: Peer) -> None:
+        peer.request()
+        body = OK if "Length" in head else b"40\r\n" + OK
+        peer.send(f"HTTP/1.1 200 OK\r\n{head}\r\n\r\n".encode() + body)
+
+    with scripted(handler) as server, server.client() as client:
+        with pytest.raises(ConnectionFailedError, match="cut before the answer was whole"):
+            client.request("POST", "/x", body={})
+
+
+def test_a_silent_server_is_a_timeout_within_the_time_given() -> None:
+    def handler(peer: Peer) -> None:
+        peer.request()
+        peer.hold()
+
+    with scripted(handler) as server, server.client(timeout=0.3) as client:
+        started = SYSTEM_CLOCK.now()
+        with pytest.raises(RequestTimeoutError):
+            client.request("GET", "/x")
+        assert SYSTEM_CLOCK.now() - started < 1.3
+
+
+@pytest.mark.parametrize("part", ["head", "body"])
+def test_a_dripping_server_is_a_timeout_within_the_time_given(part: str) -> None:
+    def handler(peer: Peer) -> None:
+        peer.request()
+        if part == "body":
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        while not peer.ended.wait(0.05):
+            peer.send(b"H")
+
+    with scripted(handler) as server, server.client(timeout=0.5) as client:
+        started = SYSTEM_CLOCK.now()
+        with pytest.raises(RequestTimeoutError):
+            client.request("GET", "/x")
+        assert SYSTEM_CLOCK.now() - started < 1.5
+
+
+def test_an_answer_that_is_not_http_is_a_protocol_error() -> None:
+    def handler(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"SSH-2.0-OpenSSH_9.6\r\n")
+
+    with scripted(handler) as server, server.client() as client:
+        with pytest.raises(ProtocolError, match="not HTTP"):
+            client.request("POST", "/x", body={})
+
+
+def test_nothing_listening_is_a_connection_error_that_names_the_server() -> None:
+    with scripted(lambda peer: None) as server:
+        url = server.url
+    with RESTClient(ClientConfig(server=url), timeout=5) as client:
+        with pytest.raises(ConnectionFailedError, match=url.rpartition(":")[2]):
+            client.request("POST", "/x", body={})
+
+
+def test_only_http_and_https_are_opened() -> None:
+    for url in ("file:///etc/passwd", "ftp://host/x", "data:text/plain,x", "unix:///run/x"):
+        with pytest.raises(ValueError, match="http"):
+            ClientConfig(server=url)
+
+
+def test_a_big_answer_arrives_whole() -> None:
+    body = json.dumps({"data": "x" * (40 * READ_SIZE + 17)}).encode()
+    with scripted(serve_all(lambda peer, request: peer.answer(200, body))) as server, server.client() as client:
+        assert len(client.request("GET", "/x")["data"]) == 40 * READ_SIZE + 17
+
+
+def test_a_stream_is_read_as_it_comes() -> None:
+    go_on = threading.Event()
+
+    def handler(peer: Peer) -> None:
+        peer.request()
+        peer.chunked(b"first", end=False)
+        go_on.wait(10)
+        peer.chunk(b"second")
+        peer.send(b"0\r\n\r\n")
+
+    with scripted(handler) as server, server.client() as client:
+        answer = client.stream("/x", deadline=Deadline(10), idle=5)
+        assert answer.read_some() == b"first"
+        go_on.set()
+        assert answer.read_some() == b"second"
+        assert answer.read_some() == b""
+
+
+def test_silence_on_a_stream_is_a_timeout_after_its_idle_time() -> None:
+    def handler(peer: Peer) -> None:
+        peer.request()
+        peer.chunked(b"first", end=False)
+        peer.hold()
+
+    with scripted(handler) as server, server.client() as client:
+        answer = client.stream("/x", deadline=Deadline(None), idle=0.2)
+        answer.read_some()
+        with pytest.raises(RequestTimeoutError):
+            answer.read_some()
+
+
+def test_a_stream_can_be_interrupted_from_another_thread() -> None:
+    reading = threading.Event()
+    outcome: list[object] = []
+
+    def handler(peer: Peer) -> None:
+        peer.request()
+        peer.chunked(b"first", end=False)
+        peer.hold()
+
+    with scripted(handler) as server, server.client() as client:
+        answer = client.stream("/x", deadline=Deadline(30), idle=30)
+        answer.read_some()
+
+        def read() -> None:
+            reading.set()
+            try:
+                outcome.append(answer.read_some())
+            except ConnectionFailedError as error:
+                outcome.append(error)
+
+        thread = threading.Thread(target=read)
+        thread.start()
+        reading.wait(5)
+        answer.interrupt()
+        thread.join(10)
+        assert not thread.is_alive()
+        assert len(outcome) == 1
+
+
+def test_tls_connections_are_kept_too(tls_server: FakeAPIServer) -> None:
+    with RESTClient() as client:
+        for _ in range(3):
+            assert client.request("GET", "/version")["major"] == "1"
+        assert len(client._pool._idle) == 1
