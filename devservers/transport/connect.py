@@ -124,7 +124,7 @@ def _proxy_tls(sock: socket.socket, config: ClientConfig, proxy: Proxy, deadline
     try:
         return context.wrap_socket(sock, server_hostname=proxy.host)
     except (OSError, ValueError) as error:
-        _fail(error, f"the proxy {proxy}", explain_handshake_failure(error, f"the proxy {proxy}", config.tls, None))
+        _fail(error, f"the proxy {proxy}", explain_handshake_failure(error, config.tls, None))
 
 
 def _server_tls(stream: Stream, config: ClientConfig, deadline: Deadline) -> Stream:
@@ -139,7 +139,7 @@ def _server_tls(stream: Stream, config: ClientConfig, deadline: Deadline) -> Str
             return inner
         return context.wrap_socket(stream, server_hostname=name)
     except (OSError, ValueError) as error:
-        _fail(error, config.server, explain_handshake_failure(error, config.server, config.tls, certificate))
+        _fail(error, config.server, explain_handshake_failure(error, config.tls, certificate))
 
 
 def _fail(error: Exception, target: str, explanation: str) -> NoReturn:

@@ -12,7 +12,7 @@ from typing import Optional
 
 from .config import ClientConfig
 from .credentials import Credentials, TokenFile
-from .deadline import SYSTEM_CLOCK, Clock
+from .deadline import SYSTEM_CLOCK, Clock, Deadline
 from .tls import Material, TLSSettings
 
 SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -46,6 +46,7 @@ def in_cluster_config(
     host, port = environ["KUBERNETES_SERVICE_HOST"].strip("[]"), environ["KUBERNETES_SERVICE_PORT"]
     authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     token = TokenFile(os.path.join(directory, "token"), f"token of the {SOURCE}", clock)
+    token.current(Deadline(None))  # an empty one is an error now, not at the first request
     return ClientConfig(
         server=f"https://{authority}",
         namespace=namespace or _read_namespace(os.path.join(directory, "namespace")),

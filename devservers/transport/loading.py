@@ -18,20 +18,24 @@ def load(
     kubeconfig: Union[str, os.PathLike[str], None],
     context: Optional[str],
     namespace: Optional[str],
+    service_account: Optional[str] = None,
 ) -> ClientConfig:
-    """The configuration from the first source that there is."""
+    """The configuration from the first source that there is; ``service_account`` is the directory of the pod's."""
     if kubeconfig is not None:
         return client_config(_explicit(os.fspath(kubeconfig)), context, namespace)
     looked_at: list[str] = []
     kube = _from_files(environ, looked_at)
     if kube is not None and (context or kube.current_context):
         return client_config(kube, context, namespace)
-    missing = incluster.missing_pieces(environ, incluster.SERVICE_ACCOUNT)
+    directory = service_account or incluster.SERVICE_ACCOUNT
+    missing = incluster.missing_pieces(environ, directory)
     if not missing and context is None:
-        return incluster.in_cluster_config(environ, namespace, incluster.SERVICE_ACCOUNT)
+        return incluster.in_cluster_config(environ, namespace, directory)
     if kube is not None and kube.contexts:
         return client_config(kube, context, namespace)  # says that there is no current-context
-    looked_at.append("in-cluster service account: " + ("; ".join(missing) or f"has no context {context!r}"))
+    looked_at.append(
+        "in-cluster service account: " + ("; ".join(missing) or f"it has no contexts, and {context!r} was asked for")
+    )
     raise KubeConfigError(_nothing_found(looked_at))
 
 

@@ -142,7 +142,7 @@ def masked(text: str, secrets: Iterable[str]) -> str:
 
 def _describe(outcome: _Outcome, within: Deadline) -> str:
     if outcome.timed_out:
-        return f"did not end within {within.seconds:.0f} s and was killed; run it by hand to see what it waits for"
+        return f"did not end within {within.seconds or 0:.3g} s and was killed; run it by hand to see what it waits for"
     if outcome.code < 0:
         return f"was killed by signal {-outcome.code}"
     return f"failed with exit code {outcome.code}; run it by hand, and log in again if it says so"

@@ -9,18 +9,20 @@ proxied.
 from __future__ import annotations
 
 import base64
-import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Optional, Union
+from typing import TYPE_CHECKING, Optional, Union
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from ..errors import KubeConfigError
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
-_Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
+if TYPE_CHECKING:
+    import ipaddress
+
+    _Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,8 @@ def _matches(entry: str, host: str, port: int) -> bool:
 
 
 def _in_network(address: _Address, network: str) -> bool:
+    import ipaddress
+
     try:
         return address in ipaddress.ip_network(network, strict=False)
     except (ValueError, TypeError):
@@ -139,6 +143,8 @@ def _split_port(entry: str) -> tuple[str, str]:
 
 
 def _address(host: str) -> Optional[_Address]:
+    import ipaddress  # not on the way of a process without proxy variables
+
     try:
         address = ipaddress.ip_address(host.strip("[]"))
     except ValueError:

@@ -254,7 +254,7 @@ _WRONG_NAME = frozenset({62, 64})
 
 
 def explain_handshake_failure(
-    error: BaseException, target: str, settings: TLSSettings, certificate: Optional[ClientCertificate]
+    error: BaseException, settings: TLSSettings, certificate: Optional[ClientCertificate]
 ) -> str:
     """One sentence: which file or entry is at fault, and what to do. Also for errors of a later read (TLS 1.3)."""
     code = getattr(error, "verify_code", None)

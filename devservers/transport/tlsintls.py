@@ -101,7 +101,7 @@ class TunnelledTLS:
 
     def shutdown(self, how: int) -> None:
         """Shut the connection itself down (from any thread); a blocked reader comes back with the end of the stream."""
-        self._outer.shutdown(how)
+        socket.socket.shutdown(self._outer, how)  # SSLSocket's own would go on reading ciphertext as if it were plain
 
     def makefile(self, mode: str = "r", buffering: Optional[int] = None, **_: Any) -> io.BufferedReader:
         """A buffered binary reader, as ``http.client`` asks for; the socket closes after it."""

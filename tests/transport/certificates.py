@@ -1,0 +1,64 @@
+"""Certificates made for the occasion."""
+
+from __future__ import annotations
+
+import datetime
+import ssl
+from dataclasses import dataclass
+from functools import cache
+
+import trustme
+
+from devservers.transport.tls import ClientCertificate, Material
+
+_DAY = datetime.timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A certificate (with its chain) and its key, as PEM."""
+
+    certificate: bytes
+    key: bytes
+
+    def as_client(self, name: str = "alice") -> ClientCertificate:
+        return ClientCertificate(
+            Material(f"client-certificate-data of user {name!r}", self.certificate),
+            Material(f"client-key-data of user {name!r}", self.key),
+        )
+
+
+class Authority:
+    """A certificate authority of a cluster."""
+
+    def __init__(self) -> None:
+        self._ca = trustme.CA()
+
+    @property
+    def pem(self) -> bytes:
+        return bytes(self._ca.cert_pem.bytes())
+
+    def issue(self, *names: str, days: int = 30) -> Pair:
+        """A certificate for host names, addresses or an e-mail; ``days=-1`` has expired, ``days=0`` begins tomorrow."""
+        now = datetime.datetime.now(datetime.timezone.utc)
+        begin, end = (now + _DAY, now + 2 * _DAY) if days == 0 else (now - 3 * _DAY, now + days * _DAY)
+        leaf = self._ca.issue_cert(*names, not_before=begin, not_after=end)
+        chain = b"".join(blob.bytes() for blob in leaf.cert_chain_pems)
+        return Pair(chain, leaf.private_key_pem.bytes())
+
+
+def server_context(pair: Pair, *, client_ca: bytes = b"") -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme_pair = trustme.Blob(pair.key + pair.certificate)
+    with trustme_pair.tempfile() as path:
+        context.load_cert_chain(path)
+    if client_ca:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(cadata=client_ca.decode())
+    return context
+
+
+@cache
+def authority(name: str = "cluster") -> Authority:
+    """One authority per name and process: making a key takes a while."""
+    return Authority()

@@ -1,0 +1,313 @@
+"""kubeconfig files: parsing, merging, contexts, paths, and every broken case told by file, entry and remedy."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devservers.errors import KubeConfigError
+from devservers.transport.kubeconfig import client_config
+from devservers.transport.kubeconfigfile import merge, parse, read
+
+from .kubeconfigs import cluster_config, config_of, document, user_config, write
+
+FILE = "/etc/kube/config"
+B64 = base64.b64encode(b"-----BEGIN CERTIFICATE-----").decode()
+
+
+def problem_of(content: dict[str, Any]) -> str:
+    """The message with which a kubeconfig is refused."""
+    with pytest.raises(KubeConfigError) as caught:
+        config_of(content, FILE)
+    return str(caught.value)
+
+
+class TestParsing:
+    def test_a_yaml_file_gives_server_namespace_and_token(self) -> None:
+        text = b"""
+apiVersion: v1
+kind: Config
+current-context: dev
+clusters:
+- name: main
+  cluster: {server: "https://api.example:6443/"}
+contexts:
+- name: dev
+  context: {cluster: main, user: alice, namespace: team}
+users:
+- name: alice
+  user: {token: abc}
+"""
+        config = client_config(parse(text, FILE), None, None)
+        assert (config.server, config.namespace) == ("https://api.example:6443", "team")
+        assert config.credentials.headers() == [("Authorization", "Bearer abc")]
+
+    def test_flow_style_yaml_is_not_mistaken_for_json(self) -> None:
+        assert parse(b"{current-context: dev, contexts: [{name: dev}]}", FILE).current_context == "dev"
+
+    def test_an_empty_file_is_an_empty_configuration(self) -> None:
+        assert parse(b" \n", FILE).contexts == {}
+
+    def test_a_byte_order_mark_and_utf_16_are_understood(self) -> None:
+        text = json.dumps(document())
+        assert parse(text.encode("utf-8-sig"), FILE).current_context == "dev"
+        assert parse(text.encode("utf-16"), FILE).current_context == "dev"
+
+    def test_unknown_fields_are_ignored_wherever_they_stand(self) -> None:
+        content = document(cluster={"colour": "red"}, user={"token": "abc", "shoe-size": 43}, extensions="many")
+        assert config_of({**content, "preferences": {"colors": True}, "future": [1]}).namespace is None
+
+    def test_a_null_value_is_no_value(self) -> None:
+        config = config_of(document(cluster={"proxy-url": None}, user={"token": None, "exec": None, "as-groups": None}))
+        assert config.credentials.headers() == []
+
+    def test_a_date_stays_the_text_that_it_is_in_go(self) -> None:
+        text = json.dumps(document(user={"token": "DATE"})).replace('"DATE"', "2024-01-31").replace("{", "{ ")
+        config = client_config(parse(b"#\n" + text.encode(), FILE), None, None)
+        assert config.credentials.headers() == [("Authorization", "Bearer 2024-01-31")]
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            (b"clusters:\n  - name: a\n bad", "line 3"),
+            (b"users: [", "line "),
+            (b"a: *nowhere", "undefined alias"),
+            (b"a: !!python/object:os.system {}", "line 1"),
+            (b"\x00", "not valid YAML"),
+            (b"\xff\xfa", "not UTF-8"),
+            (b"- a", "must be a mapping, not a list"),
+            (b"just words", "must be a mapping, not a string"),
+            (b"[" * 20000, "not valid YAML"),
+            (b'{"a":' * 20000, "not valid YAML"),
+            (b"kind: Secret", "another kind"),
+            (b"apiVersion: v2", "another kind"),
+            (b"clusters: {}", "clusters must be a list, not a mapping"),
+            (b"clusters: [a]", "entry 1 of clusters must be a mapping"),
+            (b"users: [{name: a}, {name: 7}]", "entry 2 of users in /etc/kube/config: name must be a string"),
+            (b"users: [{user: {}}]", "entry 1 of users has no name"),
+            (b"users: [{name: a, user: []}]", "user 'a' in /etc/kube/config: user must be a mapping"),
+            (b"contexts: [{name: a}, {name: a}]", "contexts has 'a' twice"),
+            (b"current-context: 5", "current-context must be a string"),
+        ],
+    )
+    def test_a_malformed_file_is_refused_with_file_and_place(self, text: bytes, said: str) -> None:
+        with pytest.raises(KubeConfigError) as caught:
+            parse(text, FILE)
+        assert FILE in str(caught.value)
+        assert said in str(caught.value)
+
+    def test_a_parse_error_quotes_nothing_of_the_file(self) -> None:
+        with pytest.raises(KubeConfigError) as caught:
+            parse(b"users: [{token: *s3cret-canary}]", FILE)
+        assert "canary" not in str(caught.value)
+        assert caught.value.__cause__ is None
+        assert caught.value.__context__ is None
+
+    def test_an_unreadable_file_is_an_error_and_an_absent_one_is_none(self, tmp_path: Path) -> None:
+        assert read(str(tmp_path / "absent")) is None
+        assert read(str(tmp_path / "absent" / "deeper")) is None
+        with pytest.raises(KubeConfigError, match="cannot be read: Is a directory"):
+            read(str(tmp_path))
+
+
+class TestMerging:
+    def test_the_first_file_wins_a_name_with_its_whole_entry(self) -> None:
+        first = parse(json.dumps(document(user={"username": "u", "password": "p"})).encode(), "/one")
+        second = parse(json.dumps(document(user={"token": "abc"}, namespace="two")).encode(), "/two")
+        config = client_config(merge([first, second]), None, None)
+        assert config.namespace is None
+        assert config.credentials.headers() == [("Authorization", "Basic dTpw")]
+
+    def test_a_context_may_use_entries_of_other_files(self) -> None:
+        content = document(user={"token": "abc"})
+        parts = [
+            parse(json.dumps({"kind": "Config", section: content[section]}).encode(), f"/{section}")
+            for section in ("contexts", "clusters", "users")
+        ]
+        merged = merge([*parts, parse(b'{"current-context": "dev"}', "/current")])
+        config = client_config(merged, None, None)
+        assert config.server == "https://api.example:6443"
+        assert config.source == "kubeconfig /contexts, context 'dev'"
+
+    def test_the_first_current_context_that_is_set_counts(self) -> None:
+        texts = [b"{}", b'{"current-context": ""}', b'{"current-context": "b"}', b'{"current-context": "c"}']
+        assert merge(parse(text, "/f") for text in texts).current_context == "b"
+
+    def test_the_same_name_in_two_files_is_no_duplicate(self) -> None:
+        one = parse(b'{"users": [{"name": "a"}]}', "/one")
+        two = parse(b'{"users": [{"name": "a"}]}', "/two")
+        assert merge([one, two]).users["a"].file == "/one"
+
+
+class TestContexts:
+    def two_contexts(self) -> dict[str, Any]:
+        content = document(user={"token": "abc"}, namespace="one")
+        content["clusters"].append({"name": "other", "cluster": {"server": "http://other.example"}})
+        content["contexts"].append({"name": "prod", "context": {"cluster": "other", "namespace": "two"}})
+        return content
+
+    def test_a_context_argument_uses_that_contexts_cluster_user_and_namespace(self) -> None:
+        config = config_of(self.two_contexts(), context="prod")
+        assert (config.server, config.namespace) == ("http://other.example", "two")
+        assert config.credentials.headers() == []
+
+    def test_a_missing_context_is_told_with_those_there_are(self) -> None:
+        with pytest.raises(KubeConfigError, match=r"context 'stage' does not exist \(contexts there: dev, prod\)"):
+            config_of(self.two_contexts(), context="stage")
+
+    def test_a_current_context_that_does_not_exist_is_named_as_such(self) -> None:
+        assert "current-context 'gone' does not exist" in problem_of({**document(), "current-context": "gone"})
+
+    def test_no_current_context_asks_for_one_by_name(self) -> None:
+        said = problem_of({**document(), "current-context": ""})
+        assert "has no current-context (contexts there: dev)" in said
+        assert "use-context" in said
+
+    @pytest.mark.parametrize("kind", ["cluster", "user"])
+    def test_a_context_that_refers_to_nothing_is_told_with_what_there_is(self, kind: str) -> None:
+        said = problem_of(_referring(kind, "gone"))
+        assert f"context 'dev' in {FILE}: its {kind} 'gone' does not exist" in said
+        assert ("main" if kind == "cluster" else "alice") in said
+
+    def test_a_context_without_a_cluster_is_refused(self) -> None:
+        assert "context 'dev' in /etc/kube/config: names no cluster" in problem_of(_referring("cluster", ""))
+
+    def test_a_context_without_a_user_is_anonymous(self) -> None:
+        assert config_of(_referring("user", "")).credentials.headers() == []
+
+
+def _referring(kind: str, name: str) -> dict[str, Any]:
+    content = document()
+    content["contexts"][0]["context"][kind] = name
+    return content
+
+
+class TestClusters:
+    def test_a_cluster_without_server_is_refused(self) -> None:
+        assert f"cluster 'main' in {FILE}: names no server" in problem_of(document(cluster={"server": ""}))
+
+    def test_a_bare_host_and_port_is_read_as_kubectl_reads_it(self) -> None:
+        assert cluster_config(server="10.0.0.1:8080").server == "http://10.0.0.1:8080"
+        tls = cluster_config(**{"server": "10.0.0.1:6443", "certificate-authority-data": B64})
+        assert tls.server == "https://10.0.0.1:6443"
+
+    def test_a_ca_excludes_the_insecure_flag(self) -> None:
+        cluster = {"certificate-authority-data": B64, "insecure-skip-tls-verify": True}
+        assert "exclude each other" in problem_of(document(cluster=cluster))
+
+    def test_data_and_file_of_the_same_thing_exclude_each_other(self) -> None:
+        cluster = {"certificate-authority-data": B64, "certificate-authority": "ca.crt"}
+        said = problem_of(document(cluster=cluster))
+        assert "certificate-authority and certificate-authority-data are both set" in said
+
+    def test_base64_may_be_folded_over_lines(self) -> None:
+        config = cluster_config(**{"certificate-authority-data": f"{B64[:8]}\n  {B64[8:]}\n"})
+        assert config.tls.ca is not None
+        assert config.tls.ca.read() == b"-----BEGIN CERTIFICATE-----"
+
+    def test_tls_server_name_is_kept_and_must_be_a_host_name(self) -> None:
+        assert cluster_config(**{"tls-server-name": "kubernetes.default"}).tls.server_name == "kubernetes.default"
+        assert "tls-server-name is not a host name" in problem_of(document(cluster={"tls-server-name": "a b"}))
+
+    @pytest.mark.parametrize(
+        ("cluster", "said"),
+        [
+            ({"server": 7}, "server must be a string, not a number; put it in quotes"),
+            ({"server": "ftp://x"}, "must be an http or https URL"),
+            ({"insecure-skip-tls-verify": "yes"}, "insecure-skip-tls-verify must be true or false, not a string"),
+            ({"certificate-authority-data": "no base64!"}, "certificate-authority-data is not valid base64"),
+            ({"certificate-authority": "/no/such/ca.crt"}, "/no/such/ca.crt, which cannot be read: No such file"),
+            ({"certificate-authority": "a\0b"}, "NUL"),
+            ({"proxy-url": "socks5://proxy.example:1080"}, "SOCKS"),
+            ({"proxy-url": ["http://p"]}, "proxy-url must be a string"),
+        ],
+    )
+    def test_a_broken_cluster_is_told_by_key(self, cluster: dict[str, Any], said: str) -> None:
+        assert said in problem_of(document(cluster=cluster))
+
+
+class TestUsers:
+    @pytest.mark.parametrize(
+        ("user", "said"),
+        [
+            ({"token": 12345}, "token must be a string, not a number; put it in quotes"),
+            ({"token": "a\nb"}, "token of user 'alice' in /etc/kube/config: the token holds a space, a line break"),
+            ({"token": "a", "username": "u"}, "has a token and a user name with password; remove one"),
+            ({"tokenFile": "/t", "username": "u"}, "has a token and a user name with password; remove one"),
+            ({"tokenFile": "/no/such/token"}, "/no/such/token): cannot be read: No such file"),
+            ({"username": "a:b", "password": "p"}, "colon"),
+            ({"client-certificate-data": B64}, "has a client certificate and no key"),
+            ({"client-key-data": B64}, "has a client key and no certificate"),
+            ({"client-key-data": "*"}, "client-key-data is not valid base64"),
+            ({"client-certificate": "/no/such/c", "client-key": "/no/k"}, "client-certificate names /no/such/c"),
+            ({"client-key-data": B64, "client-key": "k"}, "client-key and client-key-data are both set"),
+            ({"exec": {}, "auth-provider": {"name": "gcp"}}, "has exec and auth-provider; remove auth-provider"),
+            ({"exec": "aws"}, "exec must be a mapping, not a string"),
+            ({"as-groups": ["ops"]}, "need `as`"),
+            ({"as-uid": "7"}, "need `as`"),
+            ({"as-user-extra": {"a": ["b"]}}, "need `as`"),
+            ({"as": "bob", "as-groups": "ops"}, "as-groups must be a list, not a string"),
+            ({"as": "bob", "as-groups": [1]}, "as-groups must be a list of strings"),
+            ({"as": "bob", "as-user-extra": {"a": "b"}}, "a must be a list"),
+            ({"as": "bob\r\nX: y"}, "Impersonate-User"),
+            ({"token": "\ud800"}, "token is not valid Unicode text"),
+        ],
+    )
+    def test_a_broken_user_is_told_by_entry_and_key(self, user: dict[str, Any], said: str) -> None:
+        told = problem_of(document(user=user))
+        assert said in told
+        assert "user 'alice' in /etc/kube/config" in told
+
+    @pytest.mark.parametrize(
+        ("provider", "plugin"),
+        [("gcp", "gke-gcloud-auth-plugin"), ("azure", "kubelogin"), ("oidc", "kubelogin"), ("x", "an exec plugin")],
+    )
+    def test_an_auth_provider_is_refused_with_the_plugin_to_use(self, provider: str, plugin: str) -> None:
+        said = problem_of(document(user={"auth-provider": {"name": provider, "config": {"access-token": "s3cret"}}}))
+        assert f"auth-provider {provider!r} was removed" in said
+        assert plugin in said
+        assert "s3cret" not in said
+
+    def test_a_broken_user_that_is_not_used_does_no_harm(self) -> None:
+        content = document(user={"token": "abc"})
+        content["users"].append({"name": "old", "user": {"auth-provider": {"name": "gcp"}, "token": 7}})
+        assert config_of(content).credentials.headers() == [("Authorization", "Bearer abc")]
+
+    def test_a_token_goes_before_a_plugin(self) -> None:
+        config = user_config(token="abc", exec={"command": "never-run"})
+        assert config.credentials.headers() == [("Authorization", "Bearer abc")]
+
+
+class TestPaths:
+    def test_relative_paths_resolve_against_the_file_that_holds_the_entry(self, tmp_path: Path) -> None:
+        (tmp_path / "pki").mkdir()
+        for name in ("ca.crt", "client.crt", "client.key"):
+            (tmp_path / "pki" / name).write_text(name)
+        (tmp_path / "token").write_text("abc\n")
+        cluster = {"certificate-authority": "pki/ca.crt"}
+        user = {"client-certificate": "./pki/client.crt", "client-key": "pki/client.key", "tokenFile": "token"}
+        path = write(tmp_path / "config", document(cluster=cluster, user=user))
+        kube = read(str(path))
+        assert kube is not None
+        config = client_config(kube, None, None)
+        certificate = config.credentials.client_certificate()
+        assert config.tls.ca is not None
+        assert certificate is not None
+        assert config.tls.ca.read() == b"ca.crt"
+        assert (certificate.certificate.read(), certificate.key.read()) == (b"client.crt", b"client.key")
+        assert config.credentials.headers() == [("Authorization", "Bearer abc")]
+
+    def test_a_file_given_by_a_relative_path_resolves_against_its_own_directory(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write(tmp_path / "sub" / "config", document(user={"tokenFile": "token"}))
+        (tmp_path / "sub" / "token").write_text("abc")
+        monkeypatch.chdir(tmp_path)
+        kube = read(os.path.join("sub", "config"))
+        assert kube is not None
+        assert client_config(kube, None, None).credentials.headers() == [("Authorization", "Bearer abc")]

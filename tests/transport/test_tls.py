@@ -1,0 +1,185 @@
+"""TLS: what is trusted, what is shown, where keys go, and what an unusable certificate says."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from devservers.errors import KubeConfigError, TLSError
+from devservers.transport import tls
+from devservers.transport.tls import ClientCertificate, Material, TLSSettings, make_context
+
+from .certificates import authority
+
+CA = "certificate-authority-data of cluster 'main' in /etc/kube/config"
+
+
+def trusting(pem: bytes) -> ssl.SSLContext:
+    return make_context(TLSSettings(Material(CA, pem)), None)
+
+
+def encrypted_key() -> bytes:
+    from cryptography.hazmat.primitives.serialization import (
+        BestAvailableEncryption,
+        Encoding,
+        PrivateFormat,
+        load_pem_private_key,
+    )
+
+    key = load_pem_private_key(authority().issue("alice@x.example").key, None)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"passphrase"))
+
+
+@pytest.fixture
+def without_memory_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A system without memfd; gives its temporary directory."""
+    monkeypatch.delattr(os, "memfd_create", raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+class TestTrust:
+    def test_a_clusters_ca_replaces_the_systems_authorities(self) -> None:
+        assert trusting(authority().pem).cert_store_stats()["x509"] == 1
+
+    def test_a_bundle_is_trusted_whole_and_its_comments_ignored(self) -> None:
+        bundle = "# unsre CA ü\n".encode() + authority().pem + b"\n# another\n" + authority("another").pem
+        assert trusting(bundle).cert_store_stats()["x509"] == 2
+
+    def test_strict_rules_which_python_3_13_adds_are_off_for_it(self) -> None:
+        assert not trusting(authority().pem).verify_flags & ssl.VERIFY_X509_STRICT
+
+    def test_verification_is_on_and_old_protocols_are_off(self) -> None:
+        context = trusting(authority().pem)
+        assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+        assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
+
+    def test_without_a_ca_the_systems_authorities_verify(self) -> None:
+        context = make_context(TLSSettings(), None)
+        assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+
+    def test_the_insecure_flag_verifies_nothing(self) -> None:
+        context = make_context(TLSSettings(insecure=True), None)
+        assert (context.verify_mode, context.check_hostname) == (ssl.CERT_NONE, False)
+
+    @pytest.mark.parametrize("pem", [b"", b"no pem", b"-----BEGIN CERTIFICATE-----"])
+    def test_what_holds_no_certificate_names_its_entry(self, pem: bytes) -> None:
+        with pytest.raises(KubeConfigError, match=f"{CA}: holds no PEM certificate"):
+            trusting(pem)
+
+    def test_a_damaged_certificate_names_its_entry_and_shows_nothing(self) -> None:
+        damaged = authority().pem.replace(b"M", b"N", 3)
+        with pytest.raises(TLSError, match=f"{CA}: holds a damaged certificate") as caught:
+            trusting(damaged)
+        assert caught.value.__context__ is None
+
+    def test_a_ca_file_that_vanished_is_told_with_its_path(self, tmp_path: Path) -> None:
+        with pytest.raises(
+            KubeConfigError, match=r"certificate-authority of x \(.*/gone\): cannot be read: No such file"
+        ):
+            make_context(TLSSettings(Material("certificate-authority of x", path=str(tmp_path / "gone"))), None)
+
+
+class TestClientCertificates:
+    def test_data_reaches_openssl_without_touching_a_disk(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(tempfile, "tempdir", "/no/such/directory")
+        pair = authority().issue("alice@x.example")
+        make_context(TLSSettings(), pair.as_client())
+
+    def test_no_descriptor_is_left_open(self) -> None:
+        before = len(os.listdir("/proc/self/fd"))
+        make_context(TLSSettings(), authority().issue("alice@x.example").as_client())
+        assert len(os.listdir("/proc/self/fd")) == before
+
+    def test_files_are_used_where_they_are(self, tmp_path: Path, without_memory_files: Path) -> None:
+        pair = authority().issue("alice@x.example")
+        (tmp_path / "crt").write_bytes(pair.certificate)
+        (tmp_path / "key").write_bytes(pair.key)
+        before = sorted(os.listdir(without_memory_files))
+        certificate, key = (Material(name, path=str(tmp_path / name)) for name in ("crt", "key"))
+        make_context(TLSSettings(), ClientCertificate(certificate, key))
+        assert sorted(os.listdir(without_memory_files)) == before
+
+    def test_without_memory_files_a_private_file_is_made_and_removed(
+        self, without_memory_files: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        modes = []
+        unlink = os.unlink
+
+        def watched(path: str) -> None:
+            modes.append(os.stat(path).st_mode & 0o777)
+            unlink(path)
+
+        monkeypatch.setattr(os, "unlink", watched)
+        before = sorted(os.listdir(without_memory_files))
+        make_context(TLSSettings(), authority().issue("alice@x.example").as_client())
+        assert modes == [0o600, 0o600]
+        assert sorted(os.listdir(without_memory_files)) == before
+
+    def test_the_private_file_is_removed_after_a_failure_too(self, without_memory_files: Path) -> None:
+        before = sorted(os.listdir(without_memory_files))
+        with pytest.raises(TLSError):
+            make_context(TLSSettings(), ClientCertificate(Material("crt", b"bad"), Material("key", b"bad")))
+        assert sorted(os.listdir(without_memory_files)) == before
+
+    def test_with_neither_the_error_says_what_could_be_done(
+        self, without_memory_files: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(tempfile, "tempdir", "/no/such/directory")
+        with pytest.raises(TLSError, match=r"client-certificate-data of user 'alice': OpenSSL reads .*mount a tmpfs"):
+            make_context(TLSSettings(), authority().issue("alice@x.example").as_client())
+
+    def test_a_key_of_another_certificate_names_both_entries(self) -> None:
+        certificate = authority().issue("alice@x.example").as_client().certificate
+        key = authority().issue("bob@x.example").as_client("bob").key
+        with pytest.raises(TLSError) as caught:
+            make_context(TLSSettings(), ClientCertificate(certificate, key))
+        assert "client-key-data of user 'bob': is not the key of client-certificate-data of user 'alice'" in str(
+            caught.value
+        )
+
+    @pytest.mark.parametrize(
+        ("certificate", "key", "said"),
+        [
+            (b"rubbish", None, "crt: holds no PEM certificate"),
+            (None, b"rubbish", "key: holds no PEM private key"),
+            (None, b"", "key: holds no PEM private key"),
+            (None, b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "crt / key: OpenSSL cannot use"),
+        ],
+    )
+    def test_what_openssl_cannot_use_is_told_by_entry(self, certificate: bytes, key: bytes, said: str) -> None:
+        pair = authority().issue("alice@x.example")
+        materials = Material("crt", certificate or pair.certificate), Material("key", pair.key if key is None else key)
+        with pytest.raises(KubeConfigError, match=said) as caught:
+            make_context(TLSSettings(), ClientCertificate(*materials))
+        assert caught.value.__context__ is None
+
+    def test_an_encrypted_key_is_refused_instead_of_asking_on_the_terminal(self) -> None:
+        certificate = authority().issue("alice@x.example").as_client().certificate
+        with pytest.raises(TLSError, match="key: the key is encrypted; store it unencrypted"):
+            make_context(TLSSettings(), ClientCertificate(certificate, Material("key", encrypted_key())))
+
+    def test_material_never_shows_in_a_repr(self) -> None:
+        pair = authority().issue("alice@x.example").as_client()
+        assert "BEGIN" not in repr(pair) + str(pair.key) + repr(TLSSettings(pair.certificate))
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("WRONG_VERSION_NUMBER", "does not speak TLS there"),
+        ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "demands a client certificate; set client-certificate and client-key"),
+        ("SSLV3_ALERT_CERTIFICATE_EXPIRED", "says that the client certificate (crt) has expired; log in again"),
+        ("TLSV1_ALERT_UNKNOWN_CA", "does not accept the client certificate (crt): TLSV1_ALERT_UNKNOWN_CA"),
+        ("TLSV1_ALERT_INTERNAL_ERROR", "TLSV1_ALERT_INTERNAL_ERROR"),
+    ],
+)
+def test_an_alert_of_the_server_is_told_as_what_to_do(reason: str, said: str) -> None:
+    error = ssl.SSLError(1, reason)
+    error.reason = reason
+    certificate = ClientCertificate(Material("crt", b""), Material("key", b""))
+    assert said in tls.explain_handshake_failure(error, TLSSettings(), certificate)
