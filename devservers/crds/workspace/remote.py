@@ -8,9 +8,9 @@ Rules it keeps:
 
 * ``head -c`` bounds the input, for the exec channel may never end it. What follows it reads exactly the planned bytes.
 * A pipeline's status is that of ``tar``; whether ``head`` failed shows by the marker, which then has not arrived.
-* ``umask 0`` and ``-p``: busybox, when not root, knows no other way to keep modes than not masking them.
+* ``umask 0`` keeps modes for every tar and user; to busybox, when not root, the option ``-p`` would say nothing.
 * ``cd``, not ``-C``: GNU tar takes backslashes in the latter for escapes.
-* ``-o``: owners are those of the user that runs tar, root or not.
+* ``-o``: the owner is who runs tar, the group what the directory says (a set-group-id volume), also for root.
 * A directory whose owner may not write in it is opened before and closed afterwards: who is not root could not unpack
   into it a second time, and busybox would leave it open. Their list, a line each, comes before the archive; ``read``
   takes from a pipe exactly the lines it is asked for.
@@ -83,7 +83,7 @@ mkdir "$root" || exit 82
 _RECEIVE = r"""
 trap 'rm -rf "$litter" "$litter"_; seal || exit 87' EXIT
 trap 'exit 83' HUP INT TERM
-(cd "$root" && umask 0 && head -c "$2" | tar -x -p -o -f -) || exit "$?"
+(cd "$root" && umask 0 && head -c "$2" | tar -x -o -f -) || exit "$?"
 [ -f "$root/$3" ] || fail 84 'the archive ended early'
 """
 

@@ -125,6 +125,30 @@ def test_owners_are_not_carried(v4_box: Box, local: Path) -> None:
     assert v4_box.path("p/f").stat().st_uid == (v4_box.user or os.geteuid())
 
 
+def test_the_group_of_a_set_group_id_volume_is_inherited(v4_box: Box, local: Path) -> None:
+    group = 12345 if os.geteuid() == 0 else os.getegid()
+    (local / "f").touch()
+    v4_box.path("volume").mkdir()
+    os.chown(v4_box.path("volume"), -1, group)
+    v4_box.path("volume").chmod(0o2775)
+    upload(v4_box, local, "volume")
+    assert v4_box.path("volume/f").stat().st_gid == group
+
+
+def test_a_new_read_only_directory_holds_what_was_uploaded_and_nothing_else(v4_box: Box, local: Path) -> None:
+    if os.geteuid() == 0:
+        v4_box.user = NOBODY
+    for name in ("kept", "deleted"):
+        (local / name).touch()
+    local.chmod(0o555)
+    v4_box.before_feeding = (local / "deleted").unlink
+    try:
+        upload(v4_box, local, "new")
+    finally:
+        local.chmod(0o755)
+    assert (list(snapshot(v4_box.path("new"))), mode(v4_box.path("new"))) == (["kept"], "0o555")
+
+
 def test_read_only_directories_can_be_uploaded_again_by_who_is_not_root(v4_box: Box, local: Path) -> None:
     if os.geteuid() == 0:
         v4_box.user = NOBODY
