@@ -11,8 +11,8 @@ these rules:
   too when this machine has no such top-level entry, so that ``mkdir -p /app`` cannot touch the machine. System
   directories (``/usr``, ``/etc``, ``/dev``...) are this machine's own.
 * *Outward*: the pod's directory, a name that nothing else can contain by chance, is cut from stdout and stderr, so
-  that ``pwd`` and ``find /workspace`` print what a container prints. A stream that begins as a tar archive passes
-  untouched, for a changed name would break a header's checksum.
+  that ``pwd`` and ``find /workspace`` print what a container prints. In a stream that begins as a tar archive only the
+  members' names are cut (:mod:`~tests.fakeapiserver.tarnames`), so that checksums and contents stay right.
 * Bytes of stdin are never changed: paths that a command reads from stdin have to be relative.
 """
 
@@ -23,6 +23,8 @@ import re
 from collections.abc import Iterable
 from typing import Optional
 
+from .tarnames import TarNames, is_tar
+
 DEFAULT_MOUNTS = ("/workspace", "/home/dev", "/data")
 STANDARD = ("/home", "/root", "/tmp", "/var/tmp", "/opt", "/srv", "/mnt", "/media")  # the pod's own, in every pod
 LIKELY = ("/app", "/code", "/project", "/src")  # mapped, in case a command makes them
@@ -31,7 +33,6 @@ _OPENS_A_PATH = frozenset(" \t\r\n=:,;|&<>([{!@%+#^")
 _GLUED_OPTION = re.compile(r"(?:^|\s)-[A-Za-z]$")  # tar -C/workspace
 _PLAIN_PATH = re.compile(r"/[\w@+-][\w.@+-]*(?:/[\w.@+-]+)*")
 _ROOT_IN_SCRIPT = re.compile(r"(?P<before>(?:\bcd|-C|--directory)[ \t=]+)/(?=[\s;&|)]|$)")
-_TAR_MAGIC = slice(257, 262)
 
 
 class PathMap:
@@ -99,13 +100,15 @@ class Outward:
         self._root = os.fsencode(root)
         self._held = b""
         self._after_root = False  # the root ended a chunk and "/" was written for it
-        self._verbatim: Optional[bool] = None
+        self._tar: Optional[TarNames] = None
+        self._begun = False
 
     def feed(self, chunk: bytes) -> bytes:
-        if self._verbatim is None:
-            self._verbatim = chunk[_TAR_MAGIC] == b"ustar"
-        if self._verbatim:
-            return chunk
+        if not self._begun:
+            self._begun = True
+            self._tar = TarNames(os.fsdecode(self._root)) if is_tar(chunk) else None
+        if self._tar is not None:
+            return self._tar.feed(chunk)
         data = self._held + chunk
         if self._after_root and data:
             data = data[1:] if data[:1] == b"/" else data
@@ -116,6 +119,8 @@ class Outward:
 
     def flush(self) -> bytes:
         """What was held back for its sequel, at the end of the stream."""
+        if self._tar is not None:
+            return self._tar.flush()
         held, self._held = self._held, b""
         return held
 

@@ -222,7 +222,7 @@ def replay(client: WSClient, frames: list[dict[str, Any]], expected: Expected) -
     assert seen.first == expected.first
     assert seen.close == expected.close
     expected.check(seen)
-    if expected.order and seen.order:
+    if expected.order and 0 not in expected.pieces:  # channel 0 speaks in port-forwards only
         assert (expected.order[-1] == ERROR) == (seen.order[-1] == ERROR), "the status comes last"
 
 
@@ -230,7 +230,7 @@ def assert_silent(client: WSClient) -> None:
     """The connection is alive, and nothing comes."""
     client.ping()
     client.socket.settimeout(SILENCE)
-    frames = []
+    frames: list[Frame] = []
     with pytest.raises(TimeoutError):
         frames.extend(event for event in client.events() if isinstance(event, Frame))
     assert frames == []

@@ -127,7 +127,7 @@ class WSClient:
 
     def events(self) -> Iterator[Union[Frame, Pong]]:
         """Frames and pongs until the server has closed; raises ``TimeoutError`` when nothing comes for too long."""
-        part: Union[bytes, str, None] = None
+        part = b""
         while True:
             for event in self._websocket.events():
                 if isinstance(event, CloseConnection):
@@ -136,12 +136,10 @@ class WSClient:
                 if isinstance(event, Pong):
                     yield event
                 elif isinstance(event, (BytesMessage, TextMessage)):
-                    part = event.data if part is None else part + event.data  # type: ignore[operator]
+                    part += event.data.encode() if isinstance(event.data, str) else event.data
                     if event.message_finished:
-                        binary = not isinstance(part, str)
-                        data = bytes(part) if binary else part.encode()  # type: ignore[arg-type, union-attr]
-                        yield Frame("binary" if binary else "text", data)
-                        part = None
+                        yield Frame("text" if isinstance(event, TextMessage) else "binary", part)
+                        part = b""
             try:
                 data = self.socket.recv(65536)
             except socket.timeout as error:
