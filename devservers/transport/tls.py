@@ -222,8 +222,12 @@ def _memory_file(data: bytes) -> Optional[int]:
     if not os.path.exists(f"/proc/self/fd/{descriptor}"):
         os.close(descriptor)
         return None
-    with open(descriptor, "wb", closefd=False) as file:
-        file.write(data)
+    try:
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(data)
+    except OSError:  # a limit on the size of files counts here too
+        os.close(descriptor)
+        return None
     return descriptor
 
 
@@ -234,18 +238,24 @@ def _private_file(material: Material) -> str:
     try:
         descriptor, path = tempfile.mkstemp(prefix="devservers-")  # creates with O_EXCL and mode 0600
     except OSError as error:
-        raise TLSError(
-            f"{material}: OpenSSL reads certificates from files only, and here is neither an anonymous memory file "
-            f"(memfd and /proc) nor a writable temporary directory ({error.strerror}); "
-            "mount a tmpfs and name it in TMPDIR, or let the kubeconfig name files instead of data"
-        ) from error
+        raise _no_place(material, error) from error
     try:
         with open(descriptor, "wb") as file:
             file.write(material.read())
-    except BaseException:
+    except BaseException as error:
         os.unlink(path)
+        if isinstance(error, OSError):
+            raise _no_place(material, error) from error
         raise
     return path
+
+
+def _no_place(material: Material, error: OSError) -> TLSError:
+    return TLSError(
+        f"{material}: OpenSSL reads certificates from files only, and here is neither an anonymous memory file "
+        f"(memfd and /proc) nor a writable temporary directory ({error.strerror}); "
+        "mount a tmpfs and name it in TMPDIR, or let the kubeconfig name files instead of data"
+    )
 
 
 _UNKNOWN_CA = frozenset({2, 18, 19, 20, 21, 24})  # X509_V_ERR_*: issuer missing, self-signed, unverifiable, not a CA
