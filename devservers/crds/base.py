@@ -1,12 +1,11 @@
 """BaseCustomResource: create, read, update, delete, list and watch for any custom resource.
 
-The raw object, as last read from the server, is the truth; ``metadata``, ``spec`` and ``status`` read and write through
-to it. Construction touches nothing: the client is made on first use.
+Here are the requests; the object in memory is :mod:`.rawobject`. Construction touches nothing: the client is made on
+first use, and after any call the object is what the server answered.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Callable, ClassVar, Optional, TypeVar, Union
 
@@ -14,10 +13,11 @@ from ..errors import ConflictError
 from ..transport.client import default_client
 from ..transport.paths import Resource, validate_name
 from . import merge
-from .metadata import Metadata, ObjectMeta, copy_json, new_metadata
+from .jsonvalue import copy_json
+from .metadata import Metadata, ObjectMeta, new_metadata
+from .rawobject import RawObject
 
 if TYPE_CHECKING:
-    from ..transport.deadline import Deadline
     from ..transport.rest import RESTClient
     from ..transport.watch import Event, Watch
 
@@ -29,13 +29,13 @@ LabelSelector = Union[str, Mapping[str, str]]
 Patch = Union[Mapping[str, Any], list[dict[str, Any]]]  # in a class with a method list(), list[...] means the method
 
 
-class BaseCustomResource:
+class BaseCustomResource(RawObject):
     """A custom resource. A subclass says where it lives in the API::
 
         class DevServer(BaseCustomResource):
             group, version, plural = "devserver.io", "v1", "devservers"
 
-    ``kind`` defaults to the name of the class, ``namespaced`` to True.
+    ``kind`` defaults to the name of the class that says ``plural``, ``namespaced`` to True.
 
     Args:
         metadata: name, namespace, labels… of the object; copied.
@@ -46,16 +46,11 @@ class BaseCustomResource:
     group: ClassVar[str]
     version: ClassVar[str]
     plural: ClassVar[str]
-    kind: ClassVar[str]
     namespaced: ClassVar[bool] = True
-
-    _raw: dict[str, Any]
-    _client: Optional[RESTClient]
-    _as_read: Optional[str] = None  # JSON of the object as the server gave it; made before anything can change it
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "kind" not in cls.__dict__:
+        if "plural" in cls.__dict__ and "kind" not in cls.__dict__:  # a subclass of DevServer is one still
             cls.kind = cls.__name__
 
     def __init__(
@@ -69,7 +64,7 @@ class BaseCustomResource:
             raise ValueError(f"{self.kind} is cluster-scoped: its metadata takes no namespace")
         self._raw = {"apiVersion": self._resource().api_version, "kind": self.kind, "metadata": raw}
         if spec is not None:
-            self._raw["spec"] = copy_json(spec)
+            self._raw["spec"] = copy_json(spec, "spec")
 
     @classmethod
     def _resource(cls) -> Resource:
@@ -82,72 +77,6 @@ class BaseCustomResource:
         resource._client = client
         resource._raw = raw
         return resource
-
-    # -- the object -----------------------------------------------------------------------------------------------
-
-    @property
-    def metadata(self) -> ObjectMeta:
-        """The metadata, live."""
-        self._remember()
-        return ObjectMeta.over(self._raw.setdefault("metadata", {}))
-
-    @metadata.setter
-    def metadata(self, value: Metadata) -> None:
-        self._remember()
-        self._raw["metadata"] = value.to_dict() if isinstance(value, ObjectMeta) else copy_json(value)
-
-    @property
-    def spec(self) -> dict[str, Any]:
-        """The desired state as in the API, live."""
-        return self._part("spec")
-
-    @spec.setter
-    def spec(self, value: Mapping[str, Any]) -> None:
-        self._remember()
-        self._raw["spec"] = copy_json(value)
-
-    @property
-    def status(self) -> dict[str, Any]:
-        """The observed state as in the API, live; empty as long as nobody has written one."""
-        return self._part("status")
-
-    @status.setter
-    def status(self, value: Mapping[str, Any]) -> None:
-        self._remember()
-        self._raw["status"] = copy_json(value)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The whole object as in the API: a copy, unknown fields included."""
-        raw: dict[str, Any] = copy_json(self._raw)
-        raw["metadata"] = ObjectMeta.over(raw.get("metadata") or {}).to_dict()
-        if not raw.get("status"):  # reading .status of an object without one leaves an empty mapping behind
-            raw.pop("status", None)
-        return raw
-
-    def __repr__(self) -> str:
-        metadata = self._raw.get("metadata") or {}
-        name = metadata.get("name") or f"{metadata.get('generateName', '')}*"
-        where = f"{metadata['namespace']}/" if metadata.get("namespace") else ""
-        phase = (self._raw.get("status") or {}).get("phase")
-        return f"<{self.kind} {where}{name}{f' phase={phase}' if phase else ''}>"
-
-    def _part(self, key: str) -> dict[str, Any]:
-        self._remember()
-        part: Optional[dict[str, Any]] = self._raw.get(key)
-        if part is None:
-            part = self._raw[key] = {}
-        return part
-
-    def _remember(self) -> None:
-        """Keep the object as read before the caller gets a hand on it: update() merges from there."""
-        if self._as_read is None and "resourceVersion" in (self._raw.get("metadata") or {}):
-            self._as_read = json.dumps(self._raw)
-
-    def _take(self: Self, raw: dict[str, Any]) -> Self:
-        """Become what the server answered."""
-        self._raw = raw
-        self._as_read = None
-        return self
 
     # -- where ----------------------------------------------------------------------------------------------------
 
@@ -193,22 +122,17 @@ class BaseCustomResource:
             AlreadyExistsError, InvalidError, ForbiddenError: the server's refusals. KubeConfigError: no configuration.
         """
         resource = cls(metadata, spec, client=client)
-        resource._create(dry_run=dry_run, field_manager=field_manager)
-        return resource
+        client, namespace, body = resource._to_create()
+        place = resource._resource()
+        return resource._take(client.create(place, namespace, body, dry_run=dry_run, field_manager=field_manager))
 
-    def _create(
-        self, *, dry_run: bool = False, field_manager: Optional[str] = None, deadline: Optional[Deadline] = None
-    ) -> None:
-        client = self._client or default_client()
-        self._client = client
+    def _to_create(self) -> tuple[RESTClient, Optional[str], dict[str, Any]]:
+        """Client, namespace and body of a request that creates this object anew: without what only the cluster sets."""
+        client = self._client = self._client or default_client()
         body = self.to_dict()
+        body.pop("status", None)
         body["metadata"] = new_metadata(body["metadata"])
-        namespace = self._namespace(body["metadata"].get("namespace"), client)
-        self._take(
-            client.create(
-                self._resource(), namespace, body, dry_run=dry_run, field_manager=field_manager, deadline=deadline
-            )
-        )
+        return client, self._namespace(body["metadata"].get("namespace"), client), body
 
     @classmethod
     def get(
@@ -302,19 +226,17 @@ class BaseCustomResource:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _merged(self, theirs: dict[str, Any], error: ConflictError) -> dict[str, Any]:
-        """This object's own changes on top of ``theirs``; ``error`` where they contradict each other."""
-        base: dict[str, Any] = json.loads(self._as_read or "{}")
-        if theirs.get("metadata", {}).get("uid") != base.get("metadata", {}).get("uid"):
-            raise error  # deleted and created again: not the object that was read
+        """This object's own changes on top of ``theirs``; ConflictError where they contradict each other."""
         try:
-            merged: dict[str, Any] = merge.three_way(base, self.to_dict(), theirs)
+            return self._replayed(theirs)
         except merge.MergeConflict as conflict:
+            what = f"{conflict.path} was changed here and on the server"
+            if conflict.path == "metadata.uid":
+                what = "it was deleted, and another one of its name created,"
             raise ConflictError(
-                f"{conflict.path} was changed here and on the server since {self!r} was read: "
-                "refresh() and make the change again",
+                f"{what} since {self!r} was read: refresh() and make the change again",
                 status=error.status, reason=error.reason, details=error.details,
             ) from error  # fmt: skip
-        return merged
 
     def patch(self: Self, body: Patch, *, field_manager: Optional[str] = None) -> Self:
         """Change part of the object: a dict is a merge patch (RFC 7386), a list a JSON patch (RFC 6902)."""
@@ -328,16 +250,15 @@ class BaseCustomResource:
         return self._take(client.patch(self._resource(), namespace, name, body, content_type, query=query))
 
     def apply(self: Self, *, field_manager: str, force: bool = False) -> Self:
-        """Server-side apply: create the object, or take over the fields it sets.
+        """Server-side apply of metadata and spec: create the object, or take over the fields that are set here.
 
         Raises:
             ConflictError: another manager set one of the fields otherwise; ``force=True`` takes it over.
         """
         from ..transport.rest import APPLY_PATCH
 
-        client, namespace, name = self._place()
-        body = self.to_dict()
-        body["metadata"] = new_metadata(body["metadata"])
+        client, namespace, body = self._to_create()
+        name = validate_name(body["metadata"].get("name", ""))
         query = {"fieldManager": field_manager, "force": force}
         return self._take(client.patch(self._resource(), namespace, name, body, APPLY_PATCH, query=query))
 
@@ -349,17 +270,23 @@ class BaseCustomResource:
         Args:
             propagation_policy: ``Foreground``, ``Background`` or ``Orphan``; default: the server's choice.
             wait: return only when it is gone (finalizers done).
-            timeout: seconds to wait at most; None: no limit.
+            timeout: seconds for all of it; None: no limit to the waiting.
 
         Raises:
             NotFoundError: it is gone already. ConflictError: an object of the same name, but not this one, is there.
             WaitTimeoutError: it was still there when the time was up.
         """
+        from ..transport.deadline import Deadline
+        from .waiting import wait_for_deletion
+
         client, namespace, name = self._place()
-        uid = (self._raw.get("metadata") or {}).get("uid")
-        client.delete(self._resource(), namespace, name, uid=uid, propagation_policy=propagation_policy)
+        deadline = Deadline(timeout, client.clock)
+        client.delete(
+            self._resource(), namespace, name, uid=(self._raw.get("metadata") or {}).get("uid"),
+            propagation_policy=propagation_policy, deadline=deadline,
+        )  # fmt: skip
         if wait:
-            self.wait_for_deletion(timeout=timeout)
+            wait_for_deletion(self, deadline)
 
     # -- watch, wait ----------------------------------------------------------------------------------------------
 
@@ -407,9 +334,11 @@ class BaseCustomResource:
         Raises:
             WaitTimeoutError: it was still there after ``timeout`` seconds; the message lists its finalizers.
         """
+        from ..transport.deadline import Deadline
         from .waiting import wait_for_deletion
 
-        wait_for_deletion(self, timeout)
+        client, _, _ = self._place()
+        wait_for_deletion(self, Deadline(timeout, client.clock))
 
 
 def _watch(

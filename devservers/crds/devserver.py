@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
 
 from ..errors import ExecError, ForbiddenError, NotFoundError
+from ..transport.client import default_client
 from . import const
 from .base import BaseCustomResource
 from .metadata import Metadata
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from ..transport.exec import ExecTarget
     from ..transport.rest import RESTClient
     from .execution import ExecResult, Output
+    from .lifetime import Created
     from .workspace import TransferReport
 
 __all__ = ["DevServer", "ExecResult", "LifecycleSpec", "PersistentHomeSpec", "SSHSpec", "VolumeSpec"]
@@ -60,6 +62,8 @@ class DevServer(BaseCustomResource):
     wait_timeout: Optional[float] = 300
     sync_workspace: Mapping[PathLike, str] = {}
     delete_on_exit: str = "always"
+    _created: Optional[Created] = None  # by the with statement that is under way
+    _generated_name: str = ""  # by the API server, for the with statement before
 
     def __init__(
         self, metadata: Metadata, spec: Mapping[str, Any], *, wait_timeout: Optional[float] = 300,
@@ -74,6 +78,12 @@ class DevServer(BaseCustomResource):
         self.wait_timeout = wait_timeout
         self.sync_workspace = dict(sync_workspace or {})
         self.delete_on_exit = delete_on_exit
+
+    @classmethod
+    def _of(cls: type[D], raw: dict[str, Any], client: RESTClient) -> D:
+        server = super()._of(raw, client)
+        server.sync_workspace = {}
+        return server
 
     # -- typed views of the spec ----------------------------------------------------------------------------------
 
@@ -139,7 +149,7 @@ class DevServer(BaseCustomResource):
     def __enter__(self: D) -> D:
         from .lifetime import create_and_wait
 
-        create_and_wait(self)
+        self._created = create_and_wait(self)
         return self
 
     def __exit__(
@@ -147,8 +157,14 @@ class DevServer(BaseCustomResource):
     ) -> None:
         from .lifetime import delete_created
 
-        if self.delete_on_exit == "always" or (self.delete_on_exit == "on_success" and error is None):
-            delete_created(self, hiding=error)
+        created, self._created = self._created, None
+        if (
+            created is None
+            or self.delete_on_exit == "never"
+            or (self.delete_on_exit == "on_success" and error is not None)
+        ):
+            return
+        delete_created(self._client or default_client(), created, hiding=error)
 
     # -- use ------------------------------------------------------------------------------------------------------
 
@@ -213,7 +229,7 @@ class DevServer(BaseCustomResource):
     def _target(self, container: Optional[str]) -> ExecTarget:
         """The pod and container that commands go to."""
         from ..transport.exec import ExecTarget
-        from .readiness import default_container, find_pod
+        from .podlookup import default_container, find_pod
 
         client, namespace, name = self._place()
         assert namespace is not None

@@ -6,10 +6,12 @@ is never lost. Standing alone it describes an object to be; as ``server.metadata
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ..transport.paths import validate_generate_name, validate_name, validate_namespace
+from .jsonvalue import copy_json
 
 if TYPE_CHECKING:
     import datetime
@@ -19,6 +21,8 @@ SERVER_OWNED = (
     "managedFields", "selfLink",
 )  # fmt: skip
 """Fields the server sets: they have no place in an object that is to be created."""
+
+_TIME = re.compile(r"([0-9-]{10}T[0-9:]{8})(?:\.([0-9]+))?(Z|[+-][0-9]{2}:[0-9]{2})")
 
 COLLECTIONS = ("labels", "annotations", "finalizers", "ownerReferences")
 
@@ -58,7 +62,7 @@ class ObjectMeta:
         if namespace is not None:
             self._raw["namespace"] = validate_namespace(namespace)
         given = zip(COLLECTIONS, (labels, annotations, finalizers, owner_references))
-        self._raw.update({key: copy_json(value) for key, value in given if value})
+        self._raw.update({key: copy_json(value, f"metadata.{key}") for key, value in given if value})
 
     @classmethod
     def over(cls, raw: dict[str, Any]) -> ObjectMeta:
@@ -163,7 +167,8 @@ class ObjectMeta:
 
     def to_dict(self) -> dict[str, Any]:
         """The metadata as in the API: a copy, all of it, without empty collections."""
-        return {key: copy_json(value) for key, value in self._raw.items() if value or key not in COLLECTIONS}
+        raw: dict[str, Any] = copy_json(self._raw, "metadata")
+        return {key: value for key, value in raw.items() if value or key not in COLLECTIONS}
 
     def __repr__(self) -> str:
         shown = ((key, self._raw.get(key)) for key in ("name", "generateName", "namespace", "uid", "resourceVersion"))
@@ -188,21 +193,18 @@ class ObjectMeta:
 
 
 def parse_time(value: Optional[str]) -> Optional[datetime.datetime]:
-    """An RFC 3339 time as the API writes it (``2026-01-02T03:04:05Z``, with or without a fraction)."""
+    """An RFC 3339 time (``2026-01-02T03:04:05Z``, with or without a fraction) in UTC; microseconds at the finest."""
     if not value:
         return None
     import datetime
 
-    text, _, fraction = value.rstrip("Z").partition(".")
-    moment = datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=datetime.timezone.utc)
-    return moment + datetime.timedelta(microseconds=int(fraction[:6].ljust(6, "0"))) if fraction else moment
-
-
-def copy_json(value: Any) -> Any:
-    """A deep copy of a JSON value."""
-    if isinstance(value, Mapping):
-        return {key: copy_json(item) for key, item in value.items()}
-    return [copy_json(item) for item in value] if isinstance(value, (list, tuple)) else value
+    match = _TIME.fullmatch(value)
+    if match is None:
+        raise ValueError(f"{value!r} is not a time as the API writes it (RFC 3339)")
+    whole, fraction, offset = match.groups()
+    moment = datetime.datetime.strptime(whole + offset, "%Y-%m-%dT%H:%M:%S%z")
+    microseconds = int((fraction or "0")[:6].ljust(6, "0"))
+    return moment.astimezone(datetime.timezone.utc).replace(microsecond=microseconds)
 
 
 Metadata = Union[ObjectMeta, Mapping[str, Any]]

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
 
-from .metadata import copy_json
+from .jsonvalue import copy_json
 
 if TYPE_CHECKING:
     import datetime

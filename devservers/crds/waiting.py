@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Optional
+from collections.abc import Generator, Mapping
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, NoReturn, Optional
 
 from ..errors import NotFoundError, ResourceDeletedError, WaitTimeoutError
 from ..transport.deadline import Deadline
 from ..transport.watch import LISTED, Event, Watch
 from . import merge
+from .jsonvalue import copy_json
 
 if TYPE_CHECKING:
     from .base import BaseCustomResource, StatusWanted
 
+LOOK_SECONDS = 0.9
+"""Time for the one look that a wait without any time (``timeout=0``) takes."""
 
-def wait_for_status(resource: BaseCustomResource, wanted: StatusWanted, timeout: Optional[float]) -> Iterator[Event]:
+
+def wait_for_status(
+    resource: BaseCustomResource, wanted: StatusWanted, timeout: Optional[float]
+) -> Generator[Event, None, None]:
     """See :meth:`BaseCustomResource.wait_for_status`; the time runs from this call."""
     if not callable(wanted) and not isinstance(wanted, Mapping):
         raise TypeError(f"status: a mapping or a predicate is needed, not {type(wanted).__name__}")
@@ -22,37 +29,33 @@ def wait_for_status(resource: BaseCustomResource, wanted: StatusWanted, timeout:
     return _until_status(resource, wanted, Deadline(timeout, client.clock))
 
 
-def _until_status(resource: BaseCustomResource, wanted: StatusWanted, deadline: Deadline) -> Iterator[Event]:
-    present = False
-    for event in observe(resource, deadline):
-        if event["type"] == "ADDED" and not present:
-            present = True
-            resource._take(event["object"])
-            if holds(wanted, event["object"]):
+def _until_status(
+    resource: BaseCustomResource, wanted: StatusWanted, deadline: Deadline
+) -> Generator[Event, None, None]:
+    present = True  # the first event is what is there already
+    with closing(observe(resource, deadline)) as events:
+        for event in events:
+            resource._take(copy_json(event["object"]))
+            reached = holds(wanted, event["object"])
+            if not (reached and present):
+                yield event
+            if reached:
                 return
-            yield event
-            continue
-        resource._take(event["object"])
-        yield event
-        if holds(wanted, event["object"]):
-            return
+            present = False
     raise WaitTimeoutError(
-        f"{resource!r} did not reach the wanted status within {deadline.seconds:g} s; "
-        f"its last known status: {_brief(resource.to_dict().get('status'))}"
+        f"{resource!r} did not reach the wanted status within {deadline.seconds:g} s", report=_last_status(resource)
     )
 
 
-def observe(resource: BaseCustomResource, deadline: Deadline) -> Iterator[Event]:
+def observe(resource: BaseCustomResource, deadline: Deadline) -> Generator[Event, None, None]:
     """The present state as ADDED, then every change, until the deadline; :class:`ResourceDeletedError` when it goes.
 
     "It" is the very object that was read; without a uid, whichever is there first.
     """
-    client, namespace, name = resource._place()
     uid = (resource._raw.get("metadata") or {}).get("uid")
     seen = False
-    selectors = {"fieldSelector": f"metadata.name={name}"}
-    with Watch(client, resource._resource(), namespace, selectors=selectors, deadline=deadline, marks=True) as watch:
-        for event in watch:
+    with closing(_changes(resource, deadline)) as changes:
+        for event in changes:
             if event["type"] == LISTED:
                 if not seen:
                     _missing(resource, uid)
@@ -65,12 +68,31 @@ def observe(resource: BaseCustomResource, deadline: Deadline) -> Iterator[Event]
             yield event
 
 
-def _missing(resource: BaseCustomResource, uid: Optional[str]) -> None:
+def _changes(resource: BaseCustomResource, deadline: Deadline) -> Generator[Event, None, None]:
+    client, namespace, name = resource._place()
+    if deadline.expired:
+        yield from _look(resource, Deadline(LOOK_SECONDS, client.clock))
+        return
+    selectors = {"fieldSelector": f"metadata.name={name}"}
+    with Watch(client, resource._resource(), namespace, selectors=selectors, deadline=deadline, marks=True) as watch:
+        yield from watch
+
+
+def _look(resource: BaseCustomResource, deadline: Deadline) -> Generator[Event, None, None]:
+    client, namespace, name = resource._place()
+    try:
+        yield {"type": "ADDED", "object": client.get(resource._resource(), namespace, name, deadline=deadline)}
+    except NotFoundError:
+        pass
+    yield {"type": LISTED, "object": {}}
+
+
+def _missing(resource: BaseCustomResource, uid: Optional[str]) -> NoReturn:
     if uid is None:
         raise NotFoundError(
             f"{resource!r} does not exist", status=404, reason="NotFound", hint="create it before waiting for it"
         )
-    raise ResourceDeletedError(f"{resource!r} was deleted while it was waited for")
+    raise ResourceDeletedError(f"{resource!r} was deleted while it was waited for", report=_last_status(resource))
 
 
 def holds(wanted: StatusWanted, raw: Mapping[str, Any]) -> bool:
@@ -79,25 +101,26 @@ def holds(wanted: StatusWanted, raw: Mapping[str, Any]) -> bool:
     return bool(wanted(dict(status))) if callable(wanted) else merge.contains(status, wanted)
 
 
-def wait_for_deletion(resource: BaseCustomResource, timeout: Optional[float]) -> None:
+def wait_for_deletion(resource: BaseCustomResource, deadline: Deadline) -> None:
     """See :meth:`BaseCustomResource.wait_for_deletion`."""
-    client, _, _ = resource._place()
-    deadline = Deadline(timeout, client.clock)
     last: Mapping[str, Any] = {}
     try:
-        for event in observe(resource, deadline):
-            last = event["object"].get("metadata", {})
+        with closing(observe(resource, deadline)) as events:
+            for event in events:
+                last = event["object"].get("metadata", {})
     except (ResourceDeletedError, NotFoundError):
         return
-    finalizers = ", ".join(last.get("finalizers") or []) or "none"
     asked = "its deletion was asked for" if last.get("deletionTimestamp") else "nobody has asked for its deletion"
+    finalizers = ", ".join(last.get("finalizers") or []) or "none"
     raise WaitTimeoutError(
-        f"{resource!r} is still there after {deadline.seconds:g} s: {asked}, finalizers that hold it: {finalizers}"
+        f"{resource!r} is still there after {deadline.seconds:g} s",
+        report=f"  {asked}; finalizers that hold it: {finalizers}",
     )
 
 
-def _brief(status: object) -> str:
+def _last_status(resource: BaseCustomResource) -> str:
     import json
 
+    status = resource._raw.get("status")
     text = json.dumps(status, sort_keys=True, default=str) if status else "none"
-    return text if len(text) <= 300 else text[:300] + "…"
+    return f"  last known status: {text if len(text) <= 300 else text[:300] + '…'}"

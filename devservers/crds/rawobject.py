@@ -1,0 +1,144 @@
+"""A Kubernetes object in memory: the raw JSON as last read is the truth, everything else looks through to it.
+
+Invariants:
+
+1. What the server said is kept whole, whether we know the field or not; views write into it and copy nothing.
+2. Before the caller gets a hand on any of it, it is remembered as it was read, so that the caller's own changes can be
+   told from the server's later.
+3. Looking changes nothing: an empty part that had to be made up for a view is not sent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Optional, TypeVar
+
+from . import merge
+from .jsonvalue import copy_json
+from .metadata import Metadata, ObjectMeta
+
+if TYPE_CHECKING:
+    from ..transport.rest import RESTClient
+
+R = TypeVar("R", bound="RawObject")
+
+
+class RawObject:
+    """Metadata, spec and status of an object, live. The base of :class:`BaseCustomResource`."""
+
+    kind: ClassVar[str]
+
+    _raw: dict[str, Any]
+    _client: Optional[RESTClient] = None
+    _as_read: Optional[str] = None  # JSON of the object as the server gave it; made before anything can change it
+    _lent: frozenset[str] = frozenset()  # parts that were not there and have been made up to be looked at
+
+    @property
+    def metadata(self) -> ObjectMeta:
+        """The metadata, live."""
+        return ObjectMeta.over(self._part("metadata"))
+
+    @metadata.setter
+    def metadata(self, value: Metadata) -> None:
+        self._assign("metadata", value)
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The desired state as in the API, live."""
+        return self._part("spec")
+
+    @spec.setter
+    def spec(self, value: Mapping[str, Any]) -> None:
+        self._assign("spec", value)
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """The observed state as in the API, live; empty as long as nobody has written one."""
+        return self._part("status")
+
+    @status.setter
+    def status(self, value: Mapping[str, Any]) -> None:
+        self._assign("status", value)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole object as in the API: a copy, unknown fields included.
+
+        Raises:
+            TypeError, ValueError: something was put into it that has no JSON form; the message names the field.
+        """
+        raw: dict[str, Any] = copy_json(self._raw)
+        for key in self._lent:
+            if not raw.get(key):
+                raw.pop(key, None)
+        return _normal(raw)
+
+    def __repr__(self) -> str:
+        metadata = self._raw.get("metadata") or {}
+        name = metadata.get("name") or f"{metadata.get('generateName', '')}*"
+        where = f"{metadata['namespace']}/" if metadata.get("namespace") else ""
+        phase = (self._raw.get("status") or {}).get("phase")
+        return f"<{self.kind} {where}{name}{f' phase={phase}' if phase else ''}>"
+
+    def __copy__(self: R) -> R:
+        """A copy that shares nothing with this one but the client."""
+        return self.__deepcopy__({})
+
+    def __deepcopy__(self: R, memo: dict[int, Any]) -> R:
+        from copy import deepcopy
+
+        twin = type(self).__new__(type(self))
+        state = {name: deepcopy(value, memo) for name, value in self.__dict__.items() if name != "_client"}
+        twin.__dict__.update(state, _client=self._client)
+        return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the client: no credentials get into a pickle; unpickled, the process-wide client is used."""
+        return {**self.__dict__, "_client": None}
+
+    def _part(self, key: str) -> dict[str, Any]:
+        self._remember()
+        part: Optional[dict[str, Any]] = self._raw.get(key)
+        if part is None:
+            part = self._raw[key] = {}
+            self._lent |= {key}
+        return part
+
+    def _assign(self, key: str, value: object) -> None:
+        if not isinstance(value, (Mapping, ObjectMeta)):
+            raise TypeError(f"{key}: a dict is needed, not {type(value).__name__}")
+        self._remember()
+        self._raw[key] = copy_json(value, key)
+        self._lent -= {key}
+
+    def _remember(self) -> None:
+        """Keep the object as read before the caller gets a hand on it."""
+        if self._as_read is None and "resourceVersion" in (self._raw.get("metadata") or {}):
+            self._as_read = json.dumps(self._raw)
+
+    def _take(self: R, raw: dict[str, Any]) -> R:
+        """Become what the server answered."""
+        self._raw = raw
+        self._as_read = None
+        self._lent = frozenset()
+        return self
+
+    def _replayed(self, theirs: dict[str, Any]) -> dict[str, Any]:
+        """The caller's own changes since the object was read, on top of ``theirs``.
+
+        Raises:
+            merge.MergeConflict: a field was changed on both sides, or ``theirs`` is another object of the same name.
+        """
+        read: dict[str, Any] = _normal(json.loads(self._as_read or "{}"))
+        if (theirs.get("metadata") or {}).get("uid") != (read.get("metadata") or {}).get("uid"):
+            raise merge.MergeConflict("metadata.uid")
+        merged: dict[str, Any] = merge.three_way(read, self.to_dict(), theirs)
+        return merged
+
+
+def _normal(raw: dict[str, Any]) -> dict[str, Any]:
+    """``raw`` without parts that are null and metadata collections that are empty: absent means the same."""
+    normal = {key: value for key, value in raw.items() if value is not None}
+    if "metadata" in normal:
+        normal["metadata"] = ObjectMeta.over(normal["metadata"]).to_dict()
+    return normal
