@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Callable, Optional, Protocol, Union
 from urllib.parse import unquote_plus
 
+from .execfaults import open_channels
 from .http import Connection, Request, Response, Upgrade
 from .process import Sink
 from .sandbox import CannotStart, NoCommand
@@ -26,11 +27,8 @@ from .wschannel import (
     V4_BASE64,
     V5,
     ChannelSocket,
-    Refusal,
-    accept_response,
-    negotiate,
-    offered,
 )
+from .wshandshake import Refusal, negotiate, offered
 
 STDIN, STDOUT, STDERR, ERROR, RESIZE = CHANNELS = range(5)
 KUBELET_PROTOCOLS = (*UNVERSIONED, V4, V4_BASE64)
@@ -101,11 +99,6 @@ def is_translated(request: Request, protocols: Sequence[str]) -> bool:
     return V5 in protocols and V5 in offered(request)
 
 
-def upgrade(response: bytes) -> Upgrade:
-    """An answer that is nothing but these bytes, after which the connection ends."""
-    return Upgrade(lambda connection: connection.send(response))
-
-
 class Session:
     """One exec session: frames in, output and one status out."""
 
@@ -126,6 +119,8 @@ class Session:
             if self._process is not None:
                 self._process.leave()
             channels.close()
+        if channels.was_reset:
+            channels.connection.abort()
 
     def _first_frame(self, channels: ChannelSocket, frames: Iterator[Frame]) -> Optional[Frame]:
         """A client sends the size of its terminal at once; the command starts after it."""
@@ -156,7 +151,7 @@ class Session:
     @staticmethod
     def _tell(channels: ChannelSocket, status: Optional[bytes]) -> None:
         if status is not None:
-            channels.send(ERROR, status)
+            channels.send_status(ERROR, status)
         channels.close()
 
     def _read(self, first: Optional[Frame], frames: Iterator[Frame]) -> None:
@@ -199,22 +194,27 @@ def terminal_size(payload: bytes) -> Optional[tuple[int, int]]:
         return None
 
 
-def shake_hands(request: Request, connection: Connection, supported: Sequence[str]) -> Optional[ChannelSocket]:
+def shake_hands(
+    request: Request, connection: Connection, supported: Sequence[str], fault: Optional[str] = None
+) -> Optional[ChannelSocket]:
     """Answer the upgrade; None if it was refused."""
     protocol = negotiate(request, supported)
     if isinstance(protocol, Refusal):
         connection.send(protocol.raw())
         return None
-    connection.send(accept_response(request.headers.get("Sec-WebSocket-Key") or "", protocol))
-    return ChannelSocket(connection, protocol)
+    return open_channels(request, connection, protocol, fault)
 
 
 @dataclass(frozen=True)
 class Target:
-    """How the session's command is started; ``refusal`` is why the kubelet would not, or empty."""
+    """How the session's command is started.
+
+    ``refusal`` is why the kubelet would not, or empty; ``fault`` is what the session is to suffer on purpose.
+    """
 
     start: Start
     refusal: str = ""
+    fault: Optional[str] = None
 
 
 def serve(request: Request, what: Target, protocols: Sequence[str]) -> Union[Response, Upgrade]:
@@ -233,13 +233,13 @@ def serve(request: Request, what: Target, protocols: Sequence[str]) -> Union[Res
 
 def _translated(request: Request, connection: Connection, streams: Streams, what: Target) -> None:
     """v5: upgrade first, then see what the kubelet says."""
-    channels = shake_hands(request, connection, (V5,))
+    channels = shake_hands(request, connection, (V5,), what.fault)
     if channels is None:
         return None
     channels.send(streams.first(), b"")
     refusal = what.refusal if streams.as_kubelet().any else NO_STREAM
     if refusal:
-        channels.send(ERROR, TranslatedStatus.refused(refusal))
+        channels.send_status(ERROR, TranslatedStatus.refused(refusal))
         return channels.finish()
     Session(what.start, streams.as_kubelet(), TranslatedStatus()).run(channels)
     return None
@@ -249,7 +249,7 @@ def _passed_through(
     request: Request, connection: Connection, streams: Streams, what: Target, supported: Sequence[str]
 ) -> None:
     """v4 and older: the kubelet has the connection."""
-    channels = shake_hands(request, connection, supported)
+    channels = shake_hands(request, connection, supported, what.fault)
     if channels is None:
         return
     status = KubeletStatus() if channels.protocol in (V4, V4_BASE64) else PlainStatus()

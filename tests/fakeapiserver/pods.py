@@ -22,7 +22,7 @@ from .process import Sink
 from .runtime import Pod, Runtime, pod_key
 from .sandbox import Sandbox
 from .status import APIFailure, bad_request
-from .wschannel import is_websocket
+from .wshandshake import is_websocket
 
 if TYPE_CHECKING:
     from .server import FakeAPIServer
@@ -114,8 +114,9 @@ class Pods:
         pod, container = self._located(request, namespace, name)
         refusal = kubelet_refusal(pod, container)
         command = exec_session.command_of(request)
-        start = Target(lambda **streams: self.sandbox_of(pod).start(command, **streams), refusal)
-        return exec_session.serve(request, start, self._server.exec_protocols)
+        fault = self._server.faults.exec_fault(request)
+        target = Target(lambda **streams: self.sandbox_of(pod).start(command, **streams), refusal, fault)
+        return exec_session.serve(request, target, self._server.exec_protocols)
 
     def attach(self, request: Request, namespace: str, name: str) -> Reply:
         pod, container = self._located(request, namespace, name)
