@@ -91,8 +91,9 @@ def _forward(client: socket.socket, line: str, headers: dict[str, str], resolve:
             client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
         else:
             path = target[target.index("/", target.index("//") + 2) :]
-            kept = "".join(f"{name}: {value}\r\n" for name, value in headers.items() if name != "proxy-authorization")
-            upstream.sendall(f"{method} {path} HTTP/1.1\r\n{kept}\r\n".encode("latin-1"))
+            dropped = ("proxy-authorization", "connection")  # one request per connection keeps this proxy simple
+            kept = "".join(f"{name}: {value}\r\n" for name, value in headers.items() if name not in dropped)
+            upstream.sendall(f"{method} {path} HTTP/1.1\r\n{kept}Connection: close\r\n\r\n".encode("latin-1"))
         _pump(client, upstream)
 
 
