@@ -49,6 +49,8 @@ class _TimedSocket:
         self.raw = sock
         self.deadline = Deadline(None)
         self.idle: Optional[float] = None  # seconds of silence tolerated between two bytes
+        self._readers = 0
+        self._closing = False
 
     def arm(self) -> None:
         seconds = self.deadline.capped(self.idle)
@@ -63,10 +65,19 @@ class _TimedSocket:
             view = view[self.raw.send(view) :]
 
     def makefile(self, mode: str) -> io.BufferedReader:
+        self._readers += 1
         return io.BufferedReader(_TimedReader(self), READ_SIZE)
 
     def close(self) -> None:
-        self.raw.close()
+        """As with a socket, what still reads keeps it open: http.client closes a last answer's connection early."""
+        self._closing = True
+        if not self._readers:
+            self.raw.close()
+
+    def reader_closed(self) -> None:
+        self._readers -= 1
+        if self._closing:
+            self.close()
 
 
 class _TimedReader(io.RawIOBase):
@@ -79,6 +90,11 @@ class _TimedReader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         self._sock.arm()
         return self._sock.raw.recv_into(buffer)
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            self._sock.reader_closed()
 
 
 class _Connection(http.client.HTTPConnection):
@@ -221,6 +237,9 @@ class Pool:
     def close(self) -> None:
         self._closed = True
         self.drop_idle()
+
+    def __del__(self) -> None:
+        self.drop_idle()  # a client that nobody closed, the process-wide one at exit, leaves no socket to be warned of
 
 
 class KeepAliveHandler(urllib.request.BaseHandler):

@@ -160,12 +160,15 @@ class Watch:
         self._last_success = None if resource_version is None else client.clock.now()
         self._heard = 0  # events and bookmarks of the current stream
         self._empty_streams = 0
-        self._events = self._run()
+        self._events: Optional[Generator[Event, None, None]] = None
 
-    def __iter__(self) -> Watch:
-        return self
+    def __iter__(self) -> Iterator[Event]:
+        # Not stored where it is not needed: a loop that is left drops the last reference, which closes the connection.
+        return self if self._events is not None else self._run()
 
     def __next__(self) -> Event:
+        if self._events is None:
+            self._events = self._run()
         return next(self._events)
 
     def __enter__(self) -> Watch:
@@ -184,7 +187,8 @@ class Watch:
     def close(self) -> None:
         """End the iteration and close the connection; for the thread that iterates."""
         self.stop()
-        self._events.close()
+        if self._events is not None:
+            self._events.close()
 
     @property
     def resource_version(self) -> str:
@@ -199,6 +203,7 @@ class Watch:
             try:
                 if relist:
                     yield from self._list()
+                    relist = False
                 yield from self._stream()
                 relist = self._stream_ended()
             except ExpiredError:

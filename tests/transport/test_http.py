@@ -73,6 +73,23 @@ def test_connection_close_is_honoured() -> None:
         assert server.connections == 2
 
 
+def test_a_last_answer_is_read_to_its_end() -> None:
+    """Found by reading: http.client closes the connection of such an answer before its body is read."""
+    sent = threading.Event()
+
+    def handler(peer: Peer) -> None:
+        peer.request()
+        body = json.dumps({"data": "x" * 300_000}).encode()
+        peer.send(f"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode())
+        sent.wait(1)
+        peer.send(body)
+
+    with scripted(handler) as server, server.client() as client:
+        answer = client.send("GET", "/x", None, deadline=Deadline(10))
+        sent.set()
+        assert len(json.loads(answer.read())["data"]) == 300_000
+
+
 def test_threads_get_connections_of_their_own() -> None:
     together = threading.Barrier(4, timeout=10)
 
