@@ -19,18 +19,21 @@ MARKER_VARIABLE = "DEVSERVERS_EXEC_ID"
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 # $1 marker, $2 working directory or "", $3 bytes of stdin or "", $4 number of NAME=value arguments, these, the command.
+# The caller's environment comes last and cannot disturb what the script itself needs: directory, head, its variables.
 _WRAPPER = f"""\
-m=$1 d=$2 n=$3 k=$4
+export {MARKER_VARIABLE}="$1"
+if [ -n "$2" ]; then CDPATH= cd "$2" || {{ echo "devservers-$1: no directory" >&2; exit 126; }}; fi
+devservers_marker=$1 devservers_stdin=$3 devservers_count=$4
+if [ -n "$3" ]; then devservers_head=$(command -v head) || {{ echo "devservers-$1: no head" >&2; exit 126; }}; fi
 shift 4
-export {MARKER_VARIABLE}="$m"
-while [ "$k" -gt 0 ]; do export "$1"; shift; k=$((k-1)); done
-if [ -n "$d" ]; then cd "$d" || {{ echo "devservers-$m: no directory" >&2; exit 126; }}; fi
-command -v "$1" >/dev/null 2>&1 || {{ echo "devservers-$m: not found" >&2; exit 127; }}
-if [ -n "$n" ]; then head -c "$n" | "$@"; else exec "$@"; fi
+while [ "$devservers_count" -gt 0 ]; do export "$1"; shift; devservers_count=$((devservers_count-1)); done
+command -v "$1" >/dev/null 2>&1 || {{ echo "devservers-$devservers_marker: not found" >&2; exit 127; }}
+if [ -n "$devservers_stdin" ]; then "$devservers_head" -c "$devservers_stdin" | "$@"; else exec "$@"; fi
 """
 
 # A process may fork between the look and the kill: look until none is left, a few times at most.
 _KILLER = f"""\
+command -v grep >/dev/null 2>&1 || exit 2
 r=1
 for i in 1 2 3 4 5; do
 f=
@@ -41,6 +44,11 @@ done
 done 2>/dev/null
 exit $r
 """
+KILL_OUTCOMES = {
+    0: "it was killed",
+    1: "no process of it was found to be killed",
+    2: "it could not be killed and may still run: that needs grep in the container",
+}
 
 
 class Command(NamedTuple):
@@ -66,15 +74,25 @@ class Command(NamedTuple):
         size = "" if self.stdin_size is None else str(self.stdin_size)
         return [SHELL, "-c", _WRAPPER, SHELL, self.marker, self.cwd or "", size, str(len(env)), *env, *self.words]
 
+    def needs_shell_for(self) -> str:
+        """What the wrapper is for, in the caller's words."""
+        wanted = (
+            ("cwd", self.cwd),
+            ("env", self.env),
+            ("timeout", self.killable),
+            ("input", self.stdin_size is not None),
+        )
+        return ", ".join(name for name, asked in wanted if asked)
+
     def killer(self) -> list[str]:
-        """The argument vector that kills the command and its children (it exits 1 if it found none)."""
+        """The argument vector that kills the command and its children; what came of it: :data:`KILL_OUTCOMES`."""
         return [SHELL, "-c", _KILLER, SHELL, self.marker]
 
     def complaint(self, returncode: int, stderr: bytes) -> str:
-        """What the wrapper itself complained of: ``"not found"``, ``"no directory"``, or ``""``."""
+        """What the wrapper itself complained of: ``"not found"``, ``"no directory"``, ``"no head"``, or ``""``."""
         if not self.wrapped or returncode not in (126, 127):
             return ""
-        found = re.search(rb"devservers-%b: (not found|no directory)\n" % self.marker.encode(), stderr[-400:])
+        found = re.search(rb"devservers-%b: (not found|no directory|no head)\n" % self.marker.encode(), stderr[-400:])
         return found.group(1).decode() if found else ""
 
 

@@ -15,6 +15,7 @@ from .metadata import Metadata
 from .spec import LifecycleSpec, PersistentHomeSpec, SSHSpec, VolumeSpec, get_view, set_view
 
 if TYPE_CHECKING:
+    from ..transport.deadline import Deadline
     from ..transport.exec import ExecTarget
     from ..transport.rest import RESTClient
     from .execution import ExecResult, Output
@@ -197,7 +198,7 @@ class DevServer(BaseCustomResource):
 
         options = Options(input, timeout, check, text, encoding, errors, cwd, env, stdout, stderr)
         client, _, _ = self._place()
-        return execute(client, self._target(container), args, shell, options)
+        return execute(client, lambda deadline: self._target(container, deadline), args, shell, options)
 
     def sync(self) -> list[TransferReport]:
         """Copy every local path of ``sync_workspace`` to its remote path, in order; see :meth:`upload`.
@@ -226,7 +227,7 @@ class DevServer(BaseCustomResource):
         target = self._target(container)
         return upload(lambda args, stdin=None: run_raw(client, target, args, stdin), local, remote)
 
-    def _target(self, container: Optional[str]) -> ExecTarget:
+    def _target(self, container: Optional[str], deadline: Optional[Deadline] = None) -> ExecTarget:
         """The pod and container that commands go to."""
         from ..transport.exec import ExecTarget
         from .podlookup import default_container, find_pod
@@ -234,11 +235,11 @@ class DevServer(BaseCustomResource):
         client, namespace, name = self._place()
         assert namespace is not None
         try:
-            pod = find_pod(client, namespace, name)
+            pod = find_pod(client, namespace, name, deadline)
         except (ForbiddenError, NotFoundError):  # not allowed to look: the conventional name may still be right
             return ExecTarget(namespace, f"{name}-0", container)
         if pod is None:
-            phase = self._raw.get("status", {}).get("phase") or "unknown"
+            phase = (self._raw.get("status") or {}).get("phase") or "unknown"
             raise ExecError(
                 f"{self!r} has no running pod in namespace {namespace!r} (phase {phase}): "
                 "call wait_for_ready() first, or use it in a with statement"

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import os
+from codecs import lookup, lookup_error
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, BinaryIO, NamedTuple, Optional, Union
 
-from ..errors import CommandFailedError, CommandNotFoundError, DevServersError, ExecError, ExecTimeoutError
+from ..errors import (
+    CommandFailedError,
+    CommandNotFoundError,
+    DevServersError,
+    ExecError,
+    ExecTimeoutError,
+    RequestTimeoutError,
+)
 from ..transport import channels
 from ..transport.deadline import Deadline
 from ..transport.exec import ExecTarget, NotUpgradedError, Sink, open_session, returncode_of
 from ..transport.rest import RESTClient
-from .command import Command, check_environment, parse_command
+from .command import KILL_OUTCOMES, SHELL, Command, check_environment, parse_command
 from .workspace.remote import RemoteResult
 
 KILL_SECONDS = 0.9
@@ -101,28 +110,45 @@ def _sink(output: Output, name: str) -> Sink:
     if callable(output):
         return output
     write = getattr(output, "write", None)
-    if write is None:
-        raise TypeError(f"{name}: a binary file or a callable is needed, not {type(output).__name__}")
-    return write  # type: ignore[no-any-return]
+    if write is None or hasattr(output, "encoding"):
+        buffer = " (it is a text file: pass its .buffer)" if hasattr(output, "buffer") else ""
+        raise TypeError(f"{name}: a binary file or a callable is needed, not {type(output).__name__}{buffer}")
+    return partial(_write_all, write)
+
+
+def _write_all(write: Callable[[Any], Optional[int]], data: bytes) -> None:
+    """Unbuffered files and pipes may take less than they are given."""
+    view = memoryview(data)
+    while view:
+        written = write(view)
+        view = view[len(view) if written is None else written :]
+
+
+class _Call(NamedTuple):
+    """One command's way to the container: where it runs, what it reads, and who takes its output."""
+
+    client: RESTClient
+    target: ExecTarget
+    stdin: Optional[bytes]
+    stdout: Sink
+    stderr: Sink
+    deadline: Deadline
 
 
 def execute(
-    client: RESTClient, target: ExecTarget, args: Union[str, Sequence[str]], shell: bool, options: Options
-) -> ExecResult:
-    """See :meth:`DevServer.exec`."""
+    client: RESTClient, locate: Callable[[Deadline], ExecTarget], args: Union[str, Sequence[str]], shell: bool,
+    options: Options,
+) -> ExecResult:  # fmt: skip
+    """See :meth:`DevServer.exec`. What was asked for is checked before ``locate`` sends the first request."""
     words = parse_command(args, shell)
-    command = Command(
-        words, os.urandom(8).hex(), _directory(options.cwd), check_environment(options.env), options.timeout is not None
-    )
-    stdin = options.input.encode(options.encoding) if isinstance(options.input, str) else options.input
-    deadline = Deadline(options.timeout, client.clock)
+    env, cwd = check_environment(options.env), _directory(options.cwd)
+    command = Command(words, os.urandom(8).hex(), cwd, env, killable=options.timeout is not None)
+    stdin = _stdin(options)
     stdout, stderr = _Capture(options.stdout, "stdout"), _Capture(options.stderr, "stderr")
-    tail = _Tail(stderr.sink)
+    deadline = Deadline(options.timeout, client.clock)
+    call = _Call(client, locate(deadline), stdin, stdout.sink, stderr.sink, deadline)
     try:
-        returncode = _run(client, target, command, stdin, stdout.sink, tail, deadline)
-        _check_wrapper(command, target, returncode, tail.data)
-    except ExecTimeoutError as error:
-        raise _timed_out(client, target, command, error, stdout.data, stderr.data) from None
+        returncode = _run(call, command)
     except ExecError as error:
         error.stdout_bytes, error.stderr_bytes, error.command = stdout.data, stderr.data, words
         raise
@@ -133,6 +159,22 @@ def execute(
     if options.check:
         result.check_returncode()
     return result
+
+
+def _stdin(options: Options) -> Optional[bytes]:
+    lookup(options.encoding)
+    lookup_error(options.errors)
+    if isinstance(options.input, str):
+        return options.input.encode(options.encoding)
+    if options.input is None or isinstance(options.input, (bytes, bytearray, memoryview)):
+        return None if options.input is None else bytes(options.input)
+    raise TypeError(f"input: str or bytes are needed, not {type(options.input).__name__}")
+
+
+def _directory(cwd: Optional[str]) -> Optional[str]:
+    if cwd is not None and (not isinstance(cwd, str) or not cwd or "\0" in cwd):
+        raise ValueError(f"cwd: a directory of the container is needed, not {cwd!r}")
+    return f"./{cwd}" if cwd and cwd.startswith("-") else cwd
 
 
 def run_raw(
@@ -146,34 +188,43 @@ def run_raw(
     return RemoteResult(returncode_of(status, target, words), stdout.data, stderr.data)
 
 
-def _run(
-    client: RESTClient, target: ExecTarget, command: Command, stdin: Optional[bytes], stdout: Sink, stderr: Sink,
-    deadline: Deadline,
-) -> int:  # fmt: skip
+# -- attempts -----------------------------------------------------------------------------------------------------
+
+
+def _run(call: _Call, command: Command) -> int:
+    """The exit code of ``command``, sent as the server and the container can take it."""
     try:
-        return _attempt(client, target, command, stdin, stdout, stderr, deadline)
+        return _attempt(call, command)
     except NotUpgradedError:
         # Only v5 was offered because stdin has to end, and nothing was started: v4 with a wrapper that counts it.
-        counted = command._replace(stdin_size=len(stdin or b""))
-        return _attempt(client, target, counted, stdin, stdout, stderr, deadline)
+        return _run(call, command._replace(stdin_size=len(call.stdin or b"")))
     except CommandNotFoundError:
-        # There is no shell for the wrapper. If it was only for killing, the command is run without it, and cannot be.
-        bare = command._replace(killable=False)
-        if bare.wrapped or not command.wrapped:
+        if not command.wrapped:
             raise
-        return _attempt(client, target, bare, stdin, stdout, stderr, deadline)
+        bare = command._replace(killable=False)
+        if bare.wrapped:
+            raise CommandNotFoundError(
+                f"there is no {SHELL} in {call.target}, and {bare.needs_shell_for()} cannot be had without it"
+            ) from None
+        return _run(call, bare)  # the shell was only for killing: it runs without, and cannot be killed
+    except (ExecTimeoutError, RequestTimeoutError) as error:
+        if not call.deadline.expired:
+            raise
+        raise ExecTimeoutError(f"{error}; {_kill(call, command)}") from error
 
 
-def _attempt(
-    client: RESTClient, target: ExecTarget, command: Command, stdin: Optional[bytes], stdout: Sink, stderr: Sink,
-    deadline: Deadline,
-) -> int:  # fmt: skip
+def _attempt(call: _Call, command: Command) -> int:
     words = command.argv()
+    stdin = None if call.stdin is None else _chunks(call.stdin)
+    tail = _Tail(call.stderr)
     with open_session(
-        client, target, words, stdin=stdin is not None, deadline=deadline, subprotocols=_offer(command, stdin)
-    ) as session:
-        status = session.communicate(None if stdin is None else _chunks(stdin), stdout, stderr, deadline)
-    return returncode_of(status, target, words)
+        call.client, call.target, words, stdin=stdin is not None, deadline=call.deadline,
+        subprotocols=_offer(command, call.stdin),
+    ) as session:  # fmt: skip
+        status = session.communicate(stdin, call.stdout, tail, call.deadline)
+    returncode = returncode_of(status, call.target, words)
+    _check_wrapper(command, call.target, returncode, tail.data)
+    return returncode
 
 
 def _offer(command: Command, stdin: Optional[bytes]) -> tuple[str, ...]:
@@ -185,12 +236,6 @@ def _offer(command: Command, stdin: Optional[bytes]) -> tuple[str, ...]:
 def _chunks(data: bytes) -> Iterable[bytes]:
     view = memoryview(data)
     return (bytes(view[start : start + CHUNK]) for start in range(0, len(view), CHUNK))
-
-
-def _directory(cwd: Optional[str]) -> Optional[str]:
-    if cwd is not None and (not isinstance(cwd, str) or not cwd or "\0" in cwd):
-        raise ValueError(f"cwd: a directory of the container is needed, not {cwd!r}")
-    return f"./{cwd}" if cwd and cwd.startswith("-") else cwd
 
 
 class _Tail:
@@ -209,29 +254,28 @@ def _check_wrapper(command: Command, target: ExecTarget, returncode: int, stderr
     complaint = command.complaint(returncode, stderr)
     if complaint == "not found":
         raise CommandNotFoundError(
-            f"{command.words[0]!r} was not found in {target}: install it in the image or give its full path"
+            f"{command.words[0]!r} was not found in {target}, or may not be executed: install it in the image or give "
+            "its full path"
         )
     if complaint == "no directory":
         raise ExecError(f"the working directory {command.cwd!r} cannot be entered in {target}: does it exist?")
+    if complaint == "no head":
+        raise ExecError(f"input needs head in {target}, for its server speaks {channels.V4}, which cannot end stdin")
 
 
-def _timed_out(
-    client: RESTClient, target: ExecTarget, command: Command, error: ExecTimeoutError, stdout: bytes, stderr: bytes
-) -> ExecTimeoutError:
-    killed = _kill(client, target, command)
-    return ExecTimeoutError(f"{error}; {killed}", command=list(command.words), stdout_bytes=stdout, stderr_bytes=stderr)
-
-
-def _kill(client: RESTClient, target: ExecTarget, command: Command) -> str:
+def _kill(call: _Call, command: Command) -> str:
     """Kill the command in the container by a second exec; what came of it, for the message."""
-    deadline = Deadline(KILL_SECONDS, client.clock)
+    deadline = Deadline(KILL_SECONDS, call.client.clock)
+    killer = command.killer()
     try:
-        with open_session(client, target, command.killer(), stdin=False, deadline=deadline) as session:
+        with open_session(call.client, call.target, killer, stdin=False, deadline=deadline) as session:
             status = session.communicate(None, _ignore, _ignore, deadline)
-        found = returncode_of(status, target, command.killer()) == 0
+        outcome = returncode_of(status, call.target, killer)
+    except CommandNotFoundError:
+        return f"it could not be killed and may still run: that needs {SHELL} in the container"
     except DevServersError as error:
-        return f"it could not be killed and may still run ({type(error).__name__}: {error})"
-    return "it was killed" if found else "it was not found any more when it was to be killed"
+        return f"it could not be killed and may still run ({error})"
+    return KILL_OUTCOMES.get(outcome, f"whether it was killed is not known (exit code {outcome})")
 
 
 def _ignore(data: bytes) -> None:
