@@ -12,7 +12,7 @@ from ..transport.client import default_client
 from . import const
 from .base import BaseCustomResource
 from .metadata import Metadata
-from .spec import LifecycleSpec, PersistentHomeSpec, SSHSpec, VolumeSpec, get_view, set_view
+from .spec import LifecycleSpec, PersistentHomeSpec, SSHSpec, VolumeSpec, get_view, get_views, set_view, set_views
 
 if TYPE_CHECKING:
     from ..transport.deadline import Deadline
@@ -95,7 +95,7 @@ class DevServer(BaseCustomResource):
 
     @persistent_home.setter
     def persistent_home(self, value: Union[PersistentHomeSpec, Mapping[str, Any], None]) -> None:
-        set_view(self.spec, "persistentHome", value)
+        set_view(self.spec, "persistentHome", value, PersistentHomeSpec)
 
     @property
     def ssh(self) -> Optional[SSHSpec]:
@@ -104,7 +104,7 @@ class DevServer(BaseCustomResource):
 
     @ssh.setter
     def ssh(self, value: Union[SSHSpec, Mapping[str, Any], None]) -> None:
-        set_view(self.spec, "ssh", value)
+        set_view(self.spec, "ssh", value, SSHSpec)
 
     @property
     def lifecycle(self) -> Optional[LifecycleSpec]:
@@ -113,21 +113,16 @@ class DevServer(BaseCustomResource):
 
     @lifecycle.setter
     def lifecycle(self, value: Union[LifecycleSpec, Mapping[str, Any], None]) -> None:
-        set_view(self.spec, "lifecycle", value)
+        set_view(self.spec, "lifecycle", value, LifecycleSpec)
 
     @property
     def volumes(self) -> list[VolumeSpec]:
         """``spec.volumes``: each of them live, the list a copy (assign a list to add or remove)."""
-        return [VolumeSpec.over(volume) for volume in self.spec.get("volumes") or []]
+        return get_views(self.spec, "volumes", VolumeSpec)
 
     @volumes.setter
     def volumes(self, value: Optional[Sequence[Union[VolumeSpec, Mapping[str, Any]]]]) -> None:
-        if value is None:
-            self.spec.pop("volumes", None)
-        else:
-            self.spec["volumes"] = [
-                volume.to_dict() if isinstance(volume, VolumeSpec) else dict(volume) for volume in value
-            ]
+        set_views(self.spec, "volumes", value, VolumeSpec)
 
     # -- readiness and the context manager ------------------------------------------------------------------------
 
@@ -159,13 +154,9 @@ class DevServer(BaseCustomResource):
         from .lifetime import delete_created
 
         created, self._created = self._created, None
-        if (
-            created is None
-            or self.delete_on_exit == "never"
-            or (self.delete_on_exit == "on_success" and error is not None)
-        ):
-            return
-        delete_created(self._client or default_client(), created, hiding=error)
+        keep = self.delete_on_exit == "never" or (self.delete_on_exit == "on_success" and error is not None)
+        if created is not None and not keep:
+            delete_created(self._client or default_client(), created, hiding=error)
 
     # -- use ------------------------------------------------------------------------------------------------------
 

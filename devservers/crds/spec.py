@@ -1,15 +1,15 @@
 """Typed views over parts of a DevServer's spec.
 
 A view holds no state beside the raw JSON it looks at: what is set through it stands in ``server.spec`` at once, and
-keys it does not know survive. Standing alone (``PersistentHomeSpec(size="20Gi")``) it describes a part to be assigned.
-Bad values are refused when they are set, with the field named.
+keys it does not know survive. Standing alone (``PersistentHomeSpec(size="20Gi")``) it describes a part to be assigned;
+assigning copies. Bad values are refused when they are set or assigned, with the field named.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, ClassVar, Optional, TypeVar, Union
 
 from .jsonvalue import copy_json
 
@@ -17,16 +17,71 @@ if TYPE_CHECKING:
     import datetime
 
 View = TypeVar("View", bound="SpecView")
+Check = Callable[[Any, str], Any]
+"""Takes a value and the name of its field; returns the value as in the API, or raises ValueError."""
 
-_QUANTITY = re.compile(r"\+?(\d+(\.\d*)?|\.\d+)([KMGTPE]i|[munkMGTPE]|[eE][+-]?\d+)?")
-_TIME_TO_LIVE = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+_QUANTITY = re.compile(r"\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[munkMGTPE]|[eE][+-]?[0-9]+)?")
+_TIME_TO_LIVE = re.compile(r"(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?")
+
+
+def boolean(value: Any, field: str) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{field}: True or False is needed, not {value!r}")
+    return value
+
+
+def text(value: Any, field: str) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{field}: a non-empty string is needed, not {value!r}")
+    return value
+
+
+def absolute_path(value: Any, field: str) -> str:
+    if not text(value, field).startswith("/"):
+        raise ValueError(f"{field}: an absolute path is needed, not {value!r}")
+    return str(value)
+
+
+def quantity(value: Any, field: str) -> str:
+    """``value`` itself if it is a Kubernetes quantity of at least zero (``20Gi``, ``500m``, ``1e3``)."""
+    if not isinstance(value, str) or not _QUANTITY.fullmatch(value):
+        raise ValueError(f"{field}: a quantity such as '20Gi' or '500M' is needed, not {value!r}")
+    return value
+
+
+def time_to_live(value: Any, field: str) -> str:
+    """A timedelta as ``1h30m``; a string that is one already is kept as it is."""
+    if isinstance(value, str):
+        parse_time_to_live(value, field)
+        return value
+    total = value.total_seconds() if hasattr(value, "total_seconds") else 0
+    if total <= 0 or total != int(total):
+        raise ValueError(f"{field}: '1h30m' or a positive timedelta of whole seconds is needed, not {value!r}")
+    minutes, seconds = divmod(int(total), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = ((hours, "h"), (minutes, "m"), (seconds, "s"))
+    return "".join(f"{count}{unit}" for count, unit in parts if count)
+
+
+def parse_time_to_live(value: str, field: str) -> datetime.timedelta:
+    """``"1h30m"`` as a timedelta."""
+    from datetime import timedelta
+
+    match = _TIME_TO_LIVE.fullmatch(value)
+    if match is None:
+        raise ValueError(f"{field}: hours, minutes and seconds such as '8h' or '1h30m' are needed, not {value!r}")
+    hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return timedelta(hours=hours, minutes=minutes, seconds=seconds)
 
 
 class SpecView:
-    """A part of a spec, live."""
+    """A part of a spec, live. A subclass says where it stands and what its keys may hold."""
 
     __slots__ = ("_raw",)
     _raw: dict[str, Any]
+
+    field: ClassVar[str]
+    checks: ClassVar[Mapping[str, Check]]
 
     @classmethod
     def over(cls: type[View], raw: dict[str, Any]) -> View:
@@ -35,9 +90,20 @@ class SpecView:
         view._raw = raw
         return view
 
+    @classmethod
+    def checked(cls, value: Any) -> dict[str, Any]:
+        """A copy of a view or mapping as in the API, the keys we know checked."""
+        if not isinstance(value, (cls, Mapping)):
+            raise ValueError(f"{cls.field}: a {cls.__name__} or a dict is needed, not {type(value).__name__}")
+        raw: dict[str, Any] = copy_json(value, cls.field)
+        for key, check in cls.checks.items():
+            if raw.get(key) is not None:
+                raw[key] = check(raw[key], f"{cls.field}.{key}")
+        return raw
+
     def to_dict(self) -> dict[str, Any]:
         """The part as in the API: a copy, unknown keys included."""
-        raw: dict[str, Any] = copy_json(self._raw)
+        raw: dict[str, Any] = copy_json(self._raw, self.field)
         return raw
 
     def __eq__(self, other: object) -> bool:
@@ -49,10 +115,13 @@ class SpecView:
         return f"{type(self).__name__}({self._raw!r})"
 
     def _set(self, key: str, value: Any) -> None:
+        self._raw[key] = self.checks[key](value, f"{self.field}.{key}")
+
+    def _set_or_remove(self, key: str, value: Any) -> None:
         if value is None:
             self._raw.pop(key, None)
         else:
-            self._raw[key] = value
+            self._set(key, value)
 
 
 class PersistentHomeSpec(SpecView):
@@ -64,6 +133,8 @@ class PersistentHomeSpec(SpecView):
     """
 
     __slots__ = ()
+    field = "spec.persistentHome"
+    checks: ClassVar[Mapping[str, Check]] = {"enabled": boolean, "size": quantity}
 
     def __init__(self, enabled: bool = True, size: Optional[str] = None) -> None:
         self._raw = {}
@@ -76,8 +147,6 @@ class PersistentHomeSpec(SpecView):
 
     @enabled.setter
     def enabled(self, value: bool) -> None:
-        if not isinstance(value, bool):
-            raise ValueError(f"spec.persistentHome.enabled: True or False is needed, not {value!r}")
         self._set("enabled", value)
 
     @property
@@ -86,7 +155,7 @@ class PersistentHomeSpec(SpecView):
 
     @size.setter
     def size(self, value: Optional[str]) -> None:
-        self._set("size", None if value is None else quantity(value, "spec.persistentHome.size"))
+        self._set_or_remove("size", value)
 
 
 class SSHSpec(SpecView):
@@ -97,6 +166,8 @@ class SSHSpec(SpecView):
     """
 
     __slots__ = ()
+    field = "spec.ssh"
+    checks: ClassVar[Mapping[str, Check]] = {"publicKey": text}
 
     def __init__(self, public_key: str) -> None:
         self._raw = {}
@@ -108,7 +179,7 @@ class SSHSpec(SpecView):
 
     @public_key.setter
     def public_key(self, value: str) -> None:
-        self._set("publicKey", _text(value, "spec.ssh.publicKey"))
+        self._set("publicKey", value)
 
 
 class LifecycleSpec(SpecView):
@@ -119,6 +190,8 @@ class LifecycleSpec(SpecView):
     """
 
     __slots__ = ()
+    field = "spec.lifecycle"
+    checks: ClassVar[Mapping[str, Check]] = {"timeToLive": time_to_live}
 
     def __init__(self, time_to_live: Union[str, datetime.timedelta]) -> None:
         self._raw = {}
@@ -131,18 +204,21 @@ class LifecycleSpec(SpecView):
 
     @time_to_live.setter
     def time_to_live(self, value: Union[str, datetime.timedelta, None]) -> None:
-        self._set("timeToLive", None if value is None else format_time_to_live(value))
+        self._set_or_remove("timeToLive", value)
 
     @property
     def time_to_live_delta(self) -> Optional[datetime.timedelta]:
         """The same as a timedelta."""
-        return None if self.time_to_live is None else parse_time_to_live(self.time_to_live)
+        value = self.time_to_live
+        return None if value is None else parse_time_to_live(value, f"{self.field}.timeToLive")
 
 
 class VolumeSpec(SpecView):
     """One of ``spec.volumes``: a PersistentVolumeClaim mounted into the server."""
 
     __slots__ = ()
+    field = "spec.volumes[]"
+    checks: ClassVar[Mapping[str, Check]] = {"claimName": text, "mountPath": absolute_path, "readOnly": boolean}
 
     def __init__(self, claim_name: str, mount_path: str, read_only: bool = False) -> None:
         self._raw = {}
@@ -156,7 +232,7 @@ class VolumeSpec(SpecView):
 
     @claim_name.setter
     def claim_name(self, value: str) -> None:
-        self._set("claimName", _text(value, "spec.volumes[].claimName"))
+        self._set("claimName", value)
 
     @property
     def mount_path(self) -> str:
@@ -164,8 +240,6 @@ class VolumeSpec(SpecView):
 
     @mount_path.setter
     def mount_path(self, value: str) -> None:
-        if not _text(value, "spec.volumes[].mountPath").startswith("/"):
-            raise ValueError(f"spec.volumes[].mountPath: an absolute path is needed, not {value!r}")
         self._set("mountPath", value)
 
     @property
@@ -174,8 +248,6 @@ class VolumeSpec(SpecView):
 
     @read_only.setter
     def read_only(self, value: bool) -> None:
-        if not isinstance(value, bool):
-            raise ValueError(f"spec.volumes[].readOnly: True or False is needed, not {value!r}")
         self._set("readOnly", value)
 
 
@@ -185,49 +257,22 @@ def get_view(spec: Mapping[str, Any], key: str, view: type[View]) -> Optional[Vi
     return view.over(raw) if isinstance(raw, dict) else None
 
 
-def set_view(spec: dict[str, Any], key: str, value: Union[SpecView, Mapping[str, Any], None]) -> None:
-    """Assign a part; None removes the key."""
+def set_view(spec: dict[str, Any], key: str, value: Any, view: type[SpecView]) -> None:
+    """Assign a copy of ``value``; None removes the key."""
     if value is None:
         spec.pop(key, None)
-        return
-    if not isinstance(value, (SpecView, Mapping)):
-        raise ValueError(f"spec.{key}: a mapping or None is needed, not {type(value).__name__}")
-    spec[key] = value.to_dict() if isinstance(value, SpecView) else copy_json(value)
+    else:
+        spec[key] = view.checked(value)
 
 
-def quantity(value: str, field: str) -> str:
-    """``value`` itself if it is a Kubernetes quantity of at least zero (``20Gi``, ``500m``, ``1e3``)."""
-    if not isinstance(value, str) or not _QUANTITY.fullmatch(value):
-        raise ValueError(f"{field}: a quantity such as '20Gi' or '500M' is needed, not {value!r}")
-    return value
+def get_views(spec: Mapping[str, Any], key: str, view: type[View]) -> list[View]:
+    """Live views over the mappings in the list ``spec[key]``."""
+    return [view.over(raw) for raw in spec.get(key) or [] if isinstance(raw, dict)]
 
 
-def parse_time_to_live(value: str, field: str = "spec.lifecycle.timeToLive") -> datetime.timedelta:
-    """``"1h30m"`` as a timedelta."""
-    from datetime import timedelta
-
-    match = _TIME_TO_LIVE.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError(f"{field}: hours, minutes and seconds such as '8h' or '1h30m' are needed, not {value!r}")
-    hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    return timedelta(hours=hours, minutes=minutes, seconds=seconds)
-
-
-def format_time_to_live(value: Union[str, datetime.timedelta]) -> str:
-    """A timedelta as ``1h30m``; a string that is one already is kept as it is."""
-    if isinstance(value, str):
-        parse_time_to_live(value)
-        return value
-    total = value.total_seconds() if hasattr(value, "total_seconds") else -1
-    if total <= 0 or total != int(total):
-        raise ValueError(f"spec.lifecycle.timeToLive: a positive timedelta of whole seconds is needed, not {value!r}")
-    minutes, seconds = divmod(int(total), 60)
-    hours, minutes = divmod(minutes, 60)
-    parts = ((hours, "h"), (minutes, "m"), (seconds, "s"))
-    return "".join(f"{count}{unit}" for count, unit in parts if count)
-
-
-def _text(value: str, field: str) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{field}: a non-empty string is needed, not {value!r}")
-    return value
+def set_views(spec: dict[str, Any], key: str, values: Optional[Sequence[Any]], view: type[SpecView]) -> None:
+    """Assign a list of copies; None removes the key."""
+    if values is None:
+        spec.pop(key, None)
+    else:
+        spec[key] = [view.checked(value) for value in values]
