@@ -11,14 +11,17 @@ import socket
 import ssl
 from typing import NoReturn, Optional, Union, cast
 
+from .. import __version__
 from ..errors import ConnectionFailedError, ProtocolError, RequestTimeoutError, TLSError
 from .config import ClientConfig
 from .deadline import Deadline
 from .proxies import Proxy
-from .tls import explain_handshake_failure, make_proxy_context
+from .tls import make_proxy_context
+from .tlserrors import explain_handshake_failure
 from .tlsintls import TunnelledTLS
 
 CONNECT_TIMEOUT = 30.0  # seconds for one address, where the caller gave no deadline
+KEEPALIVE_SECONDS = 30  # Go's interval, below what load balancers and NAT bear
 _MAX_CONNECT_REPLY = 16 * 1024
 
 Stream = Union[socket.socket, ssl.SSLSocket, TunnelledTLS]
@@ -55,44 +58,46 @@ def connect(config: ClientConfig, deadline: Deadline, *, tunnel: bool = False) -
 def _open(host: str, port: int, target: str, deadline: Deadline) -> socket.socket:
     """Try each address of ``host``; one that does not answer gets no more than its share of the time."""
     addresses = _resolve(host, port, target)
-    problem: Optional[OSError] = None
-    for index, (family, kind, protocol, _, address) in enumerate(addresses):
+    problem = OSError("no address")
+    for index, (family, address) in enumerate(addresses):
         left = _time_left(deadline, target)
         share = CONNECT_TIMEOUT if left is None else left / (len(addresses) - index)
         try:
-            sock = socket.socket(family, kind, protocol)
+            return _dial(family, address, share)
         except OSError as error:
             problem = error
-            continue
-        try:
-            sock.settimeout(share)
-            sock.connect(address)
-            _tune(sock)
-            return sock
-        except OSError as error:
-            sock.close()
-            problem = error
-        except BaseException:
-            sock.close()
-            raise
-    if deadline.expired or isinstance(problem, (socket.timeout, TimeoutError)):
+    if isinstance(problem, (socket.timeout, TimeoutError)):
         raise RequestTimeoutError(
             f"no connection to {target} in time; is the host up, and does a firewall or a missing VPN drop packets?"
         ) from problem
-    reason = (problem.strerror or str(problem)) if problem else "no address"
-    raise ConnectionFailedError(f"cannot connect to {target}: {reason}; {_advice(problem)}") from problem
+    raise ConnectionFailedError(
+        f"cannot connect to {target}: {problem.strerror or problem}; {_advice(problem)}"
+    ) from problem
 
 
-def _advice(problem: Optional[OSError]) -> str:
+def _dial(family: int, address: tuple[object, ...], seconds: float) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(seconds)
+        sock.connect(address)
+        _tune(sock)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _advice(problem: OSError) -> str:
     if isinstance(problem, ConnectionRefusedError):
         return "nothing listens there: is the cluster running, and is this the right context and port?"
     return "check the address, your network and VPN"
 
 
-def _resolve(host: str, port: int, target: str) -> list[tuple[int, int, int, str, tuple[object, ...]]]:
+def _resolve(host: str, port: int, target: str) -> list[tuple[int, tuple[object, ...]]]:
+    """The addresses of a name. The system's resolver has time limits of its own and knows no deadline."""
     try:
-        return cast("list[tuple[int, int, int, str, tuple[object, ...]]]",
-                    socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))  # fmt: skip
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return [(int(family), address) for family, _, _, _, address in found]
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "not a host name"
         raise ConnectionFailedError(
@@ -104,6 +109,9 @@ def _resolve(host: str, port: int, target: str) -> list[tuple[int, int, int, str
 def _tune(sock: socket.socket) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL"):  # by default the first probe goes out after two hours
+        if hasattr(socket, name):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), KEEPALIVE_SECONDS)
 
 
 def _time_left(deadline: Deadline, target: str) -> Optional[float]:
@@ -156,7 +164,7 @@ def _fail(error: Exception, target: str, explanation: str) -> NoReturn:
 
 def _request_tunnel(stream: Stream, config: ClientConfig, proxy: Proxy, deadline: Deadline) -> None:
     authority = f"[{config.host}]:{config.port}" if ":" in config.host else f"{config.host}:{config.port}"
-    lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
+    lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}", f"User-Agent: devservers/{__version__}"]
     lines += [f"{name}: {value}" for name, value in proxy.headers()]
     target = f"the proxy {proxy}"
     try:

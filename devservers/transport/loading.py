@@ -52,7 +52,8 @@ def _from_files(environ: Mapping[str, str], looked_at: list[str]) -> Optional[Ku
     paths = [path for path in environ.get("KUBECONFIG", "").split(os.pathsep) if path]
     found = [kube for path in paths if (kube := _noted(path, f"KUBECONFIG: {path}", looked_at)) is not None]
     if paths:
-        return merge(found) if found else None  # as kubectl: KUBECONFIG set means that ~/.kube/config is not read
+        looked_at.append("~/.kube/config: not read, because KUBECONFIG is set")  # kubectl's rule
+        return merge(found) if found else None
     looked_at.append("KUBECONFIG: not set")
     home = _home(environ)
     if not home:

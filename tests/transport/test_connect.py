@@ -17,6 +17,7 @@ from devservers.transport.connect import connect
 from devservers.transport.credentials import Credentials
 from devservers.transport.deadline import Deadline
 from devservers.transport.tls import ClientCertificate, InsecureTLSWarning, Material, TLSSettings
+from devservers.transport.tlserrors import refusal_of_certificate
 from devservers.transport.tlsintls import TunnelledTLS
 
 from .certificates import Pair, authority, server_context
@@ -88,6 +89,7 @@ class TestDirect:
         ) as sock:  # fmt: skip
             assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
             assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 30
 
     def test_a_client_certificate_is_shown(self) -> None:
         client = authority("clients").issue("alice@x.example").as_client()
@@ -159,6 +161,28 @@ class TestTLSFailures:
             assert "client-key-data of user 'alice': is not the key of" in failure_of(
                 for_server(server, certificate=wrong), TLSError
             )
+
+    @pytest.mark.parametrize(
+        ("days", "said"), [(None, "demands a client certificate"), (-1, "(client-certificate-data of user 'alice')")]
+    )
+    def test_a_certificate_the_server_refuses_after_the_handshake_is_told_too(
+        self, days: Optional[int], said: str
+    ) -> None:
+        clients = authority("clients")
+        client = None if days is None else clients.issue("alice@x.example", days=days).as_client()
+        with tls_server(client_ca=clients.pem) as server:
+            config = for_server(server, certificate=client)
+            with contextlib.closing(connect(config, deadline())) as sock, pytest.raises(ssl.SSLError) as caught:
+                sock.recv(1)
+        refusal = refusal_of_certificate(caught.value, config)
+        assert refusal is not None
+        assert f"no TLS connection to {config.server}: it " in str(refusal)
+        assert said in str(refusal)
+
+    def test_a_broken_stream_is_no_refusal_of_a_certificate(self) -> None:
+        error = ssl.SSLError(1, "x")
+        error.reason = "DECRYPTION_FAILED_OR_BAD_RECORD_MAC"
+        assert refusal_of_certificate(error, ClientConfig("https://api.example")) is None
 
     def test_a_server_that_hangs_up_in_the_handshake_is_a_failed_connection(self) -> None:
         with serving(lambda sock: None) as server:

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import threading
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Optional
@@ -14,14 +15,16 @@ import pytest
 
 from devservers.errors import KubeConfigError, RequestTimeoutError
 from devservers.transport.config import ClientConfig
+from devservers.transport.connect import connect
 from devservers.transport.credentials import Credentials
 from devservers.transport.deadline import Deadline
 from devservers.transport.execplugin import ExecPlugin, PluginCommand
 from devservers.transport.pluginrun import PluginRun, masked
 
-from .certificates import authority
+from .certificates import authority, server_context
 from .kubeconfigs import config_of, document, user_config
 from .plugins import GROUP, Plugin, exec_credential, printing
+from .tlsserver import echo, serving
 
 CLUSTER_CONFIG = {"name": f"{GROUP}/exec", "extension": {"audience": "team"}}
 
@@ -202,6 +205,29 @@ class TestAnswers:
         assert certificate is not None
         assert certificate.certificate.read() == pair.certificate
         assert using(printing(tmp_path, output)).ssl_context().cert_store_stats()
+
+    def test_its_certificate_is_shown_to_the_server_and_replaced_with_the_next_one(self, tmp_path: Path) -> None:
+        def answer(name: str) -> str:
+            pair = authority("clients").issue(f"{name}@x.example")
+            status = {"clientCertificateData": pair.certificate.decode(), "clientKeyData": pair.key.decode()}
+            return exec_credential(**status)
+
+        plugin = printing(tmp_path, answer("alice"))
+        server_side = server_context(authority().issue("127.0.0.1"), client_ca=authority("clients").pem)
+        with serving(echo, server_side) as server:
+            ca = b64encode(authority().pem).decode()
+            cluster = {"server": f"https://127.0.0.1:{server.port}", "certificate-authority-data": ca}
+            config = using(plugin, cluster)
+            for name in ("alice", "bob"):
+                with connect(config, Deadline(10)) as sock:
+                    sock.sendall(b"x")
+                    assert sock.recv(1) == b"x"
+                shown = server.seen[-1].client_certificate
+                assert shown is not None
+                assert shown["subjectAltName"] == (("email", f"{name}@x.example"),)
+                (tmp_path / "output").write_text(answer("bob"))
+                config.credentials.headers()
+                assert config.credentials.refresh() is True
 
     @pytest.mark.parametrize(
         ("output", "said"),

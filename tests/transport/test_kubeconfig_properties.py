@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Optional
 
 import yaml
 from hypothesis import example, given, settings
@@ -13,6 +14,7 @@ from devservers.errors import KubeConfigError
 from devservers.transport.config import ClientConfig
 from devservers.transport.kubeconfig import client_config
 from devservers.transport.kubeconfigfile import KubeConfig, merge, parse
+from devservers.transport.proxies import proxy_from_environment
 
 from .kubeconfigs import document
 
@@ -140,6 +142,33 @@ def test_any_stanzas_give_a_configuration_or_a_refusal(
 def test_any_value_at_the_top_gives_a_configuration_or_a_refusal(value: object, key: str) -> None:
     data = json.dumps({**document(), key: value}).encode()
     assert isinstance(load(data), (ClientConfig, KubeConfigError))
+
+
+@given(st.text() | st.text("abc[]:/@%?#.\u2028\x00", max_size=20).map("https://{}".format))
+def test_any_server_url_gives_a_configuration_or_a_refusal(url: str) -> None:
+    outcome = refused(lambda: ClientConfig(url))
+    assert outcome is None or outcome.__context__ is None
+    if outcome is None:
+        assert ClientConfig(ClientConfig(url).server).server == ClientConfig(url).server
+
+
+@given(
+    st.text() | st.text("abc[]:/@%?#.\u2028\x00", max_size=20).map("http://{}".format),
+    st.text("10.:/[]*a,", max_size=20),
+)
+def test_any_proxy_variables_give_a_decision_or_a_refusal(proxy: str, no_proxy: str) -> None:
+    environ = {"HTTPS_PROXY": proxy, "NO_PROXY": no_proxy}
+    for host in ("api.example", "10.1.1.1", "2001:db8::1"):
+        refused(lambda host=host: proxy_from_environment("https", host, 443, environ))  # type: ignore[misc]
+
+
+def refused(attempt: Callable[[], object]) -> Optional[KubeConfigError]:
+    """The refusal that ``attempt`` ends in, None for success; anything else is an exception here."""
+    try:
+        attempt()
+    except KubeConfigError as error:
+        return error
+    return None
 
 
 @given(st.dictionaries(st.sampled_from(["a", "b"]), st.binary() | st.dates() | st.sets(st.integers()), min_size=1))

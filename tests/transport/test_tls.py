@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from devservers.errors import KubeConfigError, TLSError
-from devservers.transport import tls
 from devservers.transport.tls import ClientCertificate, Material, TLSSettings, make_context
+from devservers.transport.tlserrors import explain_handshake_failure
 
 from .certificates import authority
 
@@ -182,4 +182,4 @@ def test_an_alert_of_the_server_is_told_as_what_to_do(reason: str, said: str) ->
     error = ssl.SSLError(1, reason)
     error.reason = reason
     certificate = ClientCertificate(Material("crt", b""), Material("key", b""))
-    assert said in tls.explain_handshake_failure(error, TLSSettings(), certificate)
+    assert said in explain_handshake_failure(error, TLSSettings(), certificate)

@@ -1,0 +1,73 @@
+"""What a failed TLS handshake means: which file or entry is at fault, and what to do about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Optional
+
+from ..errors import TLSError
+from .tls import ClientCertificate, TLSSettings
+
+if TYPE_CHECKING:
+    import ssl
+
+    from .config import ClientConfig
+
+_UNKNOWN_CA = frozenset({2, 18, 19, 20, 21, 24})  # X509_V_ERR_*: issuer missing, self-signed, unverifiable, not a CA
+_EXPIRED, _NOT_YET_VALID = frozenset({10, 15}), frozenset({9})
+_WRONG_NAME = frozenset({62, 64})
+
+
+def explain_handshake_failure(
+    error: BaseException, settings: TLSSettings, certificate: Optional[ClientCertificate]
+) -> str:
+    """One sentence for an error of ``ssl`` from a handshake."""
+    code = getattr(error, "verify_code", None)
+    if code is not None:
+        return _explain_verification(int(code), getattr(error, "verify_message", ""), settings)
+    reason = getattr(error, "reason", None) or ""
+    return _explain_alert(reason, certificate)
+
+
+def _explain_verification(code: int, detail: str, settings: TLSSettings) -> str:
+    if code in _UNKNOWN_CA:
+        trusted = f"{settings.ca}" if settings.ca else "the system's authorities (the cluster entry names no CA)"
+        return (
+            f"its certificate is not signed by {trusted} ({detail}); "
+            "fetch the cluster's current CA, or check that this is the right cluster"
+        )
+    if code in _EXPIRED:
+        return f"its certificate has expired ({detail}); renew it on the server, and check this machine's clock"
+    if code in _NOT_YET_VALID:
+        return f"its certificate is not valid yet ({detail}); check the clocks of this machine and the server"
+    if code in _WRONG_NAME:
+        return (
+            f"its certificate is for another name ({detail}); "
+            "use a host name the certificate holds in `server`, or set `tls-server-name` of the cluster entry to one"
+        )
+    return f"its certificate was rejected ({detail})"
+
+
+def _explain_alert(reason: str, certificate: Optional[ClientCertificate]) -> str:
+    ours = f"the client certificate ({certificate.certificate})" if certificate else "this connection"
+    if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"):
+        return "it does not speak TLS there; is the port right, or should `server` begin with http://?"
+    if "CERTIFICATE_REQUIRED" in reason or (certificate is None and "HANDSHAKE_FAILURE" in reason):
+        return "it demands a client certificate; set client-certificate and client-key of the user entry"
+    if "EXPIRED" in reason:
+        return f"it says that {ours} has expired; log in again or renew it"
+    if "REVOKED" in reason or "UNKNOWN_CA" in reason or "CERTIFICATE" in reason or "DECRYPT_ERROR" in reason:
+        return f"it does not accept {ours}: {reason}; is it of this cluster, and still valid?"
+    return reason or "the handshake failed"
+
+
+def refusal_of_certificate(error: ssl.SSLError, config: ClientConfig) -> Optional[TLSError]:
+    """The error to raise for an alert that comes with the first read; None if ``error`` is no alert.
+
+    In TLS 1.3 the client is done with the handshake before the server has looked at its certificate, so that a missing,
+    expired or unknown one shows only then.
+    """
+    if "ALERT" not in (error.reason or ""):
+        return None
+    certificate = config.credentials.client_certificate()
+    explanation = explain_handshake_failure(error, config.tls, certificate)
+    return TLSError(f"no TLS connection to {config.server}: {explanation}")
