@@ -27,6 +27,7 @@ class Duplex:
         self._lock = threading.Lock()
         self._fd = sock.fileno()
         self._output_ended = False
+        self._input_ended = False
         sock.setblocking(False)
 
     def receive(self) -> bytes:
@@ -35,7 +36,7 @@ class Duplex:
         After :meth:`end_output` a peer that says nothing more is waited for only so long.
         """
         wait = select.POLLIN
-        while True:
+        while not self._input_ended:
             try:
                 with self._lock:
                     return self._socket.recv(65536)
@@ -47,6 +48,7 @@ class Duplex:
                 return b""
             if not self._wait(wait, CLOSE_WAIT if self._output_ended else None):
                 return b""
+        return b""
 
     def readable(self, milliseconds: int) -> bool:
         """Has something come, or does it within this time?"""
@@ -89,6 +91,7 @@ class Duplex:
 
     def end_input(self) -> None:
         """Wake the reader; the peer sees nothing of it."""
+        self._input_ended = True
         self._shut_down(socket.SHUT_RD)
 
     def cut(self) -> None:

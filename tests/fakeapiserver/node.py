@@ -6,6 +6,7 @@ The last word of an image's repository decides otherwise: ``never`` finds no nod
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, Callable
 
@@ -40,7 +41,7 @@ class Node:
 
     def follow(self) -> None:
         """The thread's work: every new pod is taken in hand."""
-        for kind, pod in self._server.watch_objects("pods"):
+        for kind, pod in followed(self._server, "pods"):
             if kind == "ADDED" and not (pod.get("spec") or {}).get("nodeName"):
                 self._later(pod, UNSCHEDULED.get(image_variant(pod), Node._schedule))
 
@@ -66,6 +67,8 @@ class Node:
         self._store.modify("pods", pod["metadata"]["name"], pod["metadata"]["namespace"], change)
 
     def _schedule(self, pod: Object) -> None:
+        if pod["spec"].get("nodeName"):
+            return
         self._write(pod, podspec.not_ready(pod, waiting("ContainerCreating")), nodeName=NODE)
         name = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
         self.event(pod, "Normal", "Scheduled", f"Successfully assigned {name} to {NODE}", "default-scheduler")
@@ -145,6 +148,12 @@ class Node:
                 "count": 1,
             },
         )
+
+
+def followed(server: FakeAPIServer, resource: str) -> Iterator[tuple[str, Object]]:
+    """Every change until the server stops; from the beginning again should the history be lost on the way."""
+    while not server.stopping.is_set():
+        yield from server.watch_objects(resource)
 
 
 def image(pod: Object) -> str:

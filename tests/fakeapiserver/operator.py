@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Optional
 
 from . import podspec
 from .agenda import Agenda
-from .node import Node
+from .node import Node, followed
 from .status import APIFailure
 from .store import Object, now
 
@@ -68,7 +68,7 @@ class Operator:
         self._agenda.wake()
 
     def _follow_devservers(self) -> None:
-        for kind, devserver in self._server.watch_objects("devservers"):
+        for kind, devserver in followed(self._server, "devservers"):
             metadata = devserver["metadata"]
             if kind == "DELETED":
                 self._forget(devserver)
@@ -76,9 +76,11 @@ class Operator:
                 self._reconcile(metadata["namespace"], metadata["name"])
 
     def _follow_pods(self) -> None:
-        for _, pod in self._server.watch_objects("pods"):
+        for kind, pod in followed(self._server, "pods"):
             for owner in pod["metadata"].get("ownerReferences") or []:
                 if owner["kind"] == KIND:
+                    if kind != "DELETED":
+                        self._collect(pod, owner)
                     self._reconcile(pod["metadata"]["namespace"], owner["name"])
 
     def _reconcile(self, namespace: str, name: str) -> None:
@@ -91,6 +93,16 @@ class Operator:
                 self._write_status(devserver, pod)
             except APIFailure:
                 pass  # gone meanwhile; its event follows
+
+    def _collect(self, pod: Object, owner: Object) -> None:
+        """What the garbage collector does: a pod without its owner terminates, then goes."""
+        metadata = pod["metadata"]
+        try:
+            found = self._store.get("devservers", owner["name"], metadata["namespace"])["metadata"]["uid"]
+        except APIFailure:
+            found = ""
+        if found != owner["uid"] and "deletionTimestamp" not in metadata:
+            self._terminate(pod)
 
     def _pod_of(self, devserver: Object) -> Optional[Object]:
         try:
@@ -117,11 +129,10 @@ class Operator:
         self._store.modify("devservers", devserver["metadata"]["name"], devserver["metadata"]["namespace"], change)
 
     def _forget(self, devserver: Object) -> None:
-        """What the garbage collector does: the pods of a deleted owner terminate, then go."""
-        uid = devserver["metadata"]["uid"]
         for pod in self._store.list("pods", devserver["metadata"]["namespace"]):
-            if any(owner["uid"] == uid for owner in pod["metadata"].get("ownerReferences") or []):
-                self._terminate(pod)
+            for owner in pod["metadata"].get("ownerReferences") or []:
+                if owner["uid"] == devserver["metadata"]["uid"]:
+                    self._collect(pod, owner)
 
     def _terminate(self, pod: Object) -> None:
         name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 from . import exec as exec_session
 from . import logs, portforward
 from .attach import Attached
+from .eventlog import DELETED, EventLog
 from .exec import Running, Target
 from .http import Reply, Request, Response
 from .logs import ContainerLog
@@ -99,10 +100,24 @@ class Pods:
                 self._runtime = Runtime(str(self._server.tempdir / "pods"))
             return self._runtime
 
-    def follow_deletions(self) -> None:
-        for kind, pod in self._server.watch_objects("pods"):
-            if kind == "DELETED":
-                self.remove(pod)
+    def start(self) -> None:
+        """Begin to look for deleted pods: from now on, whenever the thread gets to run."""
+        store = self._server.store
+        with store.lock:
+            log = store.table(store.type("pods")).log
+            position = log.end
+        self._server.spawn(partial(self._follow_deletions, log, position), "pods")
+
+    def _follow_deletions(self, log: EventLog, position: int) -> None:
+        stopping = self._server.stopping.is_set
+        while not stopping():
+            with log.changed:
+                while (changes := log.since(position)) == [] and not stopping():
+                    log.changed.wait()
+                position = log.end
+            for change in changes or []:
+                if change.type == DELETED:
+                    self.remove(change.stored.load())
 
     def _log_of(self, pod: Pod, container: str) -> ContainerLog:
         with self._lock:
@@ -218,9 +233,5 @@ def install(server: FakeAPIServer) -> None:
     handlers = {"exec": pods.exec, "attach": pods.attach, "log": pods.logs, "portforward": pods.portforward}
     for subresource, handler in handlers.items():
         server.subresource_handlers["pods", subresource] = handler
-    server.on_start.append(lambda: void(server.spawn(pods.follow_deletions, "pods")))
+    server.on_start.append(pods.start)
     server.on_stop.append(pods.stop)
-
-
-def void(value: object) -> None:
-    """For callbacks whose result is of no interest."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 from .pathmap import DEFAULT_MOUNTS
-from .sandbox import Sandbox
+from .sandbox import CannotStart, Sandbox
 
 Pod = Mapping[str, Any]
 
@@ -22,14 +22,18 @@ class Runtime:
         self.directory = directory
         self._sandboxes: dict[str, Sandbox] = {}
         self._lock = threading.Lock()
+        self._gone: set[str] = set()
         self._stopped = False
 
     def sandbox(self, pod: Pod, container: Optional[str] = None) -> Sandbox:
-        """The pod's sandbox. Its containers share one directory: what differs between images is not modelled."""
+        """The pod's sandbox; raises :class:`CannotStart` when the pod is gone.
+
+        A pod's containers share one directory: what differs between their images is not modelled.
+        """
         key = pod_key(pod)
         with self._lock:
-            if self._stopped:
-                raise RuntimeError("the container runtime has been stopped")
+            if self._stopped or key in self._gone:
+                raise CannotStart("no running task found: task not found")
             if key not in self._sandboxes:
                 self._sandboxes[key] = make_sandbox(os.path.join(self.directory, key), pod, container)
             return self._sandboxes[key]
@@ -37,6 +41,7 @@ class Runtime:
     def remove(self, pod: Pod) -> None:
         """Kill the pod's processes and delete its directory."""
         with self._lock:
+            self._gone.add(pod_key(pod))
             sandbox = self._sandboxes.pop(pod_key(pod), None)
         if sandbox is not None:
             sandbox.remove()
