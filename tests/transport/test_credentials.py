@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Optional
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devservers.errors import KubeConfigError
@@ -222,6 +222,7 @@ def sendable(value: str) -> bool:
     return value.encode("latin-1") is not None and not any(ord(c) < 32 or ord(c) == 127 for c in value)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_a_sendable_token_or_refused_unshown(token: str) -> None:
     error = refusal(check_token, token)
@@ -230,6 +231,7 @@ def test_any_text_is_a_sendable_token_or_refused_unshown(token: str) -> None:
     assert error is None or error.__context__ is None
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_a_sendable_header_value_or_refused(text: str) -> None:
     error = refusal(check_header_text, text)
@@ -241,6 +243,7 @@ def test_any_text_is_a_sendable_header_value_or_refused(text: str) -> None:
     assert value.encode("latin-1").decode("utf-8") == text
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(st.characters(codec="utf-8"), min_size=1), st.lists(st.just("v"), min_size=1)))
 def test_any_extra_key_makes_a_header_name_of_token_characters(extra: dict[str, list[str]]) -> None:
     for name, _ in Impersonation("bob", extra=extra).headers()[1:]:
@@ -248,6 +251,7 @@ def test_any_extra_key_makes_a_header_name_of_token_characters(extra: dict[str, 
         assert all(c.isascii() and (c.isalnum() or c in "!#$%&'*+-.^_`|~") for c in name)
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(st.characters(codec="ascii", min_codepoint=32, max_codepoint=126))))
 def test_any_list_of_groups_arrives_whole_and_in_order(groups: list[str]) -> None:
     headers = Impersonation("bob", groups=groups).headers()

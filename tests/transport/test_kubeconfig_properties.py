@@ -40,6 +40,7 @@ def summary(config: KubeConfig) -> object:
     return config.current_context, won
 
 
+@settings(deadline=None)
 @given(files())
 def test_every_name_comes_from_the_first_file_that_has_it(configs: list[KubeConfig]) -> None:
     merged = merge(configs)
@@ -49,16 +50,19 @@ def test_every_name_comes_from_the_first_file_that_has_it(configs: list[KubeConf
         assert set(getattr(merged, section)) == {name for config in configs for name in getattr(config, section)}
 
 
+@settings(deadline=None)
 @given(files())
 def test_the_current_context_is_the_first_that_is_set(configs: list[KubeConfig]) -> None:
     assert merge(configs).current_context == next((c.current_context for c in configs if c.current_context), "")
 
 
+@settings(deadline=None)
 @given(files(), files())
 def test_merging_in_steps_is_merging_at_once(first: list[KubeConfig], second: list[KubeConfig]) -> None:
     assert summary(merge([merge(first), merge(second)])) == summary(merge([*first, *second]))
 
 
+@settings(deadline=None)
 @given(files())
 def test_a_file_given_twice_changes_nothing(configs: list[KubeConfig]) -> None:
     assert summary(merge([*configs, *configs])) == summary(merge(configs))
@@ -95,11 +99,13 @@ STANZAS = st.dictionaries(st.sampled_from(KEYS), VALUES | st.dictionaries(st.sam
 PLUGIN = {"apiVersion": "client.authentication.k8s.io/v1", "command": "x", "interactiveMode": "Never"}
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_any_bytes_give_a_configuration_or_a_refusal(data: bytes) -> None:
     assert isinstance(load(data), (ClientConfig, KubeConfigError))
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="{}[]:,-&*!|>'\"%@`#\n \tab0~?.=<\\\u2028\ufeff", max_size=60))
 @example("? [a]\n: b")
 @example("&a [*a]")
@@ -118,7 +124,7 @@ def test_any_yaml_gives_a_configuration_or_a_refusal(text: str) -> None:
     assert isinstance(load(text.encode("utf-8", "surrogatepass")), (ClientConfig, KubeConfigError))
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(STANZAS, STANZAS, st.booleans())
 @example(
     {"provideClusterInfo": True, "extensions": []},
@@ -138,12 +144,14 @@ def test_any_stanzas_give_a_configuration_or_a_refusal(
     assert str(outcome).encode() is not None
 
 
+@settings(deadline=None)
 @given(VALUES, st.sampled_from(["clusters", "contexts", "users", "current-context", "kind", "apiVersion"]))
 def test_any_value_at_the_top_gives_a_configuration_or_a_refusal(value: object, key: str) -> None:
     data = json.dumps({**document(), key: value}).encode()
     assert isinstance(load(data), (ClientConfig, KubeConfigError))
 
 
+@settings(deadline=None)
 @given(st.text() | st.text("abc[]:/@%?#.\u2028\x00", max_size=20).map("https://{}".format))
 def test_any_server_url_gives_a_configuration_or_a_refusal(url: str) -> None:
     outcome = refused(lambda: ClientConfig(url))
@@ -152,6 +160,7 @@ def test_any_server_url_gives_a_configuration_or_a_refusal(url: str) -> None:
         assert ClientConfig(ClientConfig(url).server).server == ClientConfig(url).server
 
 
+@settings(deadline=None)
 @given(
     st.text() | st.text("abc[]:/@%?#.\u2028\x00", max_size=20).map("http://{}".format),
     st.text("10.:/[]*a,", max_size=20),
@@ -171,6 +180,7 @@ def refused(attempt: Callable[[], object]) -> Optional[KubeConfigError]:
     return None
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["a", "b"]), st.binary() | st.dates() | st.sets(st.integers()), min_size=1))
 def test_values_that_only_yaml_knows_are_refused_where_json_is_needed(extension: dict[str, object]) -> None:
     exec_extension = {"name": "client.authentication.k8s.io/exec", "extension": extension}

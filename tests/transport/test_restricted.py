@@ -201,7 +201,7 @@ load_config()
         gone = tmp_path / "gone"
         gone.mkdir()
         code = f"import os; os.chdir({str(gone)!r}); os.rmdir({str(gone)!r})\n{connect_code(kubeconfig)}"
-        assert run_python(code) == CONNECTED
+        assert run_python(code, options=["-I"]) == CONNECTED
 
 
 class TestReadOnlyFileSystem:
