@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, Optional
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from . import deletes, discovery, reads, writes
+from . import deletes, discovery, reads, reviews, views, writes
+from .crds import CRDController
+from .eventlog import Stored, encode
 from .http import Reply, Request, Response
-from .negotiate import MediaType
+from .negotiate import JSON, YAML, MediaType, dump, parse_accept
 from .requestinfo import RequestInfo, request_info
 from .resources import BUILTIN, ResourceType
-from .status import APIFailure, internal, method_not_supported, not_found, page_not_found
+from .status import APIFailure, internal, method_not_supported, not_found, page_not_found, warning_headers
+from .store import Object
 
 if TYPE_CHECKING:
     from .server import FakeAPIServer
@@ -37,7 +42,10 @@ class API:
         self.server = server
         self.store = server.store
         self.watches = server.watches
+        self.graceful_pods = False
+        """Does a kubelet end the pods of this server? Then deleting a running pod waits for it."""
         self._types: dict[tuple[str, str, str], ResourceType] = {}
+        self.crds = CRDController(self)
         for resource in BUILTIN:
             self.serve(resource)
 
@@ -46,8 +54,16 @@ class API:
         self._types[resource.group, resource.version, resource.plural] = resource
         self.store.register(resource)
 
+    def withdraw(self, resource: ResourceType) -> None:
+        """No longer serve a resource in a version; its objects go with the last version."""
+        self._types.pop((resource.group, resource.version, resource.plural), None)
+        if not any(other.key == resource.key for other in self._types.values()):
+            self.store.forget(resource)
+
     def types(self) -> list[ResourceType]:
         return list(self._types.values())
+
+    # requests
 
     def handle(self, request: Request) -> Reply:
         """Answer a request; every failure becomes a Status."""
@@ -57,34 +73,40 @@ class API:
             self.server.rules.check(request.user, info)
             return self.route(request, info)
         except APIFailure as failure:
-            return failure.response()
+            return self.finish(failure.response(), request)
         except Exception as error:  # a bug of ours must not look like a dead connection
             return internal(f"the fake API server failed: {error!r}").response()
 
     def route(self, request: Request, info: RequestInfo) -> Reply:
         if not info.is_resource:
             return discovery.serve(self, request)
+        if info.group == reviews.GROUP:
+            return reviews.serve(self, request)
         resource = self.find(info)
         if resource is None:
             return page_not_found()
-        handler = self.server.subresource_handlers.get((resource.plural, info.subresource))
-        if info.subresource and handler is not None:
-            return handler(request, info.namespace, info.name)
-        verbs = VERBS
         if info.subresource:
-            if info.subresource != "status" or not resource.has_subresource("status"):
-                raise not_found(resource, info.name)
-            verbs = STATUS_VERBS
-        if info.verb not in verbs:
+            return self._subresource(request, info, resource)
+        if info.verb not in VERBS:
             raise method_not_supported(info.group, info.resource, info.verb)
-        return verbs[info.verb](self, resource, request)
+        return VERBS[info.verb](self, resource, request)
+
+    def _subresource(self, request: Request, info: RequestInfo, resource: ResourceType) -> Reply:
+        handler = self.server.subresource_handlers.get((resource.plural, info.subresource))
+        if handler is not None:
+            return handler(request, info.namespace, info.name)
+        if info.subresource != "status" or not resource.has_subresource("status"):
+            if not resource.custom:
+                return page_not_found()
+            raise not_found(resource, info.name)
+        if info.verb not in STATUS_VERBS:
+            raise method_not_supported(info.group, info.resource, info.verb)
+        return STATUS_VERBS[info.verb](self, resource, request)
 
     def find(self, info: RequestInfo) -> Optional[ResourceType]:
         """The resource a path names, if it is served there: in a namespace, or not."""
         resource = self._types.get((info.group, info.version, info.resource))
-        if resource is None:
-            return None
-        if resource.plural == "namespaces":
+        if resource is None or resource.plural == "namespaces":
             return resource
         if info.namespace and not resource.namespaced:
             return None
@@ -92,11 +114,119 @@ class API:
             return None
         return resource
 
-    def render(self, resource: ResourceType, raw: bytes, media: MediaType) -> bytes:
-        return raw
+    # answers
 
-    def answer(self, code: int, resource: ResourceType, raw: bytes, media: MediaType) -> Response:
-        return Response(code, self.render(resource, raw, media) + b"\n", media.type)
+    def load(self, resource: ResourceType, stored: Stored) -> Object:
+        """The stored object in the version of the request."""
+        return {**stored.load(), "apiVersion": resource.api_version}
 
-    def answer_list(self, resource: ResourceType, page: reads.Page, media: MediaType) -> Response:
-        return Response(200, reads.list_body(resource, page), media.type)
+    def _raw(self, resource: ResourceType, raw: bytes) -> bytes:
+        """Stored JSON in the version of the request."""
+        if resource.api_version == resource.storage_api_version:
+            return raw
+        return encode({**json.loads(raw), "apiVersion": resource.api_version})
+
+    def answer(
+        self,
+        code: int,
+        resource: ResourceType,
+        raw: bytes,
+        media: MediaType,
+        warnings: Iterable[str] = (),
+        include: str = "Metadata",
+    ) -> Response:
+        """An object in the form that was asked for."""
+        headers = warning_headers(warnings)
+        body = self._raw(resource, raw)
+        if media.view:
+            body = self._view(resource, json.loads(body), media, include)
+        elif media.type == JSON and not media.pretty:
+            return Response(code, body + b"\n", JSON, headers)
+        return Response(code, dump(body, media), media.type, headers)
+
+    def _view(self, resource: ResourceType, obj: Object, media: MediaType, include: str) -> bytes:
+        if media.view == "Table":
+            metadata = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
+            return views.encode_view(views.table(resource, [obj], metadata, media, include))
+        if media.view == "PartialObjectMetadata":
+            return views.encode_view(views.partial_metadata(obj, media.view_version))
+        raise views.not_a_list(media.view)
+
+    def answer_list(
+        self, resource: ResourceType, page: reads.Page, media: MediaType, include: str = "Metadata"
+    ) -> Response:
+        """A list in the form that was asked for."""
+        if not media.view:
+            plain = resource.api_version == resource.storage_api_version
+            body = reads.list_body(resource, page) if plain else self._converted_list(resource, page)
+            return Response(200, dump(body, media), media.type)
+        items = [self.load(resource, stored) for stored in page.items]
+        if media.view == "Table":
+            shown = views.table(resource, items, page.metadata(), media, include)
+        elif media.view == "PartialObjectMetadataList":
+            shown = views.partial_metadata_list(items, page.metadata(), media.view_version)
+        else:
+            message = "you requested PartialObjectMetadata, but the requested object is a list"
+            raise APIFailure(406, "NotAcceptable", f"{message} (*unstructured.UnstructuredList)")
+        return Response(200, dump(views.encode_view(shown), media), media.type)
+
+    def _converted_list(self, resource: ResourceType, page: reads.Page) -> bytes:
+        items = [Stored(s.key, self.load(resource, s), s.revision) for s in page.items]
+        return reads.list_body(resource, reads.Page(items, page.revision, page.token, page.remaining))
+
+    def watch_renderer(self, resource: ResourceType, media: MediaType, include: str) -> Callable[[Stored], bytes]:
+        """How a watch shows each object."""
+        if media.view == "Table":
+            return _TableEvents(resource, media, include)
+        if media.view:
+            return lambda s: views.encode_view(views.partial_metadata(self.load(resource, s), media.view_version))
+        if resource.api_version == resource.storage_api_version:
+            return lambda s: s.raw
+        return lambda s: encode(self.load(resource, s))
+
+    @staticmethod
+    def finish(response: Response, request: Request) -> Response:
+        """A Status in YAML, if that is what the client reads."""
+        accept = request.headers.get("Accept") or JSON
+        if accept != JSON and response.content_type == JSON:
+            best = next((m for m, _ in parse_accept(accept) if m in (JSON, YAML, "*/*", "application/*")), JSON)
+            if best == YAML:
+                return Response(response.status, dump(response.payload(), MediaType(YAML)), YAML, response.headers)
+        return response
+
+    # what follows from a write
+
+    def stored(self, resource: ResourceType, stored: Stored) -> None:
+        """Called after an object was created or changed, with the store's lock held."""
+        if resource.plural == "customresourcedefinitions":
+            self.crds.changed(stored)
+
+    def marked(self, resource: ResourceType, stored: Stored) -> None:
+        """Called when a deletion has begun: a namespace's contents go first."""
+        if resource.plural == "namespaces":
+            self._empty_namespace(stored.name)
+
+    def removed(self, resource: ResourceType, last: Stored) -> None:
+        if resource.plural == "customresourcedefinitions":
+            self.crds.removed(last)
+
+    def _empty_namespace(self, name: str) -> None:
+        for resource in {kind.key: kind for kind in self.types() if kind.namespaced}.values():
+            for stored in list(self.store.table(resource).under(name)):
+                self.store.remove(resource, name, stored.name)
+        self.store.remove(self.store.type("namespaces"), "", name)
+
+
+class _TableEvents:
+    """Watch events as Tables of one row; only the first carries the headings."""
+
+    def __init__(self, resource: ResourceType, media: MediaType, include: str) -> None:
+        self._resource, self._media, self._include = resource, media, include
+        self._first = True
+
+    def __call__(self, stored: Stored) -> bytes:
+        obj: dict[str, Any] = stored.load()
+        metadata = {"resourceVersion": str(stored.revision)}
+        shown = views.table(self._resource, [obj], metadata, self._media, self._include, self._first)
+        self._first = False
+        return views.encode_view(shown)

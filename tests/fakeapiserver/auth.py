@@ -76,6 +76,11 @@ class Rule:
     namespace: str = "*"
     name: str = "*"
 
+    @property
+    def target(self) -> str:
+        """``pods`` or ``pods/exec``."""
+        return f"{self.resource}/{self.subresource}" if self.subresource not in ("", "*") else self.resource
+
     def covers(self, user: User, verb: str, info: RequestInfo) -> bool:
         return (
             (self.user in ("*", user.name) or self.user in user.groups)
@@ -120,6 +125,12 @@ class Rules:
         if info.group == "authorization.k8s.io" and info.verb == "create" and AUTHENTICATED in user.groups:
             return True
         return any(rule.covers(user, info.verb, info) for rule in self._allowed)
+
+    def granted(self, user: User) -> list[Rule]:
+        """The rules that allow a user something, for a rules review."""
+        if MASTERS in user.groups:
+            return [Rule(user.name, subresource="*")]
+        return [rule for rule in self._allowed if rule.user in ("*", user.name, *user.groups)]
 
     def check(self, user: User, info: RequestInfo) -> None:
         """Raise the 403 that a denial gets."""

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import base64
+import copy
 import hashlib
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from .eventlog import Stored
+from .fielderrors import Cause, invalid, not_supported, required
 from .resources import CUSTOM_VERBS, STATUS, ResourceType
 from .store import Object, Objects
+
+if TYPE_CHECKING:
+    from .api import API
 
 SHIPPED = Path(__file__).with_name("crds.yaml")
 
 
+@lru_cache(maxsize=1)
+def _shipped() -> Objects:
+    return [document for document in yaml.safe_load_all(SHIPPED.read_text()) if document]
+
+
 def shipped_crds() -> Objects:
     """The three devserver.io definitions."""
-    return [document for document in yaml.safe_load_all(SHIPPED.read_text()) if document]
+    return copy.deepcopy(_shipped())
 
 
 def resource_types(crd: Object) -> list[ResourceType]:
@@ -56,11 +68,11 @@ def _storage_hash(group: str, version: str, kind: str) -> str:
     return base64.b64encode(digest[:8]).decode()
 
 
-def establish(crd: Object) -> dict[str, Any]:
-    """The status that the API server's controllers give a definition they have begun to serve."""
+def established(crd: Object) -> Object:
+    """The definition with the status that the API server's controllers give one they have begun to serve."""
     spec = crd["spec"]
     condition = {"status": "True", "lastTransitionTime": crd["metadata"]["creationTimestamp"]}
-    return {
+    status: dict[str, Any] = {
         "conditions": [
             {**condition, "type": "NamesAccepted", "reason": "NoConflicts", "message": "no conflicts found"},
             {
@@ -73,3 +85,62 @@ def establish(crd: Object) -> dict[str, Any]:
         "acceptedNames": spec["names"],
         "storedVersions": [version["name"] for version in spec["versions"] if version.get("storage")],
     }
+    return {**crd, "status": status}
+
+
+def complete(crd: Object) -> None:
+    """Fill in the names that a definition may leave to the server."""
+    names = crd["spec"]["names"]
+    names.setdefault("singular", names["kind"].lower())
+    names.setdefault("listKind", f"{names['kind']}List")
+    crd["spec"].setdefault("conversion", {"strategy": "None"})
+
+
+def definition_causes(crd: Object) -> list[Cause]:
+    """What is wrong with a definition."""
+    spec = crd.get("spec") or {}
+    names = spec.get("names") or {}
+    causes = [required(f"spec.{name}") for name in ("group", "scope", "names", "versions") if not spec.get(name)]
+    causes += [required(f"spec.names.{name}") for name in ("plural", "kind") if not names.get(name)]
+    if causes:
+        return causes
+    name, wanted = crd["metadata"].get("name", ""), f"{names['plural']}.{spec['group']}"
+    if name != wanted:
+        causes.append(invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group'))
+    if spec["scope"] not in ("Cluster", "Namespaced"):
+        causes.append(not_supported("spec.scope", spec["scope"], ("Cluster", "Namespaced")))
+    if sum(1 for version in spec["versions"] if version.get("storage")) != 1:
+        causes.append(
+            invalid("spec.versions", spec["versions"], "must have exactly one version marked as storage version")
+        )
+    for index, version in enumerate(spec["versions"]):
+        if not (version.get("schema") or {}).get("openAPIV3Schema"):
+            causes.append(required(f"spec.versions[{index}].schema.openAPIV3Schema", "schemas are required"))
+    return causes
+
+
+class CRDController:
+    """Begins and ends to serve custom resources as their definitions come, change and go."""
+
+    def __init__(self, api: API) -> None:
+        self._api = api
+
+    def changed(self, stored: Stored) -> None:
+        crd = stored.load()
+        types = resource_types(crd)
+        for old in [
+            kind for kind in self._api.types() if kind.custom and kind.key == types[0].key and kind not in types
+        ]:
+            self._api.withdraw(old)
+        for kind in types:
+            self._api.serve(kind)
+        if "status" not in crd:
+            self._api.store.update("customresourcedefinitions", established(crd))
+
+    def removed(self, last: Stored) -> None:
+        """The objects go with their definition."""
+        types = resource_types(last.load())
+        for stored in list(self._api.store.table(types[0]).under("")):
+            self._api.store.remove(types[0], stored.namespace, stored.name)
+        for kind in types:
+            self._api.withdraw(kind)

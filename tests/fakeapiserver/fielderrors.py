@@ -58,8 +58,10 @@ def not_supported(field: str, value: Any, supported: Iterable[str]) -> Cause:
 
 
 def too_long(field: str, limit: int) -> Cause:
-    return _cause("FieldValueTooLong", field, f"Too long: may not be more than {limit} bytes")
+    unit = "byte" if limit == 1 else "bytes"
+    return _cause("FieldValueTooLong", field, f"Too long: may not be more than {limit} {unit}")
 
 
-def too_many(field: str, limit: int) -> Cause:
-    return _cause("FieldValueTooMany", field, f"Too many: must have at most {limit} items")
+def too_many(field: str, actual: int, limit: int) -> Cause:
+    unit = "item" if limit == 1 else "items"
+    return _cause("FieldValueTooMany", field, f"Too many: {actual}: must have at most {limit} {unit}")

@@ -38,11 +38,7 @@ QUALIFIED_RULE = (
 
 
 def _too_long(value: str, limit: int) -> list[str]:
-    size = len(value.encode())
-    if size <= limit:
-        return []
-    unit = "characters" if limit in (63, 253) else "bytes"
-    return [f"must be no more than {limit} {unit}"]
+    return [] if len(value.encode()) <= limit else [f"must be no more than {limit} characters"]
 
 
 def subdomain_errors(value: str) -> list[str]:

@@ -13,8 +13,9 @@ from .http import Request
 from .status import not_acceptable, unsupported_media_type
 
 JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
-CUSTOM_TYPES = (JSON, YAML)
-BODY_TYPES = (JSON, YAML, PROTOBUF)
+SERVED_TYPES = (JSON, YAML)
+KNOWN_TYPES = (JSON, YAML, PROTOBUF)
+VIEWS = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def parse_accept(header: str) -> Iterator[tuple[str, dict[str, str]]]:
         yield media, parameters
 
 
-def negotiate(request: Request, views: tuple[str, ...] = ()) -> MediaType:
+def negotiate(request: Request) -> MediaType:
     """The answer's form, by the Accept header; raises 406 if none will do."""
     header = request.headers.get("Accept")
     if not header or header == JSON:
@@ -54,24 +55,17 @@ def negotiate(request: Request, views: tuple[str, ...] = ()) -> MediaType:
     for media, parameters in parse_accept(header):
         if media in ("*/*", "application/*"):
             media = JSON
-        if media not in CUSTOM_TYPES or not _view_known(parameters, views):
-            continue
-        view, version = parameters.get("as", ""), parameters.get("v", "v1")
-        return MediaType(media, view, version, pretty=request.flag("pretty"), parameters=parameters)
-    raise not_acceptable(_acceptable(views))
+        if media in SERVED_TYPES and _view_known(parameters):
+            pretty = request.flag("pretty") or parameters.get("pretty") == "1"
+            return MediaType(media, parameters.get("as", ""), parameters.get("v", "v1"), pretty, parameters)
+    raise not_acceptable(KNOWN_TYPES)
 
 
-def _acceptable(views: tuple[str, ...]) -> Iterator[str]:
-    yield from (JSON, YAML)
-    for view in views:
-        yield f"{JSON};as={view};g=meta.k8s.io;v=v1"
-
-
-def _view_known(parameters: dict[str, str], views: tuple[str, ...]) -> bool:
+def _view_known(parameters: dict[str, str]) -> bool:
     view = parameters.get("as")
     if view is None:
         return True
-    return view in views and parameters.get("g") == "meta.k8s.io" and parameters.get("v") in ("v1", "v1beta1")
+    return view in VIEWS and parameters.get("g") == "meta.k8s.io" and parameters.get("v") in ("v1", "v1beta1")
 
 
 def body_type(request: Request) -> str:
@@ -80,16 +74,40 @@ def body_type(request: Request) -> str:
     media = header.split(";")[0].strip().lower()
     if not media:
         return JSON
-    if media not in CUSTOM_TYPES:
-        raise unsupported_media_type(BODY_TYPES)
+    if media not in SERVED_TYPES:
+        raise unsupported_media_type(KNOWN_TYPES)
     return media
+
+
+class _YAMLLoader(yaml.SafeLoader):
+    """YAML as the API server reads it: what looks like a time is text."""
+
+
+_YAMLLoader.yaml_implicit_resolvers = {
+    letter: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def load_yaml(text: bytes) -> Any:
+    """Parse one YAML document; ValueError with the server's prefix when it cannot be."""
+    try:
+        return yaml.load(text, Loader=_YAMLLoader)  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError as error:
+        problem = str(getattr(error, "problem", "") or "cannot be parsed")
+        line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
+        raise ValueError(f"error converting YAML to JSON: yaml: line {line}: {problem}") from None
 
 
 def load_body(body: bytes, media: str) -> Any:
     """Parse a body; ValueError when it cannot be."""
-    if media == JSON:
-        return json.loads(body)
-    try:
-        return yaml.safe_load(body)
-    except yaml.YAMLError as error:
-        raise ValueError(str(error)) from error
+    return json.loads(body) if media == JSON else load_yaml(body)
+
+
+def dump(body: bytes, media: MediaType) -> bytes:
+    """JSON in the form that was asked for."""
+    if media.type == YAML:
+        return yaml.safe_dump(json.loads(body), default_flow_style=False, allow_unicode=True).encode()
+    if media.pretty:
+        return json.dumps(json.loads(body), indent=2, ensure_ascii=False).encode()
+    return body

@@ -36,8 +36,8 @@ class ResourceType:
     subresources: tuple[Subresource, ...] = ()
     custom: bool = False
     storage_version: str = ""
-    schema: Optional[dict[str, Any]] = field(default=None, compare=False, hash=False)
-    columns: tuple[Any, ...] = field(default=(), compare=False, hash=False)
+    schema: Optional[dict[str, Any]] = field(default=None, hash=False, repr=False)
+    columns: tuple[Any, ...] = field(default=(), hash=False)
     selectable: tuple[str, ...] = ()
     storage_hash: str = ""
 

@@ -16,10 +16,12 @@ import yaml
 
 from .api import API
 from .auth import MASTERS, Rules, Tokens
-from .crds import establish, resource_types, shipped_crds
+from .crds import complete, shipped_crds
 from .faults import Faults
 from .http import Headers, HTTPServer, Reply, Request, Upgrade, User
 from .kubeconfig import PathLike, kubeconfig, write_kubeconfig
+from .resources import ResourceType
+from .status import APIFailure
 from .store import Object, Objects, ObjectStore
 from .watch import Watches
 
@@ -203,26 +205,25 @@ class FakeAPIServer:
 
     def _apply(self, obj: Object) -> Object:
         resource = self._resource_of(obj)
+        if resource.plural == "customresourcedefinitions":
+            complete(obj)
         metadata = obj["metadata"]
         namespace = metadata.get("namespace") or ("default" if resource.namespaced else "")
-        try:
-            current = self.store.get(resource.plural, metadata["name"], namespace)
-        except Exception:
-            stored = self.store.create(resource.plural, obj)
-        else:
-            stored = self.store.update(resource.plural, {**obj, "metadata": {**current["metadata"], **metadata}})
-        return self.serve_crd(stored) if resource.plural == "customresourcedefinitions" else stored
+        with self.store.lock:
+            try:
+                current = self.store.get(resource.plural, metadata["name"], namespace)
+            except APIFailure:
+                self.store.create(resource.plural, obj)
+            else:
+                self.store.update(resource.plural, {**obj, "metadata": {**current["metadata"], **metadata}})
+            self.api.stored(resource, self.store.find(resource, namespace, metadata["name"]))
+            return self.store.get(resource.plural, metadata["name"], namespace)
 
-    def _resource_of(self, obj: Object) -> Any:
+    def _resource_of(self, obj: Object) -> ResourceType:
         for resource in self.api.types():
             if (resource.api_version, resource.kind) == (obj.get("apiVersion"), obj.get("kind")):
                 return resource
         raise KeyError(f"no resource serves {obj.get('apiVersion')} {obj.get('kind')}; apply its definition first")
-
-    def serve_crd(self, crd: Object) -> Object:
-        for resource in resource_types(crd):
-            self.api.serve(resource)
-        return self.store.update("customresourcedefinitions", {**crd, "status": establish(crd)})
 
     def _add_namespace(self, name: str) -> None:
         labels = {"kubernetes.io/metadata.name": name}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Optional
 
+from .fielderrors import quote
 from .http import Response
 from .resources import ResourceType
 
@@ -29,6 +30,7 @@ class APIFailure(Exception):
         self.details = details
         self.headers = list(headers)
         self.metadata: dict[str, Any] = {}
+        self.warnings: list[str] = []
 
     def status(self) -> dict[str, Any]:
         status: dict[str, Any] = {
@@ -46,7 +48,16 @@ class APIFailure(Exception):
         return status
 
     def response(self) -> Response:
-        return Response(self.code, self.status(), headers=self.headers)
+        headers = [*self.headers, *warning_headers(self.warnings)]
+        retry = (self.details or {}).get("retryAfterSeconds")
+        if retry:
+            headers.append(("Retry-After", str(retry)))
+        return Response(self.code, self.status(), headers=headers)
+
+
+def warning_headers(warnings: Iterable[str]) -> list[tuple[str, str]]:
+    """One ``Warning`` header for each distinct warning."""
+    return [("Warning", f"299 - {quote(text)}") for text in dict.fromkeys(warnings)]
 
 
 def success(details: dict[str, Any]) -> dict[str, Any]:
@@ -121,6 +132,13 @@ def invalid(group: str, kind: str, name: str, causes: list[Cause]) -> APIFailure
     summary = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     message = f'{subject} "{name}" is invalid: {summary}'
     return APIFailure(422, "Invalid", message, details_of(name, group, kind, causes=causes))
+
+
+def too_large_version(wanted: int, current: int) -> APIFailure:
+    """504: the version asked for lies in the future."""
+    cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
+    message = f"Timeout: Too large resource version: {wanted}, current: {current}"
+    return APIFailure(504, "Timeout", message, {"causes": [cause], "retryAfterSeconds": 1})
 
 
 def not_acceptable(types: Iterable[str]) -> APIFailure:

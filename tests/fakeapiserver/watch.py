@@ -46,6 +46,7 @@ class WatchRequest:
     timeout: Optional[float] = None
     bookmarks: bool = False
     initial_events: bool = False  # end the initial events with a bookmark
+    skip_initial: bool = False  # begin at what there is now, without showing it
     matches: Matches = everything
     render: Render = as_stored
     wrap_bookmark: Callable[[Object], Object] = dict
@@ -100,7 +101,8 @@ class Watches:
                 if position is None:
                     return self._expired(watch.revision, log)
                 return self._follow(watch, log, [], position, watch.revision)
-            initial = [s for s in self._store.table(watch.resource).under(watch.namespace) if watch.matches(s)]
+            there = () if watch.skip_initial else self._store.table(watch.resource).under(watch.namespace)
+            initial = [stored for stored in there if watch.matches(stored)]
             return self._follow(watch, log, initial, log.end, self._store.revision)
 
     def objects(self, resource: ResourceType, namespace: str = "") -> Iterator[tuple[str, Object]]:

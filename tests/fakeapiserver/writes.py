@@ -1,123 +1,353 @@
-"""Writing: create, update and patch."""
+"""Writing: create, update and patch, in the order of steps (and so of errors) of the API server's handlers."""
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Callable
 
-import jsonpatch
-
-from .eventlog import Stored
+from . import patches, strategy
+from .body import check_version, coerce, decode
+from .eventlog import Stored, encode
+from .fielderrors import invalid
+from .gojson import cannot_unmarshal
 from .http import Reply, Request
-from .negotiate import body_type, load_body, negotiate
-from .reads import OBJECT_VIEWS
+from .managedfields import manager_name
+from .negotiate import MediaType, body_type, load_yaml, negotiate
+from .objectmeta import finalizer_warnings
+from .options import WriteOptions, parse_version, write_options
 from .resources import ResourceType
-from .status import MODIFIED, APIFailure, bad_request, conflict, unsupported_media_type
-from .store import Object, generate_name, new_uid, now
+from .status import (
+    MODIFIED,
+    APIFailure,
+    already_exists,
+    bad_request,
+    conflict,
+    internal,
+    not_found,
+    unsupported_media_type,
+)
+from .status import invalid as invalid_object
+from .store import Object, generate_name, new_uid, now, object_key
 
 if TYPE_CHECKING:
     from .api import API
 
-PATCH_TYPES = ("application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml")
+SYSTEM_FIELDS = ("creationTimestamp", "uid", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
+UNCONDITIONAL = ("configmaps", "events", "namespaces", "pods", "secrets", "serviceaccounts", "services")
+
+
+class Write:
+    """One write under way: where to, how, and the warnings it collects."""
+
+    def __init__(self, api: API, resource: ResourceType, request: Request, options: WriteOptions) -> None:
+        self.api = api
+        self.resource = resource
+        self.request = request
+        self.options = options
+        self.namespace: str = request.info.namespace
+        self.name: str = request.info.name
+        self.subresource: str = request.info.subresource
+        self.warnings: list[str] = []
+
+    @property
+    def manager(self) -> str:
+        return manager_name(self.options.field_manager, self.request.headers.get("User-Agent"))
+
+    def track(self, live: Object, new: Object) -> Object:
+        return strategy.field_manager(self.resource, self.subresource).update(live, new, self.manager)
+
+    def answer(self, code: int, stored: bytes, media: MediaType) -> Reply:
+        return self.api.answer(code, self.resource, stored, media, self.warnings)
+
+    def fail(self, failure: APIFailure) -> APIFailure:
+        """Warnings are sent with errors, too."""
+        failure.warnings.extend(self.warnings)
+        return failure
 
 
 def create(api: API, resource: ResourceType, request: Request) -> Reply:
-    media = negotiate(request, OBJECT_VIEWS)
-    obj = load_body(request.body, body_type(request))
-    metadata = obj.setdefault("metadata", {})
-    _set_namespace(resource, metadata, request.info.namespace)
-    if not metadata.get("name"):
-        metadata["name"] = generate_name(metadata.get("generateName", ""))
-    metadata.update({"uid": new_uid(), "creationTimestamp": now(), "generation": 1})
-    if resource.has_subresource("status") and resource.custom:
-        obj.pop("status", None)
-    if request.arg("dryRun") == "All":
-        return api.answer(201, resource, json.dumps(obj).encode(), media)
-    return api.answer(201, resource, api.store.add(resource, obj).raw, media)
+    media = negotiate(request)
+    body_type(request)
+    write = Write(api, resource, request, write_options("CreateOptions", request))
+    obj, write.warnings = decode(request, resource, write.options.field_validation)
+    try:
+        return write.answer(201, _create(write, obj), media)
+    except APIFailure as failure:
+        raise write.fail(failure) from None
 
 
-def _set_namespace(resource: ResourceType, metadata: Object, namespace: str) -> None:
+def _create(write: Write, obj: Object) -> bytes:
+    resource, metadata = write.resource, obj["metadata"]
+    check_version(obj, resource)
+    match_namespace(resource, metadata, write.namespace)
+    check_namespace(write.api, resource, write.namespace)
+    obj = write.track({"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": {}}, _wiped(obj))
+    if not obj["metadata"].get("name") and obj["metadata"].get("generateName"):
+        obj["metadata"]["name"] = generate_name(obj["metadata"]["generateName"])
+    return store_new(write, obj)
+
+
+def _wiped(obj: Object) -> Object:
+    for name in SYSTEM_FIELDS:
+        obj["metadata"].pop(name, None)
+    return obj
+
+
+def store_new(write: Write, obj: Object) -> bytes:
+    """Validate and add an object that does not exist yet; with dryRun all but the adding."""
+    resource, metadata = write.resource, obj["metadata"]
+    strategy.prepare_create(resource, obj)
+    metadata.update({"uid": new_uid(), "creationTimestamp": now()})
+    strategy.validate_create(resource, obj)
+    if resource.custom:
+        write.warnings.extend(finalizer_warnings(metadata, {}))
+    if metadata.get("resourceVersion"):
+        raise internal("resourceVersion should not be set on objects to be created")
+    if write.options.dry_run:
+        key = object_key(metadata.get("namespace", ""), metadata["name"])
+        if key in write.api.store.table(resource).objects:
+            raise already_exists(resource, metadata["name"])
+        return encode(obj)
+    stored = write.api.store.add(resource, {**obj, "apiVersion": resource.storage_api_version})
+    write.api.stored(resource, stored)
+    return stored.raw
+
+
+def match_namespace(resource: ResourceType, metadata: Object, namespace: str) -> None:
+    """The body's namespace is the path's: filled in if absent, dropped where there is none; raises 400 if another."""
     if not resource.namespaced:
         metadata.pop("namespace", None)
-        return
-    if metadata.get("namespace") not in (None, "", namespace):
+    elif metadata.get("namespace") in (None, "", namespace):
+        metadata["namespace"] = namespace
+    else:
         raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
-    metadata["namespace"] = namespace
+
+
+def check_namespace(api: API, resource: ResourceType, namespace: str) -> None:
+    """Nothing can be created in a namespace that does not exist."""
+    if resource.namespaced:
+        api.store.find(api.store.type("namespaces"), "", namespace)
+
+
+def check_name(metadata: Object, name: str) -> None:
+    """The body's name is the path's; raises 400."""
+    given = metadata.get("name")
+    if not given:
+        raise bad_request(f"the name of the object ({name} based on URL) was undeterminable: name must be provided")
+    if given != name:
+        raise bad_request(f"the name of the object ({given}) does not match the name on the URL ({name})")
 
 
 def update(api: API, resource: ResourceType, request: Request) -> Reply:
-    media = negotiate(request, OBJECT_VIEWS)
-    obj = load_body(request.body, body_type(request))
-    return api.answer(200, resource, _write(api, resource, request, lambda current: obj).raw, media)
+    if not request.info.name:
+        raise bad_request("name must be provided")
+    media = negotiate(request)
+    body_type(request)
+    write = Write(api, resource, request, write_options("UpdateOptions", request))
+    obj, write.warnings = decode(request, resource, write.options.field_validation)
+    try:
+        check_version(obj, resource)
+        match_namespace(resource, obj["metadata"], write.namespace)
+        check_name(obj["metadata"], write.name)
+        return write.answer(200, _replace(write, obj), media)
+    except APIFailure as failure:
+        raise write.fail(failure) from None
+
+
+def _replace(write: Write, obj: Object) -> bytes:
+    uid = obj["metadata"].get("uid")
+
+    def make(current: Stored, live: Object) -> Object:
+        if uid and uid != current.uid:
+            raise conflict(write.resource, write.name, _uid_differs(write.resource, current, uid))
+        return write.track(live, obj)
+
+    return change(write, make)
+
+
+def _uid_differs(resource: ResourceType, current: Stored, uid: str) -> str:
+    key = f"/registry/{resource.group or 'core'}/{resource.plural}/{current.key}"
+    why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {current.uid}"
+    return f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: {why}"
+
+
+def change(write: Write, make: Callable[[Stored, Object], Object]) -> bytes:
+    """Replace the stored object by what ``make`` makes of it, atomically; the last finalizer's removal deletes it."""
+    store, resource = write.api.store, write.resource
+    with store.lock:
+        current = store.find(resource, write.namespace, write.name)
+        live = write.api.load(resource, current)
+        new = make(current, live)
+        check_revision(resource, write.name, new["metadata"], current)
+        new = strategy.prepare_update(resource, write.subresource, live, new)
+        if resource.custom and not write.subresource:
+            write.warnings.extend(finalizer_warnings(new["metadata"], live["metadata"]))
+        strategy.validate_change(resource, new, live)
+        if _only_times_differ(live, new):
+            new["metadata"]["managedFields"] = live["metadata"]["managedFields"]
+        if write.options.dry_run:
+            return encode(new)
+        if _last_finalizer_removed(new["metadata"], live["metadata"]):
+            store.remove(resource, write.namespace, write.name)
+            write.api.removed(resource, current)
+            return encode(new)
+        stored = store.change(
+            resource, write.namespace, write.name, lambda _: {**new, "apiVersion": resource.storage_api_version}
+        )
+        write.api.stored(resource, stored)
+        return stored.raw
+
+
+def check_revision(resource: ResourceType, name: str, metadata: Object, current: Stored) -> None:
+    """Optimistic concurrency: the version written must be the one stored; some builtin kinds may leave it out."""
+    text = metadata.get("resourceVersion") or ""
+    if text and not text.isdigit():
+        raise internal(f'strconv.ParseUint: parsing "{text}": invalid syntax')
+    if parse_version(text) == 0:
+        if resource.plural not in UNCONDITIONAL:
+            cause = invalid("metadata.resourceVersion", 0, "must be specified for an update")
+            raise invalid_object(resource.group, resource.plural, name, [cause])
+        metadata["resourceVersion"] = str(current.revision)
+    elif int(text) != current.revision:
+        raise conflict(resource, name, MODIFIED)
+
+
+def _only_times_differ(old: Object, new: Object) -> bool:
+    """Does nothing differ but the times in managedFields? Then it is no change."""
+    if not old["metadata"].get("managedFields") or not new["metadata"].get("managedFields"):
+        return False
+    return _timeless(old) == _timeless(new)
+
+
+def _timeless(obj: Object) -> Object:
+    entries = [{**entry, "time": ""} for entry in obj["metadata"]["managedFields"]]
+    return {**obj, "metadata": {**obj["metadata"], "managedFields": entries}}
+
+
+def _last_finalizer_removed(new: Object, old: Object) -> bool:
+    if new.get("finalizers") or "deletionTimestamp" not in old:
+        return False
+    return not old.get("deletionGracePeriodSeconds")
+
+
+# patches
 
 
 def patch(api: API, resource: ResourceType, request: Request) -> Reply:
-    media = negotiate(request, OBJECT_VIEWS)
     kind = (request.headers.get("Content-Type") or "").split(";")[0].strip()
-    if kind not in PATCH_TYPES:
-        raise unsupported_media_type(PATCH_TYPES)
-    body = load_body(request.body, "application/yaml" if "yaml" in kind else "application/json")
-
-    def patched(current: Object) -> Object:
-        if kind == "application/json-patch+json":
-            result: Object = jsonpatch.apply_patch(current, body)
-            return result
-        merged = merge(current, body)
-        assert isinstance(merged, dict)
-        return merged
-
-    return api.answer(200, resource, _write(api, resource, request, patched).raw, media)
+    supported = patches.CUSTOM_PATCHES if resource.custom else patches.BUILTIN_PATCHES
+    if kind not in supported:
+        raise unsupported_media_type(supported)
+    if not request.info.name:
+        raise bad_request("name must be provided")
+    media = negotiate(request)
+    write = Write(api, resource, request, write_options("PatchOptions", request, kind == patches.APPLY_PATCH))
+    try:
+        return _PATCHES[kind](write, media)
+    except APIFailure as failure:
+        raise write.fail(failure) from None
 
 
-def merge(target: Any, patch: Any) -> Any:
-    """RFC 7396."""
-    if not isinstance(patch, dict):
-        return patch
-    result = dict(target) if isinstance(target, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            result.pop(key, None)
-        else:
-            result[key] = merge(result.get(key), value)
-    return result
+def _merge_patch(write: Write, media: MediaType) -> Reply:
+    def patched(obj: Object) -> tuple[Object, list[str]]:
+        change, strict = patches.read_merge_patch(write.request.body)
+        return patches.merge(obj, change), strict
+
+    return write.answer(200, _patch_with(write, patched), media)
 
 
-def _write(api: API, resource: ResourceType, request: Request, make: Any) -> Stored:
-    info = request.info
+def _json_patch(write: Write, media: MediaType) -> Reply:
+    def patched(obj: Object) -> tuple[Object, list[str]]:
+        operations, strict = patches.read_json_patch(write.request.body)
+        return patches.apply_json_patch(obj, operations), strict
 
-    def decide(current: Stored) -> Object:
-        old = current.load()
-        new = make(current.load())
-        metadata = new.setdefault("metadata", {})
-        version = metadata.get("resourceVersion")
-        if version is None:
-            raise APIFailure(422, "Invalid", "metadata.resourceVersion: must be specified for an update")
-        if version != str(current.revision):
-            raise conflict(resource, current.name, MODIFIED)
-        for key in ("uid", "creationTimestamp", "name", "namespace"):
-            if key in old["metadata"]:
-                metadata[key] = old["metadata"][key]
-        if resource.custom or resource.plural == "pods":
-            _split_status(resource, info.subresource, old, new)
-        _count_generation(old, new)
-        return new
-
-    return api.store.change(resource, info.namespace, info.name, decide)
+    return write.answer(200, _patch_with(write, patched), media)
 
 
-def _split_status(resource: ResourceType, subresource: str, old: Object, new: Object) -> None:
-    if not resource.has_subresource("status"):
-        return
-    kept = [key for key in {*old, *new} if (key == "status") != (subresource == "status")]
-    for key in {*old, *new} - set(kept) - {"metadata"}:
-        if key in old:
-            new[key] = old[key]
-        else:
-            new.pop(key, None)
+def _strategic_patch(write: Write, media: MediaType) -> Reply:
+    def patched(obj: Object) -> tuple[Object, list[str]]:
+        change, strict = patches.read_merge_patch(write.request.body)
+        return patches.strategic_merge(obj, change), strict
+
+    return write.answer(200, _patch_with(write, patched), media)
 
 
-def _count_generation(old: Object, new: Object) -> None:
-    skip = ("metadata", "status") if "status" in old or "status" in new else ("metadata",)
-    changed = any(old.get(key) != new.get(key) for key in {*old, *new} if key not in skip)
-    generation = old["metadata"].get("generation", 1)
-    new["metadata"]["generation"] = generation + 1 if changed else generation
+def _patch_with(write: Write, patched: Callable[[Object], tuple[Object, list[str]]]) -> bytes:
+    def make(current: Stored, live: Object) -> Object:
+        obj, strict = patched(live)
+        obj = _decode_patched(write, obj, strict)
+        obj = write.track(live, obj)
+        match_namespace(write.resource, obj["metadata"], write.namespace)
+        check_name(obj["metadata"], write.name)
+        return obj
+
+    return change(write, make)
+
+
+def _decode_patched(write: Write, obj: Object, strict: list[str]) -> Object:
+    """The patched object as a body would be decoded; what is wrong with it is a 422 on the patch."""
+    raw = encode(obj)
+    try:
+        if not isinstance(obj, dict):
+            raise ValueError(cannot_unmarshal(obj, "value of type map[string]interface {}"))
+        errors = strict + [f'unknown field "{path}"' for path in coerce(obj, write.resource, raw)]
+    except ValueError as error:
+        raise _bad_patch(raw, str(error)) from None
+    if write.options.field_validation == "Strict" and errors:
+        raise _bad_patch(raw, f"strict decoding error: {', '.join(errors)}")
+    if write.options.field_validation == "Warn":
+        write.warnings.extend(errors)
+    return obj
+
+
+def _bad_patch(raw: bytes, why: str) -> APIFailure:
+    return invalid_object("", "", "", [invalid("patch", raw.decode(), why)])
+
+
+def _apply_patch(write: Write, media: MediaType) -> Reply:
+    applied = _read_configuration(write.request.body)
+    with write.api.store.lock:
+        try:
+            write.api.store.find(write.resource, write.namespace, write.name)
+        except APIFailure:
+            return write.answer(201, _apply_new(write, applied), media)
+        return write.answer(200, change(write, lambda current, live: _applied(write, live, applied)), media)
+
+
+def _read_configuration(raw: bytes) -> Object:
+    try:
+        applied = load_yaml(raw)
+    except ValueError as error:
+        raise bad_request(f"error decoding YAML: {error}") from None
+    if not isinstance(applied, dict):
+        why = cannot_unmarshal(applied, "value of type map[string]interface {}")
+        raise bad_request(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: {why}")
+    return applied
+
+
+def _applied(write: Write, live: Object, applied: Object) -> Object:
+    manager = strategy.field_manager(write.resource, write.subresource)
+    obj = manager.apply(live, applied, write.options.field_manager, bool(write.options.force))
+    coerce(obj, write.resource, b"")
+    match_namespace(write.resource, obj["metadata"], write.namespace)
+    check_name(obj["metadata"], write.name)
+    return obj
+
+
+def _apply_new(write: Write, applied: Object) -> bytes:
+    if write.subresource:
+        raise not_found(write.resource, write.name)
+    blank: Object = {"apiVersion": write.resource.api_version, "kind": write.resource.kind, "metadata": {}}
+    obj = _applied(write, blank, applied)
+    if obj["metadata"].get("uid"):
+        why = f"uid mismatch: the provided object specified uid {obj['metadata']['uid']}"
+        raise conflict(write.resource, write.name, f"{why}, and no existing object was found")
+    check_namespace(write.api, write.resource, write.namespace)
+    return store_new(write, _wiped(obj))
+
+
+_PATCHES: dict[str, Callable[[Write, MediaType], Reply]] = {
+    patches.JSON_PATCH: _json_patch,
+    patches.MERGE_PATCH: _merge_patch,
+    patches.STRATEGIC_PATCH: _strategic_patch,
+    patches.APPLY_PATCH: _apply_patch,
+}

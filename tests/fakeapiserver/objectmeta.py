@@ -1,0 +1,206 @@
+"""ObjectMeta: read as its Go type would read it, and validated with the API server's words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Callable
+
+from .fielderrors import Cause, forbidden, invalid, required, too_long
+from .gojson import cannot_unmarshal
+from .names import label_errors, label_value_errors, qualified_name_errors, subdomain_errors
+
+Metadata = dict[str, Any]
+
+ANNOTATIONS_LIMIT = 256 * 1024
+STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+
+SCALARS = {
+    "name": "string",
+    "generateName": "string",
+    "namespace": "string",
+    "selfLink": "string",
+    "uid": "types.UID",
+    "resourceVersion": "string",
+    "generation": "int64",
+    "creationTimestamp": "v1.Time",
+    "deletionTimestamp": "v1.Time",
+    "deletionGracePeriodSeconds": "int64",
+}
+MAPS = ("labels", "annotations")
+LISTS = {
+    "ownerReferences": (
+        "[]v1.OwnerReference",
+        ("apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"),
+    ),
+    "finalizers": ("[]string", ()),
+    "managedFields": (
+        "[]v1.ManagedFieldsEntry",
+        ("manager", "operation", "apiVersion", "time", "fieldsType", "fieldsV1", "subresource"),
+    ),
+}
+
+
+class MetadataError(ValueError):
+    """The metadata is not of ObjectMeta's form; the text is that of Go's decoder."""
+
+
+def read_metadata(metadata: Any) -> tuple[Metadata, list[str]]:
+    """The metadata as a Go struct would hold it: what is empty or unknown is gone; and the unknown fields' paths."""
+    if metadata is None:
+        return {}, []
+    if not isinstance(metadata, dict):
+        raise MetadataError(cannot_unmarshal(metadata, "value of type v1.ObjectMeta"))
+    unknown: list[str] = []
+    result: Metadata = {}
+    for name, value in metadata.items():
+        known = name in SCALARS or name in MAPS or name in LISTS
+        if not known:
+            unknown.append(f"metadata.{name}")
+        elif value is not None:
+            _check_form(name, value, unknown)
+            if value not in ("", 0, {}, []) or name == "deletionGracePeriodSeconds":
+                result[name] = value
+    return result, unknown
+
+
+def _check_form(name: str, value: Any, unknown: list[str]) -> None:
+    if name in MAPS:
+        _check_map(name, value)
+    elif name in LISTS:
+        _check_list(name, value, unknown)
+    else:
+        _check_scalar(name, value)
+
+
+def _wrong(value: Any, name: str, kind: str) -> MetadataError:
+    return MetadataError(cannot_unmarshal(value, f"struct field ObjectMeta.{name} of type {kind}"))
+
+
+def _check_map(name: str, value: Any) -> None:
+    if not isinstance(value, dict):
+        raise _wrong(value, name, "map[string]string")
+    for item in value.values():
+        if not isinstance(item, str):
+            raise _wrong(item, name, "string")
+
+
+def _check_list(name: str, value: Any, unknown: list[str]) -> None:
+    kind, fields = LISTS[name]
+    if not isinstance(value, list):
+        raise _wrong(value, name, kind)
+    for index, item in enumerate(value):
+        if not isinstance(item, dict if fields else str):
+            raise _wrong(item, name, kind[2:])
+        if fields:
+            unknown.extend(f"metadata.{name}[{index}].{key}" for key in item if key not in fields)
+
+
+def _check_scalar(name: str, value: Any) -> None:
+    kind = SCALARS[name]
+    if kind == "int64":
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise _wrong(value, name, kind)
+    elif not isinstance(value, str):
+        if kind == "v1.Time":
+            raise MetadataError(cannot_unmarshal(value, "value of type string"))
+        raise _wrong(value, name, kind)
+    elif kind == "v1.Time" and not TIME.fullmatch(value):
+        raise MetadataError(f'parsing time "{value}" as "2006-01-02T15:04:05Z07:00": cannot parse "{value}" as "2006"')
+
+
+# validation
+
+
+def validate_new(metadata: Metadata, namespaced: bool, name_errors: Callable[[str], list[str]]) -> Iterator[Cause]:
+    """What is wrong with the metadata of an object to be created."""
+    prefix, name, namespace = (metadata.get(key, "") for key in ("generateName", "name", "namespace"))
+    if prefix:
+        masked = prefix[:-2] + "a" if len(prefix) > 1 and prefix.endswith("-") else prefix
+        yield from (invalid("metadata.generateName", prefix, why) for why in name_errors(masked))
+    if name:
+        yield from (invalid("metadata.name", name, why) for why in name_errors(name))
+    else:
+        yield required("metadata.name", "name or generateName is required")
+    if namespaced and not namespace:
+        yield required("metadata.namespace")
+    elif namespaced:
+        yield from (invalid("metadata.namespace", namespace, why) for why in label_errors(namespace))
+    yield from _maps(metadata)
+    yield from _owners(metadata.get("ownerReferences") or [])
+    yield from _finalizers(metadata.get("finalizers") or [])
+
+
+def validate_update(new: Metadata, old: Metadata) -> Iterator[Cause]:
+    """What is wrong with changed metadata."""
+    if "deletionTimestamp" in old:
+        added = [name for name in new.get("finalizers") or [] if name not in (old.get("finalizers") or [])]
+        if added:
+            shown = ", ".join(f'"{name}"' for name in sorted(added))
+            why = "no new finalizers can be added if the object is being deleted, found new finalizers"
+            yield forbidden("metadata.finalizers", f"{why} []string{{{shown}}}")
+    if not new.get("resourceVersion"):
+        yield invalid("metadata.resourceVersion", "", "must be specified for an update")
+    if new.get("generation", 0) < old.get("generation", 0):
+        yield invalid("metadata.generation", new.get("generation", 0), "must not be decremented")
+    for name in ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"):
+        if new.get(name) != old.get(name):
+            yield invalid(f"metadata.{name}", new.get(name), "field is immutable")
+    yield from _maps(new)
+    yield from _owners(new.get("ownerReferences") or [])
+
+
+def _maps(metadata: Metadata) -> Iterator[Cause]:
+    for key, value in sorted((metadata.get("labels") or {}).items()):
+        yield from (invalid("metadata.labels", key, why) for why in qualified_name_errors(key))
+        yield from (invalid("metadata.labels", value, why) for why in label_value_errors(value))
+    annotations = metadata.get("annotations") or {}
+    for key in sorted(annotations):
+        yield from (invalid("metadata.annotations", key, why) for why in qualified_name_errors(key.lower()))
+    if sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items()) > ANNOTATIONS_LIMIT:
+        yield too_long("metadata.annotations", ANNOTATIONS_LIMIT)
+
+
+def _owners(owners: list[Any]) -> Iterator[Cause]:
+    path = "metadata.ownerReferences"
+    for owner in owners:
+        if not owner.get("apiVersion", "").split("/")[-1]:
+            yield invalid(f"{path}.apiVersion", owner.get("apiVersion", ""), "version must not be empty")
+        for name in ("kind", "name", "uid"):
+            if not owner.get(name):
+                yield invalid(f"{path}.{name}", "", "must not be empty")
+    controllers = [f"{owner.get('apiVersion')}/{owner.get('kind')}" for owner in owners if owner.get("controller")]
+    if len(controllers) > 1:
+        why = 'Only one reference can have Controller set to true. Found "true" in references for '
+        why += " and ".join(controllers[:2])
+        yield invalid(path, owners, why)
+
+
+def _finalizers(finalizers: list[str]) -> Iterator[Cause]:
+    for name in finalizers:
+        yield from (invalid("metadata.finalizers", name, why) for why in qualified_name_errors(name))
+    if "orphan" in finalizers and "foregroundDeletion" in finalizers:
+        why = "finalizer orphan and foregroundDeletion cannot be both set"
+        yield invalid("metadata.finalizers", finalizers, why)
+
+
+def finalizer_warnings(new: Metadata, old: Metadata) -> list[str]:
+    """Advice on finalizers that name no domain."""
+    added = set(new.get("finalizers") or []) - set(old.get("finalizers") or [])
+    advice = (
+        "prefer a domain-qualified finalizer name including a path (/) "
+        "to avoid accidental conflicts with other finalizer writers"
+    )
+    return [
+        f'metadata.finalizers: "{name}": {advice}'
+        for name in sorted(added)
+        if "/" not in name and name not in STANDARD_FINALIZERS
+    ]
+
+
+NAME_RULES: dict[str, Callable[[str], list[str]]] = {"namespaces": label_errors, "services": label_errors}
+
+
+def name_rule(plural: str) -> Callable[[str], list[str]]:
+    return NAME_RULES.get(plural, subdomain_errors)

@@ -1,0 +1,140 @@
+"""What the server makes of an object before it is stored: whose fields are whose, what is a change, what is valid."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from .crds import complete, definition_causes
+from .fielderrors import Cause, invalid
+from .fieldtypes import object_type
+from .managedfields import FieldManager
+from .objectmeta import name_rule, validate_new, validate_update
+from .resources import ResourceType
+from .schemavalidation import validate
+from .status import APIFailure
+from .status import invalid as invalid_object
+from .store import Object
+
+GENERATION = ("pods", "customresourcedefinitions", "persistentvolumeclaims")
+
+
+@lru_cache(maxsize=512)
+def field_manager(resource: ResourceType, subresource: str) -> FieldManager:
+    """The manager of a resource's fields, or of its status."""
+    ignored: tuple[tuple[str, ...], ...] = ()
+    if subresource == "status":
+        ignored = (("f:spec",), ("f:metadata",), ("f:apiVersion",), ("f:kind",))
+    elif resource.custom and resource.has_subresource("status"):
+        ignored = (("f:status",),)
+    return FieldManager(object_type(resource.schema), resource.api_version, subresource, ignored)
+
+
+def prepare_create(resource: ResourceType, obj: Object) -> None:
+    """Drop what the creator may not set."""
+    if resource.has_subresource("status") and resource.plural not in ("namespaces", "pods"):
+        obj.pop("status", None)
+    if resource.custom or resource.plural in GENERATION:
+        obj["metadata"]["generation"] = 1
+    if resource.plural == "customresourcedefinitions" and not definition_causes(obj):
+        complete(obj)
+    if resource.plural == "pods":
+        obj["status"] = {"phase": "Pending", "qosClass": "BestEffort"}
+    if resource.plural == "namespaces":
+        obj["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = obj["metadata"]["name"]
+        obj["spec"] = {"finalizers": ["kubernetes"]}
+        obj["status"] = {"phase": "Active"}
+
+
+def prepare_update(resource: ResourceType, subresource: str, old: Object, new: Object) -> Object:
+    """The object to store: the server's fields from the old one, the status or the rest kept, generation counted."""
+    metadata = new["metadata"]
+    _keep(metadata, old["metadata"])
+    if subresource == "status":
+        return _status_only(resource, old, new)
+    if resource.has_subresource("status"):
+        _copy(old, new, "status")
+    if resource.custom or resource.plural in GENERATION:
+        changed = _content(resource, new) != _content(resource, old)
+        metadata["generation"] = old["metadata"].get("generation", 0) + (1 if changed else 0)
+    return new
+
+
+def _keep(metadata: Object, old: Object) -> None:
+    """What an update cannot change, and what it says nothing about."""
+    for name in ("generation", "creationTimestamp"):
+        _copy(old, metadata, name)
+    if not metadata.get("uid"):
+        _copy(old, metadata, "uid")
+    if "deletionTimestamp" in old:
+        metadata["deletionTimestamp"] = old["deletionTimestamp"]
+        if "deletionGracePeriodSeconds" not in metadata:
+            _copy(old, metadata, "deletionGracePeriodSeconds")
+
+
+def _copy(source: Object, target: Object, name: str) -> None:
+    if name in source:
+        target[name] = source[name]
+    else:
+        target.pop(name, None)
+
+
+def _status_only(resource: ResourceType, old: Object, new: Object) -> Object:
+    kept = {**old, "metadata": dict(old["metadata"])}
+    if not resource.custom:  # builtin kinds let a status update change labels and annotations
+        kept["metadata"] = {**new["metadata"], "generation": old["metadata"].get("generation")}
+        if kept["metadata"]["generation"] is None:
+            del kept["metadata"]["generation"]
+    _copy(new, kept, "status")
+    _copy(new["metadata"], kept["metadata"], "managedFields")
+    return kept
+
+
+def _content(resource: ResourceType, obj: Object) -> dict[str, Any]:
+    """What counts for the generation: all but metadata; of builtin kinds the spec."""
+    if not resource.custom:
+        return {"spec": obj.get("spec")}
+    return {name: value for name, value in obj.items() if name != "metadata"}
+
+
+def validate_create(resource: ResourceType, obj: Object) -> None:
+    """Raise 422 with all causes."""
+    causes = type_causes(resource, obj)
+    if resource.plural == "customresourcedefinitions":
+        causes += definition_causes(obj)
+    if not causes:
+        causes = list(validate_new(obj["metadata"], resource.namespaced, name_rule(resource.plural)))
+        causes += validate(obj, resource.schema) if resource.schema else []
+    refuse(obj, causes)
+
+
+def validate_change(resource: ResourceType, new: Object, old: Object) -> None:
+    """Raise 422 with all causes; the ones of metadata come twice, as the real server checks them twice."""
+    causes = list(validate_update(new["metadata"], old["metadata"]))
+    wrong_type = type_causes(resource, new)
+    if wrong_type:
+        causes += wrong_type
+    else:
+        causes += causes
+        causes += validate(new, resource.schema) if resource.schema else []
+    refuse(new, causes)
+
+
+def type_causes(resource: ResourceType, obj: Object) -> list[Cause]:
+    causes = []
+    if obj.get("kind") != resource.kind:
+        causes.append(invalid("kind", obj.get("kind"), f"must be {resource.kind}"))
+    if obj.get("apiVersion") != resource.api_version:
+        causes.append(invalid("apiVersion", obj.get("apiVersion"), f"must be {resource.api_version}"))
+    return causes
+
+
+def refuse(obj: Object, causes: list[Cause]) -> None:
+    if causes:
+        raise failure(obj, causes)
+
+
+def failure(obj: Object, causes: list[Cause]) -> APIFailure:
+    """422 in the name of the object's own kind, whatever the path said."""
+    group = obj.get("apiVersion", "").rpartition("/")[0]
+    return invalid_object(group, obj.get("kind", ""), obj["metadata"].get("name", ""), causes)

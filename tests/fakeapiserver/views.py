@@ -1,0 +1,236 @@
+"""Other forms of objects and lists: Table, and metadata only."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from typing import Any, Callable, Optional
+
+from .negotiate import MediaType
+from .resources import ResourceType
+from .status import APIFailure, bad_request
+from .store import Object
+
+NAME_COLUMN = {
+    "name": "Name",
+    "type": "string",
+    "format": "name",
+    "description": (
+        "Name must be unique within a namespace. Is required when creating resources, although some resources may "
+        "allow a client to request the generation of an appropriate name automatically. Name is primarily intended for "
+        "creation idempotence and configuration definition. Cannot be updated. More info: "
+        "https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names"
+    ),
+    "priority": 0,
+}
+AGE_COLUMN = {
+    "name": "Age",
+    "type": "date",
+    "format": "",
+    "description": (
+        "CreationTimestamp is a timestamp representing the server time when this object was created. It is not "
+        "guaranteed to be set in happens-before order across separate operations. Clients may not set this value. It "
+        "is represented in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for lists. More info: "
+        "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata"
+    ),
+    "priority": 0,
+}
+AGE_PATH = ".metadata.creationTimestamp"
+Cell = Callable[[Object], Any]
+
+
+def partial_metadata(obj: Object, version: str) -> Object:
+    """The object's metadata alone."""
+    return {
+        "kind": "PartialObjectMetadata",
+        "apiVersion": f"meta.k8s.io/{version}",
+        "metadata": obj.get("metadata", {}),
+    }
+
+
+def partial_metadata_list(items: Iterable[Object], metadata: Object, version: str) -> Object:
+    return {
+        "kind": "PartialObjectMetadataList",
+        "apiVersion": f"meta.k8s.io/{version}",
+        "metadata": _omit_empty(metadata),
+        "items": [partial_metadata(item, version) for item in items],
+    }
+
+
+def _omit_empty(metadata: Object) -> Object:
+    return {key: value for key, value in metadata.items() if value not in ("", None)}
+
+
+def table(
+    resource: ResourceType,
+    items: Iterable[Object],
+    metadata: Object,
+    media: MediaType,
+    include: str,
+    headings: bool = True,
+) -> Object:
+    """A Table of the items; ``include`` says what each row shows of its object: None, Metadata or Object."""
+    columns = table_columns(resource)
+    result: Object = {
+        "kind": "Table",
+        "apiVersion": f"meta.k8s.io/{media.view_version}",
+        "metadata": _omit_empty(metadata),
+    }
+    result["columnDefinitions"] = [definition for definition, _ in columns] if headings else []
+    result["rows"] = [_row(item, columns, include, media.view_version) for item in items]
+    return result
+
+
+def _row(item: Object, columns: list[tuple[Object, Cell]], include: str, version: str) -> Object:
+    row: Object = {"cells": [cell(item) for _, cell in columns]}
+    if include == "Object":
+        row["object"] = item
+    else:
+        row["object"] = partial_metadata(item, version) if include == "Metadata" else None
+    return row
+
+
+def include_object(value: Optional[str]) -> str:
+    """The ``includeObject`` parameter; raises 400 for one that is not known."""
+    policy = value or "Metadata"
+    if policy not in ("None", "Metadata", "Object"):
+        raise bad_request(f'unrecognized includeObject value "{policy}"')
+    return policy
+
+
+def not_a_list(view: str) -> APIFailure:
+    message = f"you requested {view}, but the requested object is not a list (*unstructured.Unstructured)"
+    return APIFailure(406, "NotAcceptable", message)
+
+
+# columns
+
+
+def table_columns(resource: ResourceType) -> list[tuple[Object, Cell]]:
+    """The columns of a kind: the CRD's own, those kubectl knows of a builtin kind, else name and age."""
+    columns: list[tuple[Object, Cell]] = [(NAME_COLUMN, lambda obj: obj["metadata"]["name"])]
+    if resource.columns:
+        return columns + [(_definition(column), _path_cell(column)) for column in resource.columns]
+    for name, cell in () if resource.custom else BUILTIN_COLUMNS.get(resource.plural, ()):
+        columns.append(({"name": name, "type": "string", "format": "", "description": "", "priority": 0}, cell))
+    return [*columns, (AGE_COLUMN, lambda obj: age(obj["metadata"].get("creationTimestamp")))]
+
+
+def _definition(column: Object) -> Object:
+    description = (
+        column.get("description") or f"Custom resource definition column (in JSONPath format): {column['jsonPath']}"
+    )
+    return {
+        "name": column["name"],
+        "type": column["type"],
+        "format": column.get("format", ""),
+        "description": description,
+        "priority": column.get("priority", 0),
+    }
+
+
+def _path_cell(column: Object) -> Cell:
+    parts = re.findall(r"[^.\[\]]+|\[[^\]]*\]", column["jsonPath"])
+
+    def cell(obj: Object) -> Any:
+        value: Any = obj
+        for part in parts:
+            value = _step(value, part)
+        return age(value) if column["type"] == "date" and isinstance(value, str) else value
+
+    return cell
+
+
+def _step(value: Any, part: str) -> Any:
+    if part.startswith("["):
+        index = part[1:-1].strip("'\"")
+        if isinstance(value, list):
+            return value[int(index)] if index.lstrip("-").isdigit() and -len(value) <= int(index) < len(value) else None
+        part = index
+    return value.get(part) if isinstance(value, dict) else None
+
+
+def age(created: Optional[str]) -> str:
+    """How long ago, as kubectl shows it: ``5s``, ``2m10s``, ``3h``, ``4d``."""
+    if not created:
+        return "<unknown>"
+    then = datetime.strptime(created[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc)
+    return human_duration(int((datetime.now(timezone.utc) - then).total_seconds()))
+
+
+def human_duration(seconds: int) -> str:
+    if seconds < -1:
+        return "<invalid>"
+    seconds = max(0, seconds)
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
+    if seconds < 120:
+        return f"{seconds}s"
+    if minutes < 10:
+        return _pair(minutes, "m", seconds % 60, "s")
+    if minutes < 180:
+        return f"{minutes}m"
+    if hours < 8:
+        return _pair(hours, "h", minutes % 60, "m")
+    if hours < 48:
+        return f"{hours}h"
+    if days < 8:
+        return _pair(days, "d", hours % 24, "h")
+    return f"{days}d" if days < 730 else f"{days // 365}y"
+
+
+def _pair(big: int, big_unit: str, small: int, small_unit: str) -> str:
+    return f"{big}{big_unit}{small}{small_unit}" if small else f"{big}{big_unit}"
+
+
+def _containers(pod: Object) -> list[Object]:
+    found: list[Object] = (pod.get("status") or {}).get("containerStatuses") or []
+    return found
+
+
+def _ready(pod: Object) -> str:
+    total = len((pod.get("spec") or {}).get("containers") or ())
+    return f"{sum(1 for status in _containers(pod) if status.get('ready'))}/{total}"
+
+
+def _pod_status(pod: Object) -> str:
+    if pod["metadata"].get("deletionTimestamp"):
+        return "Terminating"
+    for status in _containers(pod):
+        state = status.get("state") or {}
+        for kind in ("waiting", "terminated"):
+            if (state.get(kind) or {}).get("reason"):
+                return str(state[kind]["reason"])
+    return str((pod.get("status") or {}).get("phase", "Pending"))
+
+
+def _restarts(pod: Object) -> str:
+    return str(sum(status.get("restartCount", 0) for status in _containers(pod)))
+
+
+def _involved(event: Object) -> str:
+    subject = event.get("involvedObject") or {}
+    return f"{str(subject.get('kind', '')).lower()}/{subject.get('name', '')}"
+
+
+BUILTIN_COLUMNS: dict[str, tuple[tuple[str, Cell], ...]] = {
+    "pods": (("Ready", _ready), ("Status", _pod_status), ("Restarts", _restarts)),
+    "namespaces": (("Status", lambda obj: (obj.get("status") or {}).get("phase", "")),),
+    "events": (
+        ("Type", lambda obj: obj.get("type", "")),
+        ("Reason", lambda obj: obj.get("reason", "")),
+        ("Object", _involved),
+        ("Message", lambda obj: obj.get("message", "")),
+    ),
+    "configmaps": (("Data", lambda obj: str(len(obj.get("data") or {}))),),
+    "secrets": (
+        ("Type", lambda obj: obj.get("type", "Opaque")),
+        ("Data", lambda obj: str(len(obj.get("data") or {}))),
+    ),
+}
+
+
+def encode_view(obj: Object) -> bytes:
+    """A typed object as the API writes it: in the order of its fields."""
+    return json.dumps(obj, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
