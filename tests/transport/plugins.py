@@ -6,6 +6,13 @@ import json
 from pathlib import Path
 from typing import Any, Optional
 
+import pytest
+
+from devservers.errors import KubeConfigError
+from devservers.transport.config import ClientConfig
+
+from .kubeconfigs import config_of, document
+
 GROUP = "client.authentication.k8s.io"
 
 
@@ -41,3 +48,16 @@ def printing(directory: Path, output: Optional[str] = None, *, version: str = "v
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "output").write_text(text)
     return Plugin(directory, f"cat '{directory}/output'", version=version, **stanza)
+
+
+def using(plugin: Plugin, cluster: Optional[dict[str, Any]] = None) -> ClientConfig:
+    return config_of(document(user={"exec": plugin.stanza}, cluster=cluster))
+
+
+def failure_of(plugin: Plugin) -> str:
+    """The message that comes out of a request with this plugin."""
+    with pytest.raises(KubeConfigError) as caught:
+        using(plugin).credentials.headers()
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+    return str(caught.value)

@@ -205,6 +205,17 @@ class TestFailures:
         said = failure_of(ClientConfig(f"https://{'a' * 64}.invalid"), ConnectionFailedError)
         assert "does not resolve (not a host name)" in said
 
+    def test_a_host_that_drops_packets_ends_with_the_deadline(self) -> None:
+        with contextlib.ExitStack() as stack:
+            listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+            address = listener.getsockname()
+            for _ in range(4):  # fills the queue of connections nobody accepts; the kernel drops what comes then
+                filler = stack.enter_context(contextlib.closing(socket.socket()))
+                filler.setblocking(False)
+                filler.connect_ex(address)
+            config = ClientConfig(f"https://127.0.0.1:{address[1]}")
+            assert "in time; is the host up" in failure_of(config, RequestTimeoutError, deadline=Deadline(0.2))
+
     def test_a_silent_handshake_ends_with_the_deadline(self) -> None:
         with serving(stay_silent) as server:
             said = failure_of(for_server(server), RequestTimeoutError, deadline=Deadline(0.1))
@@ -311,6 +322,13 @@ class TestProxies:
         with proxying(context=context) as proxy, tls_server() as server:
             said = failure_of(proxied(server, proxy), TLSError)
         assert f"no TLS connection to the proxy https://127.0.0.1:{proxy.port}" in said
+
+    def test_the_insecure_flag_counts_for_the_proxy_too_as_in_kubectl(self) -> None:
+        context = server_context(authority("another").issue("127.0.0.1"))
+        with proxying(context=context, resolve=HOSTS) as proxy, tls_server("other.example") as server:
+            config = proxied(server, proxy, ca=None, insecure=True)
+            with pytest.warns(InsecureTLSWarning):
+                assert exchange(connect(config, deadline())).endswith(b"ok")
 
     def test_a_client_certificate_is_shown_to_the_server_and_not_to_the_proxy(self) -> None:
         clients = authority("clients")

@@ -201,6 +201,11 @@ class TestImpersonation:
         ((_, value),) = Impersonation("jürgen").headers()
         assert value.encode("latin-1").decode("utf-8") == "jürgen"
 
+    def test_half_a_surrogate_pair_is_refused_unshown(self) -> None:
+        with pytest.raises(KubeConfigError, match="is not valid Unicode text") as caught:
+            Impersonation("bob\ud800").headers()
+        assert caught.value.__context__ is None
+
     def test_a_line_break_is_refused_unshown(self) -> None:
         with pytest.raises(KubeConfigError) as caught:
             Impersonation("bob", groups=["ops\r\nX-Evil: 1"], source="impersonation of user 'alice'").headers()

@@ -9,37 +9,22 @@ import threading
 from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import pytest
 
-from devservers.errors import KubeConfigError, RequestTimeoutError
-from devservers.transport.config import ClientConfig
+from devservers.errors import KubeConfigError
 from devservers.transport.connect import connect
 from devservers.transport.credentials import Credentials
 from devservers.transport.deadline import Deadline
 from devservers.transport.execplugin import ExecPlugin, PluginCommand
-from devservers.transport.pluginrun import PluginRun, masked
 
 from .certificates import authority, server_context
 from .kubeconfigs import config_of, document, user_config
-from .plugins import GROUP, Plugin, exec_credential, printing
+from .plugins import GROUP, Plugin, exec_credential, failure_of, printing, using
 from .tlsserver import echo, serving
 
 CLUSTER_CONFIG = {"name": f"{GROUP}/exec", "extension": {"audience": "team"}}
-
-
-def using(plugin: Plugin, cluster: Optional[dict[str, Any]] = None) -> ClientConfig:
-    return config_of(document(user={"exec": plugin.stanza}, cluster=cluster))
-
-
-def failure_of(plugin: Plugin) -> str:
-    """The message that comes out of a request with this plugin."""
-    with pytest.raises(KubeConfigError) as caught:
-        using(plugin).credentials.headers()
-    assert caught.value.__cause__ is None
-    assert caught.value.__context__ is None
-    return str(caught.value)
 
 
 def told(plugin: Plugin, directory: Path, **cluster: Any) -> dict[str, Any]:
@@ -344,98 +329,3 @@ class TestCaching:
         self.in_threads(request)
         assert renewed == [True] * 8
         assert plugin.runs == 2
-
-
-class TestFailures:
-    def test_a_missing_command_shows_the_install_hint(self) -> None:
-        stanza = {"apiVersion": f"{GROUP}/v1", "command": "no-such-plugin", "interactiveMode": "Never"}
-        credentials = user_config(exec={**stanza, "installHint": "Run `get no-such-plugin`."}).credentials
-        with pytest.raises(KubeConfigError) as caught:
-            credentials.headers()
-        assert "exec plugin 'no-such-plugin'" in str(caught.value)
-        assert "is not installed or not on PATH" in str(caught.value)
-        assert "Run `get no-such-plugin`." in str(caught.value)
-
-    def test_a_file_that_is_not_executable_is_told_as_that(self, tmp_path: Path) -> None:
-        plugin = printing(tmp_path)
-        plugin.path.chmod(0o644)
-        assert "not executable" in failure_of(plugin)
-
-    def test_a_file_that_is_no_program_is_told_as_that(self, tmp_path: Path) -> None:
-        plugin = printing(tmp_path)
-        plugin.path.write_bytes(b"\x7fELF, not really")
-        assert "no program for this machine" in failure_of(plugin)
-
-    def test_an_exit_code_comes_with_stderr(self, tmp_path: Path) -> None:
-        message = failure_of(Plugin(tmp_path, "echo 'cannot log in: session expired' >&2; echo 's3cret'; exit 3"))
-        assert "failed with exit code 3" in message
-        assert "Its stderr:\n  | cannot log in: session expired" in message
-        assert "s3cret" not in message
-
-    def test_a_signal_is_told_as_a_signal(self, tmp_path: Path) -> None:
-        assert "was killed by signal 15" in failure_of(Plugin(tmp_path, "kill -TERM $$"))
-
-    def test_stderr_shows_no_secret(self, tmp_path: Path) -> None:
-        env = [
-            {"name": "CLIENT_SECRET", "value": "from-the-stanza"},
-            {"name": "ACCOUNT_PROFILE", "value": "production"},
-        ]
-        script = (
-            f"echo '{exec_credential(token='printed-token')}'; "
-            "echo using printed-token, $CLIENT_SECRET, $2 and profile $ACCOUNT_PROFILE >&2; exit 1"
-        )
-        message = failure_of(Plugin(tmp_path, script, env=env, args=["--client-secret", "from-the-arguments"]))
-        assert "using ***, ***, *** and profile production" in message
-
-    def test_its_time_is_limited_and_its_children_end_with_it(self, tmp_path: Path) -> None:
-        fifo = tmp_path / "fifo"
-        os.mkfifo(fifo)
-        plugin = Plugin(tmp_path, f"echo waiting for login >&2; cat '{fifo}' & wait")
-        run = PluginRun([str(plugin.path)], dict(os.environ), "the plugin", "", False)
-        with pytest.raises(KubeConfigError) as caught:
-            run.output(Deadline(None), 0.3)
-        assert "the plugin: did not end within 0.3 s and was killed" in str(caught.value)
-        assert "| waiting for login" in str(caught.value)
-        with pytest.raises(OSError, match="No such device"):  # nobody reads the fifo any more
-            os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
-
-    def test_the_deadline_of_the_request_goes_before_its_own_limit(self, tmp_path: Path) -> None:
-        credentials = using(Plugin(tmp_path, "exec sleep 60")).credentials
-        with pytest.raises(RequestTimeoutError, match="did not end within"):
-            credentials.headers(Deadline(0.2))
-
-    def test_a_request_does_not_wait_for_another_ones_plugin_longer_than_its_deadline(self, tmp_path: Path) -> None:
-        fifo = tmp_path / "fifo"
-        os.mkfifo(fifo)
-        credentials = using(Plugin(tmp_path, f"cat '{fifo}'; echo '{exec_credential(token='abc')}'")).credentials
-        first = threading.Thread(target=credentials.headers)
-        first.start()
-        writing = open(fifo, "w")  # noqa: SIM115 - opens once the plugin of the first request reads
-        with writing, pytest.raises(RequestTimeoutError, match="still running"):
-            credentials.headers(Deadline(0.05))
-        first.join(10)
-        assert credentials.headers() == [("Authorization", "Bearer abc")]
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("cannot get token: exit status 1", "cannot get token: exit status 1"),
-        ("Error: Token: Expired, log in", "Error: Token: Expired, log in"),
-        ("token: abc123XYZ", "token: ***"),
-        ("error: token=hunter2x foo", "error: token=*** foo"),
-        ('{"client_secret": "abcd"}', '{"client_secret": "***"}'),
-        ("Authorization: Bearer abc", "Authorization: Bearer ***"),
-        ("got eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln here", "got *** here"),
-        ("k8s-aws-v1.aHR0cHM6Ly9zdHMuZXhhbXBsZS8_QWN0aW9uPUdldENhbGxlcklkZW50aXR5", "k8s-aws-v1.***"),
-        ("-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----\nbad", "***\nbad"),
-        ("-----BEGIN PRIVATE KEY-----\nabc", "***"),
-        ("\x1b[31mred\x1b[0m\x07", "red"),
-    ],
-)
-def test_what_looks_like_a_secret_is_masked(text: str, shown: str) -> None:
-    assert masked(text, []) == shown
-
-
-def test_only_the_end_of_a_long_stderr_is_shown() -> None:
-    assert len(masked("word " * 10000 + "the end", [])) == 2000

@@ -1,0 +1,148 @@
+"""How failures of exec plugins read: what is missing, what they said, what is hidden, and how long they may take."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Optional
+
+import pytest
+
+from devservers.errors import KubeConfigError, RequestTimeoutError
+from devservers.transport.deadline import Deadline
+from devservers.transport.pluginrun import PluginRun, masked
+
+from .kubeconfigs import user_config
+from .plugins import GROUP, Plugin, exec_credential, failure_of, printing, using
+
+
+def test_a_missing_command_shows_the_install_hint() -> None:
+    stanza = {"apiVersion": f"{GROUP}/v1", "command": "no-such-plugin", "interactiveMode": "Never"}
+    credentials = user_config(exec={**stanza, "installHint": "Run `get no-such-plugin`."}).credentials
+    with pytest.raises(KubeConfigError) as caught:
+        credentials.headers()
+    assert "exec plugin 'no-such-plugin'" in str(caught.value)
+    assert "is not installed or not on PATH" in str(caught.value)
+    assert "Run `get no-such-plugin`." in str(caught.value)
+
+
+def test_a_file_that_is_not_executable_is_told_as_that(tmp_path: Path) -> None:
+    plugin = printing(tmp_path)
+    plugin.path.chmod(0o644)
+    assert "not executable" in failure_of(plugin)
+
+
+def test_a_file_that_is_no_program_is_told_as_that(tmp_path: Path) -> None:
+    plugin = printing(tmp_path)
+    plugin.path.write_bytes(b"\x7fELF, not really")
+    assert "no program for this machine" in failure_of(plugin)
+
+
+def test_an_exit_code_comes_with_stderr(tmp_path: Path) -> None:
+    message = failure_of(Plugin(tmp_path, "echo 'cannot log in: session expired' >&2; echo 's3cret'; exit 3"))
+    assert "failed with exit code 3" in message
+    assert "Its stderr:\n  | cannot log in: session expired" in message
+    assert "s3cret" not in message
+
+
+def test_a_signal_is_told_as_a_signal(tmp_path: Path) -> None:
+    assert "was killed by signal 15" in failure_of(Plugin(tmp_path, "kill -TERM $$"))
+
+
+def test_stderr_shows_no_secret(tmp_path: Path) -> None:
+    env = [
+        {"name": "CLIENT_SECRET", "value": "from-the-stanza"},
+        {"name": "ACCOUNT_PROFILE", "value": "production"},
+    ]
+    script = (
+        f"echo '{exec_credential(token='printed-token')}'; "
+        "echo using printed-token, $CLIENT_SECRET, $2 and profile $ACCOUNT_PROFILE >&2; exit 1"
+    )
+    message = failure_of(Plugin(tmp_path, script, env=env, args=["--client-secret", "from-the-arguments"]))
+    assert "using ***, ***, *** and profile production" in message
+
+
+def test_its_time_is_limited_and_its_children_end_with_it(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    plugin = Plugin(tmp_path, f"echo waiting for login >&2; cat '{fifo}' & wait")
+    run = PluginRun([str(plugin.path)], dict(os.environ), "the plugin", "", False)
+    with pytest.raises(KubeConfigError) as caught:
+        run.output(Deadline(None), 0.3)
+    assert "the plugin: did not end within 0.3 s and was killed" in str(caught.value)
+    assert "| waiting for login" in str(caught.value)
+    with pytest.raises(OSError, match="No such device"):  # nobody reads the fifo any more
+        os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+
+
+def test_the_deadline_of_the_request_goes_before_its_own_limit(tmp_path: Path) -> None:
+    credentials = using(Plugin(tmp_path, "exec sleep 60")).credentials
+    with pytest.raises(RequestTimeoutError, match="did not end within"):
+        credentials.headers(Deadline(0.2))
+
+
+def test_a_request_does_not_wait_for_another_ones_plugin_longer_than_its_deadline(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    credentials = using(Plugin(tmp_path, f"cat '{fifo}'; echo '{exec_credential(token='abc')}'")).credentials
+    first = threading.Thread(target=credentials.headers)
+    first.start()
+    writing = open(fifo, "w")  # noqa: SIM115 - opens once the plugin of the first request reads
+    with writing, pytest.raises(RequestTimeoutError, match="still running"):
+        credentials.headers(Deadline(0.05))
+    first.join(10)
+    assert credentials.headers() == [("Authorization", "Bearer abc")]
+
+
+def test_an_interrupt_ends_the_plugin_too(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+
+    def interrupt_once_it_runs() -> None:
+        with open(fifo, "w"):  # opens when the plugin reads
+            os.kill(os.getpid(), signal.SIGUSR1)
+            interrupted.wait(10)
+
+    def raise_interrupt(_number: int, _frame: Optional[FrameType]) -> None:
+        raise KeyboardInterrupt
+
+    interrupted = threading.Event()
+    thread = threading.Thread(target=interrupt_once_it_runs)
+    before = signal.signal(signal.SIGUSR1, raise_interrupt)
+    try:
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            using(Plugin(tmp_path, f"cat '{fifo}'")).credentials.headers()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        interrupted.set()
+        thread.join(10)
+    with pytest.raises(OSError, match="No such device"):  # nobody reads the fifo any more
+        os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("cannot get token: exit status 1", "cannot get token: exit status 1"),
+        ("Error: Token: Expired, log in", "Error: Token: Expired, log in"),
+        ("token: abc123XYZ", "token: ***"),
+        ("error: token=hunter2x foo", "error: token=*** foo"),
+        ('{"client_secret": "abcd"}', '{"client_secret": "***"}'),
+        ("Authorization: Bearer abc", "Authorization: Bearer ***"),
+        ("got eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln here", "got *** here"),
+        ("k8s-aws-v1.aHR0cHM6Ly9zdHMuZXhhbXBsZS8_QWN0aW9uPUdldENhbGxlcklkZW50aXR5", "k8s-aws-v1.***"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----\nbad", "***\nbad"),
+        ("-----BEGIN PRIVATE KEY-----\nabc", "***"),
+        ("\x1b[31mred\x1b[0m\x07", "red"),
+    ],
+)
+def test_what_looks_like_a_secret_is_masked(text: str, shown: str) -> None:
+    assert masked(text, []) == shown
+
+
+def test_only_the_end_of_a_long_stderr_is_shown() -> None:
+    assert len(masked("word " * 10000 + "the end", [])) == 2000
