@@ -75,6 +75,8 @@ class ExecSession:
             if deadline.expired:
                 raise ExecTimeoutError(f"{self._name()} did not end within {deadline.seconds:g} s")
             message = self._exchange()
+            if message is None and self._may_send():
+                continue
             if message is None:
                 next_ping = self._ping(next_ping)
                 self._stream.wait(deadline.capped(max(0.0, next_ping - self._clock.now())))
@@ -96,7 +98,7 @@ class ExecSession:
 
     def _send_stdin(self) -> Optional[ConnectionFailedError]:
         """Queue stdin up to SEND_AHEAD and flush; a failure is returned: the status may already be on its way."""
-        while self._stdin is not None and self._stream.queued < SEND_AHEAD:
+        while self._stdin is not None and self._may_send():
             chunk = next(self._stdin, None)
             if chunk is None:
                 self._stdin = None
@@ -111,6 +113,10 @@ class ExecSession:
             self._stdin = None
             return error
         return None
+
+    def _may_send(self) -> bool:
+        """Whether there is stdin to be queued at once: nothing wakes us up for that."""
+        return self._stdin is not None and self._stream.queued < SEND_AHEAD
 
     def _dispatch(self, message: Message, sinks: dict[int, Sink]) -> Optional[ExitStatus]:
         if message.closed:

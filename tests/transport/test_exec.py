@@ -116,6 +116,25 @@ def test_stdin_arrives_in_order_and_its_end_is_said_on_v5() -> None:
     assert b"".join(got) == b"".join(chunks)
 
 
+def test_stdin_goes_on_after_a_moment_when_all_of_it_had_gone_out() -> None:
+    """Found over TLS: with nothing queued and nothing to read, the session waited and forgot the rest of stdin."""
+    got = [0]
+
+    def script(peer: Peer) -> None:
+        ws = WSPeer(peer)
+        while True:
+            message = ws.message()
+            assert message is not None
+            if message[0] == 255:
+                break
+            got[0] += len(message[1])
+        ws.success()
+
+    run = Run(script, stdin=iter([b"x" * exec_module.SEND_AHEAD] * 5), timeout=5)
+    assert run.status is not None
+    assert got[0] == 5 * exec_module.SEND_AHEAD
+
+
 def test_the_end_of_stdin_is_not_said_on_v4() -> None:
     got: list[tuple[int, bytes]] = []
 
