@@ -90,7 +90,8 @@ def serve(number: int, tls: bool, kubeconfig: Optional[Path]) -> int:
     try:
         server = FakeAPIServer(port=number, tls=tls).start()
     except OSError as error:
-        print(f"cannot listen on port {number}: {error.strerror}", file=sys.stderr)
+        why = os.strerror(error.errno) if error.errno else error
+        print(f"cannot listen on port {number}: {why}", file=sys.stderr)
         return 1
     try:
         path = server.write_kubeconfig(kubeconfig.absolute()) if kubeconfig is not None else server.kubeconfig

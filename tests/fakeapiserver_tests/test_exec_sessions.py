@@ -244,9 +244,10 @@ def test_a_terminal_echoes_and_ends_at_control_d(plain: FakeAPIServer) -> None:
 
 
 def test_control_c_interrupts_the_command_in_a_terminal(plain: FakeAPIServer) -> None:
-    with WSClient(plain, exec_target("sh", "-c", "echo ready; sleep 60", **TTY)) as client:
+    with WSClient(plain, exec_target("cat", **TTY)) as client:
         frames = client.frames()
-        read_until(frames, b"ready")
+        client.send(0, b"up\n")
+        read_until(frames, b"up\r\nup\r\n")
         client.send(0, b"\x03")
         assert b'"message":"130"' in list(frames)[-2].data
 
