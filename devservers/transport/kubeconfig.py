@@ -6,6 +6,7 @@ and the entry in the message, rather than as a puzzling 401 or TLS failure later
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Optional
 
 from ..errors import KubeConfigError
@@ -27,8 +28,8 @@ _AUTH_PROVIDER_ADVICE = {
 def client_config(kube: KubeConfig, context: Optional[str], namespace: Optional[str]) -> ClientConfig:
     """The configuration of one context (by default the current one) of ``kube``."""
     name, entry = _choose_context(kube, context)
-    cluster = _referred(kube.clusters, entry, "cluster", kube)
-    user = _referred(kube.users, entry, "user", kube)
+    cluster = _referred(kube.clusters, entry, "cluster")
+    user = _referred(kube.users, entry, "user")
     if cluster is None:
         raise entry.wrong("names no cluster; set its cluster")
     return ClientConfig(
@@ -58,8 +59,8 @@ def _choose_context(kube: KubeConfig, wanted: Optional[str]) -> tuple[str, Entry
     return name, kube.contexts[name]
 
 
-def _referred(entries: object, context: Entry, kind: str, kube: KubeConfig) -> Optional[Entry]:
-    assert isinstance(entries, dict)
+def _referred(entries: Mapping[str, Entry], context: Entry, kind: str) -> Optional[Entry]:
+    """The cluster or user that a context names, None if it names none."""
     name = context.text(kind)
     if not name:
         return None
@@ -68,8 +69,7 @@ def _referred(entries: object, context: Entry, kind: str, kube: KubeConfig) -> O
         raise context.wrong(
             f"its {kind} {name!r} does not exist ({kind}s there: {there}); correct the name or add the {kind}"
         )
-    entry: Entry = entries[name]
-    return entry
+    return entries[name]
 
 
 def _server(cluster: Entry) -> str:
