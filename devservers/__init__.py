@@ -2,10 +2,9 @@
 
 ::
 
-    from devservers import DevServer, ObjectMeta
-
-    with DevServer(metadata=ObjectMeta(name="dev"), spec={"flavor": "cpu-small"}) as server:
-        print(server.exec("uname -a").stdout)
+    >>> from devservers import DevServer, ObjectMeta
+    >>> with DevServer(metadata=ObjectMeta(name="dev"), spec={"flavor": "cpu-small"}) as server:
+    ...     print(server.exec("uname -a").stdout)
 
 Names load on first use (PEP 562): importing the package costs nothing.
 """
