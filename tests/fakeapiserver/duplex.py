@@ -12,7 +12,7 @@ import ssl
 import threading
 from typing import Optional
 
-CLOSE_WAIT = 1000  # milliseconds for the peer to close its side before the connection is cut
+CLOSE_WAIT = 1000  # milliseconds for the peer to close its side, at least; then the connection is cut
 
 
 class Gone(Exception):
@@ -35,7 +35,7 @@ class Duplex:
 
         After :meth:`end_output` a peer that says nothing more is waited for only so long.
         """
-        wait = select.POLLIN
+        wait, patience_lost = select.POLLIN, False
         while not self._input_ended:
             try:
                 with self._lock:
@@ -46,8 +46,10 @@ class Duplex:
                 wait = select.POLLOUT
             except (OSError, ValueError):
                 return b""
-            if not self._wait(wait, CLOSE_WAIT if self._output_ended else None):
-                return b""
+            if not self._wait(wait, CLOSE_WAIT):
+                if patience_lost:
+                    return b""
+                patience_lost = self._output_ended
         return b""
 
     def readable(self, milliseconds: int) -> bool:
@@ -93,10 +95,6 @@ class Duplex:
         """Wake the reader; the peer sees nothing of it."""
         self._input_ended = True
         self._shut_down(socket.SHUT_RD)
-
-    def cut(self) -> None:
-        """End both directions: whoever waits for the peer wakes up."""
-        self._shut_down(socket.SHUT_RDWR)
 
     def _shut_down(self, how: int) -> None:
         try:

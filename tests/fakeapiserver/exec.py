@@ -137,16 +137,12 @@ class Session:
                 stderr=channels.writer(STDERR) if streams.stderr else None,
                 tty=streams.tty,
                 size=terminal_size(first[1]) if first is not None and first[0] == RESIZE else None,
-                on_exit=lambda code: self._exited(channels, code),
+                on_exit=lambda code: self._tell(channels, self._status.exited(code)),
             )
         except NoCommand:
             self._tell(channels, self._status.broken())
         except CannotStart as error:
             self._tell(channels, self._status.failed(str(error)))
-
-    def _exited(self, channels: ChannelSocket, code: int) -> None:
-        self._tell(channels, self._status.exited(code))
-        channels.hang_up()
 
     @staticmethod
     def _tell(channels: ChannelSocket, status: Optional[bytes]) -> None:

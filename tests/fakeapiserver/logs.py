@@ -136,8 +136,9 @@ def _integer(request: Request, name: str) -> Optional[int]:
 def _time(text: Optional[str]) -> Optional[float]:
     if not text:
         return None
+    microseconds = re.sub(r"\.(\d+)", lambda match: f".{match[1]:0<6.6}", text)  # Python 3.9 reads three digits or six
     try:
-        return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text.replace("Z", "+00:00"))).timestamp()
+        return datetime.fromisoformat(microseconds.replace("Z", "+00:00")).timestamp()
     except ValueError:
         layout = "2006-01-02T15:04:05Z07:00"
         raise bad_request(f'parsing time "{text}" as "{layout}": cannot parse "{text}" as "2006"') from None

@@ -117,7 +117,7 @@ class Forwarding:
             self._left -= 1
             last = self._left == 0
         if last:
-            self._channels.hang_up()
+            self._channels.close()
 
 
 class Target:

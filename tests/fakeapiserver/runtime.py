@@ -39,12 +39,15 @@ class Runtime:
             return self._sandboxes[key]
 
     def remove(self, pod: Pod) -> None:
-        """Kill the pod's processes and delete its directory."""
+        """Kill the pod's processes and delete its directory; returns when that is done, whoever does it."""
         with self._lock:
             self._gone.add(pod_key(pod))
-            sandbox = self._sandboxes.pop(pod_key(pod), None)
-        if sandbox is not None:
-            sandbox.remove()
+            sandbox = self._sandboxes.get(pod_key(pod))
+        if sandbox is None:
+            return
+        sandbox.remove()
+        with self._lock:
+            self._sandboxes.pop(pod_key(pod), None)
 
     def stop(self) -> None:
         """Remove every sandbox."""

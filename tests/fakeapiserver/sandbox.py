@@ -56,6 +56,7 @@ class Sandbox:
         self._processes: set[Process] = set()
         self._threads: set[threading.Thread] = set()
         self._lock = threading.Lock()
+        self._removal = threading.Lock()
         self._latch, self._latch_held = os.pipe()
         self._closed = False
 
@@ -201,12 +202,13 @@ class Sandbox:
 
     def remove(self) -> None:
         """Kill, and delete the directory."""
-        self.kill()
-        with self._lock:
-            latch, self._latch = self._latch, -1
-        if latch >= 0:
-            os.close(latch)
-        shutil.rmtree(self.directory, ignore_errors=True)
+        with self._removal:
+            self.kill()
+            with self._lock:
+                latch, self._latch = self._latch, -1
+            if latch >= 0:
+                os.close(latch)
+            shutil.rmtree(self.directory, ignore_errors=True)
 
 
 NOT_IN_PATH = "executable file not found in $PATH"

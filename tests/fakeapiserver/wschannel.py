@@ -28,7 +28,7 @@ from wsproto.connection import ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
-from .duplex import CLOSE_WAIT, Duplex, Gone
+from .duplex import Duplex, Gone
 from .http import Connection
 
 STREAM_CLOSE = 255
@@ -76,7 +76,6 @@ class ChannelSocket:
         self._closing = False
         self._stalled = False
         self.was_reset = False
-        self._reader_done = threading.Event()
 
     def send(self, channel: int, payload: bytes) -> None:
         """Send one message; dropped when the connection is closed or gone."""
@@ -118,8 +117,6 @@ class ChannelSocket:
             yield from self._frames()
         except RemoteProtocolError:
             self.close(1002)
-        finally:
-            self._reader_done.set()
 
     def _frames(self) -> Iterator[tuple[int, bytes]]:
         part = bytearray()
@@ -171,9 +168,3 @@ class ChannelSocket:
         self.close()
         for _ in self.frames():
             pass
-
-    def hang_up(self) -> None:
-        """From another thread than the reader's: close, and see to it that the reader ends."""
-        self.close()
-        if not self._stalled and not self._reader_done.wait(CLOSE_WAIT / 1000):
-            self._duplex.cut()
