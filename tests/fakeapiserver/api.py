@@ -14,7 +14,7 @@ from .negotiate import JSON, YAML, MediaType, dump, parse_accept
 from .requestinfo import RequestInfo, request_info
 from .resources import BUILTIN, ResourceType
 from .status import APIFailure, internal, method_not_supported, not_found, page_not_found, warning_headers
-from .store import Object
+from .store import Object, Sources
 
 if TYPE_CHECKING:
     from .server import FakeAPIServer
@@ -147,7 +147,7 @@ class API:
     def _view(self, resource: ResourceType, obj: Object, media: MediaType, include: str) -> bytes:
         if media.view == "Table":
             metadata = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
-            return views.encode_view(views.table(resource, [obj], metadata, media, include))
+            return views.encode_view(views.table(resource, [obj], metadata, media, include, self.store.sources.now()))
         if media.view == "PartialObjectMetadata":
             return views.encode_view(views.partial_metadata(obj, media.view_version))
         raise views.not_a_list(media.view)
@@ -162,7 +162,7 @@ class API:
             return Response(200, dump(body, media), media.type)
         items = [self.load(resource, stored) for stored in page.items]
         if media.view == "Table":
-            shown = views.table(resource, items, page.metadata(), media, include)
+            shown = views.table(resource, items, page.metadata(), media, include, self.store.sources.now())
         elif media.view == "PartialObjectMetadataList":
             shown = views.partial_metadata_list(items, page.metadata(), media.view_version)
         else:
@@ -177,7 +177,7 @@ class API:
     def watch_renderer(self, resource: ResourceType, media: MediaType, include: str) -> Callable[[Stored], bytes]:
         """How a watch shows each object."""
         if media.view == "Table":
-            return _TableEvents(resource, media, include)
+            return _TableEvents(resource, media, include, self.store.sources)
         if media.view:
             return lambda s: views.encode_view(views.partial_metadata(self.load(resource, s), media.view_version))
         if resource.api_version == resource.storage_api_version:
@@ -220,13 +220,16 @@ class API:
 class _TableEvents:
     """Watch events as Tables of one row; only the first carries the headings."""
 
-    def __init__(self, resource: ResourceType, media: MediaType, include: str) -> None:
+    def __init__(self, resource: ResourceType, media: MediaType, include: str, sources: Sources) -> None:
         self._resource, self._media, self._include = resource, media, include
+        self._sources = sources
         self._first = True
 
     def __call__(self, stored: Stored) -> bytes:
         obj: dict[str, Any] = stored.load()
         metadata = {"resourceVersion": str(stored.revision)}
-        shown = views.table(self._resource, [obj], metadata, self._media, self._include, self._first)
+        shown = views.table(
+            self._resource, [obj], metadata, self._media, self._include, self._sources.now(), self._first
+        )
         self._first = False
         return views.encode_view(shown)

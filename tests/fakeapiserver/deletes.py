@@ -13,7 +13,7 @@ from .reads import read_page
 from .resources import ResourceType
 from .selection import Selection
 from .status import APIFailure, conflict, details_of, success
-from .store import Object, now
+from .store import Object
 from .views import include_object
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _mark(api: API, resource: ResourceType, obj: Object, options: DeleteOptions)
     if grace:
         _mark_graceful(metadata, grace)
     else:
-        metadata.setdefault("deletionTimestamp", now())
+        metadata.setdefault("deletionTimestamp", api.store.sources.now())
         metadata["deletionGracePeriodSeconds"] = 0
     if resource.plural == "namespaces":
         obj["status"] = {**(obj.get("status") or {}), "phase": "Terminating"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from .http import Reply, Request, Response
@@ -32,7 +33,7 @@ def serve(api: API, request: Request) -> Reply:
     """Answer a path that names no resource."""
     parts = [part for part in request.path.split("/") if part]
     if parts == ["version"]:
-        return Response(200, VERSION)
+        return Response(200, json.dumps(VERSION, indent=2).encode())
     if parts in (["healthz"], ["livez"], ["readyz"]):
         return Response(200, b"ok", "text/plain; charset=utf-8")
     if parts == ["api"]:

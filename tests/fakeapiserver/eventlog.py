@@ -63,6 +63,11 @@ class EventLog:
         """The position after the last event."""
         return self._dropped + len(self._changes)
 
+    @property
+    def last(self) -> int:
+        """The revision of the newest event (or of the newest forgotten)."""
+        return self._revisions[-1] if self._revisions else self.compacted
+
     def append(self, change: Change) -> None:
         self._changes.append(change)
         self._revisions.append(change.revision)

@@ -10,13 +10,13 @@ owned before; whoever else owned a changed field loses it. Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Optional
 
 from .fieldset import EMPTY, FieldSet, Path, from_fields_v1, in_order, show, to_fields_v1, without_below
 from .fieldtypes import FieldType
 from .status import APIFailure, bad_request
-from .store import Object, now
+from .store import Object
 from .typedvalue import Comparison, compare, field_set, merge, remove, type_errors, with_named_fields
 
 UPDATE, APPLY = "Update", "Apply"
@@ -86,11 +86,10 @@ class FieldManager:
     version: str
     subresource: str = ""
     ignored: tuple[Path, ...] = ()
-    clock: Any = field(default=now)
 
     # updates
 
-    def update(self, live: Object, new: Object, manager: str) -> Object:
+    def update(self, live: Object, new: Object, manager: str, time: str) -> Object:
         """The new object with managedFields as they stand after a create, update or patch by ``manager``."""
         created = "uid" not in live["metadata"]
         entries = self._entries(live, new)
@@ -98,7 +97,7 @@ class FieldManager:
         if not entries and not created:
             return bare_new
         if not type_errors(bare_new, self.kind) and not type_errors(bare_live, self.kind):
-            self._track(bare_live, bare_new, entries, self._manager(manager, UPDATE))
+            self._track(bare_live, bare_new, entries, self._manager(manager, UPDATE), time)
         return _with_managed(bare_new, entries)
 
     def _manager(self, name: str, operation: str) -> Manager:
@@ -113,14 +112,14 @@ class FieldManager:
             return {}
         return decode(new) or decode(live)
 
-    def _track(self, live: Object, new: Object, entries: Entries, manager: Manager) -> None:
+    def _track(self, live: Object, new: Object, entries: Entries, manager: Manager, time: str) -> None:
         difference = self._compare(live, new)
         self._take_away(entries, difference, None)
         taken = frozenset(difference.added | difference.modified) - STRIPPED
         if taken:
             previous = entries.get(manager.identity)
             owned = taken | previous.fields if previous else taken
-            entries[manager.identity] = Entry(manager, owned, self.clock())
+            entries[manager.identity] = Entry(manager, owned, time)
         _cap(entries)
 
     def _compare(self, live: Object, new: Object) -> Comparison:
@@ -143,12 +142,12 @@ class FieldManager:
 
     # apply
 
-    def apply(self, live: Object, applied: Object, manager_name: str, force: bool) -> Object:
+    def apply(self, live: Object, applied: Object, manager_name: str, force: bool, time: str) -> Object:
         """Server-side apply; raises 409 with the conflicts, 400 or 500 for a configuration that cannot be applied."""
         self._check_applied(applied)
         entries = decode(live)
         if not entries and "uid" in live["metadata"]:
-            self._begin_tracking(live, entries)
+            self._begin_tracking(live, entries, time)
         manager = self._manager(manager_name, APPLY)
         bare = _without_managed(live)
         last = entries.get(manager.identity)
@@ -162,7 +161,7 @@ class FieldManager:
         self._take_away(entries, difference, manager)
         entries[manager.identity].fields -= STRIPPED
         if merged != bare:  # an apply that changes nothing leaves no time
-            entries[manager.identity].time = self.clock()
+            entries[manager.identity].time = time
         if not entries[manager.identity].fields:
             del entries[manager.identity]
         return _with_managed(merged, entries)
@@ -183,12 +182,12 @@ class FieldManager:
             )
             raise APIFailure(500, "", f"failed to create typed patch object ({subject}): {text}")
 
-    def _begin_tracking(self, live: Object, entries: Entries) -> None:
+    def _begin_tracking(self, live: Object, entries: Entries, time: str) -> None:
         """What was there before anything was tracked belongs to a manager of its own."""
         owned = frozenset(self._compare({"metadata": {}}, _without_managed(live)).added) - STRIPPED
         if owned:
             manager = self._manager(BEFORE_FIRST_APPLY, UPDATE)
-            entries[manager.identity] = Entry(manager, owned, self.clock())
+            entries[manager.identity] = Entry(manager, owned, time)
 
     def _prune(self, merged: Object, entries: Entries, last: Optional[Entry]) -> Object:
         """Remove what this applier applied last time, does not apply now, and nobody else owns."""

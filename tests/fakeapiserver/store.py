@@ -14,6 +14,7 @@ import threading
 import uuid
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Callable, Optional
 
@@ -42,6 +43,15 @@ def new_uid() -> str:
 
 def generate_name(prefix: str) -> str:
     return prefix[:58] + "".join(random.choices(GENERATED, k=5))
+
+
+@dataclass
+class Sources:
+    """Where the server takes from what nobody asked for: the time, uids, and the ends of generated names."""
+
+    now: Callable[[], str] = now
+    uid: Callable[[], str] = new_uid
+    name: Callable[[str], str] = generate_name
 
 
 def object_key(namespace: str, name: str) -> str:
@@ -80,6 +90,7 @@ class ObjectStore:
     def __init__(self, history: int = HISTORY) -> None:
         self.lock = threading.RLock()
         self.revision = FIRST_REVISION
+        self.sources = Sources()
         self._history = history
         self._tables: dict[tuple[str, str], Table] = {}
         self._types: dict[str, ResourceType] = {}
@@ -178,10 +189,15 @@ class ObjectStore:
         obj = {"apiVersion": kind.storage_api_version, "kind": kind.kind, **obj}
         metadata = dict(obj.get("metadata") or {})
         if "name" not in metadata:
-            metadata["name"] = generate_name(metadata.get("generateName", ""))
+            metadata["name"] = self.sources.name(metadata.get("generateName", ""))
         if kind.namespaced:
             metadata.setdefault("namespace", "default")
-        metadata = {"uid": new_uid(), "creationTimestamp": now(), "generation": 1, **metadata}
+        metadata = {
+            "uid": self.sources.uid(),
+            "creationTimestamp": self.sources.now(),
+            "generation": 1,
+            **metadata,
+        }
         return self.add(kind, {**obj, "metadata": metadata}).load()
 
     def get(self, resource: str, name: str, namespace: str = "") -> Object:
@@ -227,6 +243,14 @@ class ObjectStore:
     @staticmethod
     def _namespace(kind: ResourceType, namespace: str) -> str:
         return (namespace or "default") if kind.namespaced else ""
+
+    def seed(self, resource: str, obj: Object) -> None:
+        """Put an object in as it is, at the revision it says, without an event: as if it had always been there."""
+        kind = self.type(resource)
+        metadata = obj["metadata"]
+        key = object_key(metadata.get("namespace", ""), metadata["name"])
+        with self.lock:
+            self.table(kind).put(Stored(key, obj, int(metadata["resourceVersion"])))
 
     def fill(self, resource: str, objects: Iterable[Object]) -> int:
         """Create many objects; returns how many."""

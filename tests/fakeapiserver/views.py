@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any, Callable, Optional
 
 from .negotiate import MediaType
@@ -32,13 +32,13 @@ AGE_COLUMN = {
     "description": (
         "CreationTimestamp is a timestamp representing the server time when this object was created. It is not "
         "guaranteed to be set in happens-before order across separate operations. Clients may not set this value. It "
-        "is represented in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for lists. More info: "
-        "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata"
+        "is represented in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for lists. More "
+        "info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata"
     ),
     "priority": 0,
 }
 AGE_PATH = ".metadata.creationTimestamp"
-Cell = Callable[[Object], Any]
+Cell = Callable[[Object, str], Any]  # an object, and the time that it is
 
 
 def partial_metadata(obj: Object, version: str) -> Object:
@@ -69,6 +69,7 @@ def table(
     metadata: Object,
     media: MediaType,
     include: str,
+    now: str,
     headings: bool = True,
 ) -> Object:
     """A Table of the items; ``include`` says what each row shows of its object: None, Metadata or Object."""
@@ -79,12 +80,12 @@ def table(
         "metadata": _omit_empty(metadata),
     }
     result["columnDefinitions"] = [definition for definition, _ in columns] if headings else []
-    result["rows"] = [_row(item, columns, include, media.view_version) for item in items]
+    result["rows"] = [_row(item, columns, include, media.view_version, now) for item in items]
     return result
 
 
-def _row(item: Object, columns: list[tuple[Object, Cell]], include: str, version: str) -> Object:
-    row: Object = {"cells": [cell(item) for _, cell in columns]}
+def _row(item: Object, columns: list[tuple[Object, Cell]], include: str, version: str, now: str) -> Object:
+    row: Object = {"cells": [cell(item, now) for _, cell in columns]}
     if include == "Object":
         row["object"] = item
     else:
@@ -110,12 +111,20 @@ def not_a_list(view: str) -> APIFailure:
 
 def table_columns(resource: ResourceType) -> list[tuple[Object, Cell]]:
     """The columns of a kind: the CRD's own, those kubectl knows of a builtin kind, else name and age."""
-    columns: list[tuple[Object, Cell]] = [(NAME_COLUMN, lambda obj: obj["metadata"]["name"])]
+    columns: list[tuple[Object, Cell]] = [(NAME_COLUMN, lambda obj, now: obj["metadata"]["name"])]
     if resource.columns:
         return columns + [(_definition(column), _path_cell(column)) for column in resource.columns]
     for name, cell in () if resource.custom else BUILTIN_COLUMNS.get(resource.plural, ()):
-        columns.append(({"name": name, "type": "string", "format": "", "description": "", "priority": 0}, cell))
-    return [*columns, (AGE_COLUMN, lambda obj: age(obj["metadata"].get("creationTimestamp")))]
+        columns.append((_plain_column(name), _timeless(cell)))
+    return [*columns, (AGE_COLUMN, lambda obj, now: age(obj["metadata"].get("creationTimestamp"), now))]
+
+
+def _plain_column(name: str) -> Object:
+    return {"name": name, "type": "string", "format": "", "description": "", "priority": 0}
+
+
+def _timeless(cell: Callable[[Object], Any]) -> Cell:
+    return lambda obj, now: cell(obj)
 
 
 def _definition(column: Object) -> Object:
@@ -134,11 +143,11 @@ def _definition(column: Object) -> Object:
 def _path_cell(column: Object) -> Cell:
     parts = re.findall(r"[^.\[\]]+|\[[^\]]*\]", column["jsonPath"])
 
-    def cell(obj: Object) -> Any:
+    def cell(obj: Object, now: str) -> Any:
         value: Any = obj
         for part in parts:
             value = _step(value, part)
-        return age(value) if column["type"] == "date" and isinstance(value, str) else value
+        return age(value, now) if column["type"] == "date" and isinstance(value, str) else value
 
     return cell
 
@@ -152,12 +161,15 @@ def _step(value: Any, part: str) -> Any:
     return value.get(part) if isinstance(value, dict) else None
 
 
-def age(created: Optional[str]) -> str:
+def age(created: Optional[str], now: str) -> str:
     """How long ago, as kubectl shows it: ``5s``, ``2m10s``, ``3h``, ``4d``."""
     if not created:
         return "<unknown>"
-    then = datetime.strptime(created[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc)
-    return human_duration(int((datetime.now(timezone.utc) - then).total_seconds()))
+    return human_duration(int((_moment(now) - _moment(created)).total_seconds()))
+
+
+def _moment(text: str) -> datetime:
+    return datetime.strptime(text[:19], "%Y-%m-%dT%H:%M:%S")
 
 
 def human_duration(seconds: int) -> str:
@@ -214,7 +226,7 @@ def _involved(event: Object) -> str:
     return f"{str(subject.get('kind', '')).lower()}/{subject.get('name', '')}"
 
 
-BUILTIN_COLUMNS: dict[str, tuple[tuple[str, Cell], ...]] = {
+BUILTIN_COLUMNS: dict[str, tuple[tuple[str, Callable[[Object], Any]], ...]] = {
     "pods": (("Ready", _ready), ("Status", _pod_status), ("Restarts", _restarts)),
     "namespaces": (("Status", lambda obj: (obj.get("status") or {}).get("phase", "")),),
     "events": (

@@ -73,7 +73,8 @@ class Watches:
         """How an expired resourceVersion is told: ``"http"`` (410) or ``"event"`` (200, then an ERROR event)."""
         self.bookmark_interval = 60.0
         """Seconds between bookmarks."""
-        self.clock: Callable[[], float] = time.monotonic
+        self.pace = 1.0
+        """How many seconds of timeouts and bookmark intervals pass in a second: tests make time fly."""
 
     def active(self, resource: Optional[str] = None) -> int:
         """How many watches are under way (of one resource)."""
@@ -100,7 +101,7 @@ class Watches:
                 position = log.position_after(watch.revision)
                 if position is None:
                     return self._expired(watch.revision, log)
-                return self._follow(watch, log, [], position, watch.revision)
+                return self._follow(watch, log, [], position, max(watch.revision, log.last))
             there = () if watch.skip_initial else self._store.table(watch.resource).under(watch.namespace)
             initial = [stored for stored in there if watch.matches(stored)]
             return self._follow(watch, log, initial, log.end, self._store.revision)
@@ -140,7 +141,7 @@ class Watches:
             del initial
             if watch.initial_events:
                 yield self._bookmark(watch, revision, {"annotations": {INITIAL_EVENTS_END: "true"}})
-            timing = Timing(watch.timeout, self.bookmark_interval, self.clock)
+            timing = Timing(watch.timeout, self.bookmark_interval, self.pace)
             while True:
                 changes, now = self._wait(watch, log, position, timing, generation)
                 if changes is None:
@@ -215,12 +216,15 @@ def _at(obj: Object, revision: int) -> Object:
 class Timing:
     """When a stream's next bookmark is due, and when the stream is over."""
 
-    def __init__(self, timeout: Optional[float], interval: float, clock: Callable[[], float]) -> None:
-        self._clock = clock
+    def __init__(self, timeout: Optional[float], interval: float, pace: float) -> None:
+        self._pace = pace
         self._interval = interval
-        self._end = clock() + (timeout if timeout else 1800 * (1 + random.random()))
+        self._end = self._clock() + (timeout if timeout else 1800 * (1 + random.random()))
         self._bookmark: Optional[float] = None
         self.schedule_bookmark()
+
+    def _clock(self) -> float:
+        return time.monotonic() * self._pace
 
     def schedule_bookmark(self) -> None:
         now = self._clock()
@@ -236,4 +240,4 @@ class Timing:
     def pause(self) -> float:
         """Seconds until there is something to look at."""
         until = self._end if self._bookmark is None else min(self._end, self._bookmark)
-        return max(0.0, min(LOOK_FOR_HANGUP, until - self._clock()))
+        return max(0.0, min(LOOK_FOR_HANGUP, (until - self._clock()) / self._pace))

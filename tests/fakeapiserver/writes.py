@@ -26,7 +26,7 @@ from .status import (
     unsupported_media_type,
 )
 from .status import invalid as invalid_object
-from .store import Object, generate_name, new_uid, now, object_key
+from .store import Object, object_key
 
 if TYPE_CHECKING:
     from .api import API
@@ -53,7 +53,8 @@ class Write:
         return manager_name(self.options.field_manager, self.request.headers.get("User-Agent"))
 
     def track(self, live: Object, new: Object) -> Object:
-        return strategy.field_manager(self.resource, self.subresource).update(live, new, self.manager)
+        manager = strategy.field_manager(self.resource, self.subresource)
+        return manager.update(live, new, self.manager, self.api.store.sources.now())
 
     def answer(self, code: int, stored: bytes, media: MediaType) -> Reply:
         return self.api.answer(code, self.resource, stored, media, self.warnings)
@@ -82,7 +83,7 @@ def _create(write: Write, obj: Object) -> bytes:
     check_namespace(write.api, resource, write.namespace)
     obj = write.track({"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": {}}, _wiped(obj))
     if not obj["metadata"].get("name") and obj["metadata"].get("generateName"):
-        obj["metadata"]["name"] = generate_name(obj["metadata"]["generateName"])
+        obj["metadata"]["name"] = write.api.store.sources.name(obj["metadata"]["generateName"])
     return store_new(write, obj)
 
 
@@ -96,7 +97,8 @@ def store_new(write: Write, obj: Object) -> bytes:
     """Validate and add an object that does not exist yet; with dryRun all but the adding."""
     resource, metadata = write.resource, obj["metadata"]
     strategy.prepare_create(resource, obj)
-    metadata.update({"uid": new_uid(), "creationTimestamp": now()})
+    sources = write.api.store.sources
+    metadata.update({"uid": sources.uid(), "creationTimestamp": sources.now()})
     strategy.validate_create(resource, obj)
     if resource.custom:
         write.warnings.extend(finalizer_warnings(metadata, {}))
@@ -326,7 +328,8 @@ def _read_configuration(raw: bytes) -> Object:
 
 def _applied(write: Write, live: Object, applied: Object) -> Object:
     manager = strategy.field_manager(write.resource, write.subresource)
-    obj = manager.apply(live, applied, write.options.field_manager, bool(write.options.force))
+    time = write.api.store.sources.now()
+    obj = manager.apply(live, applied, write.options.field_manager, bool(write.options.force), time)
     coerce(obj, write.resource, b"")
     match_namespace(write.resource, obj["metadata"], write.namespace)
     check_name(obj["metadata"], write.name)

@@ -1,0 +1,400 @@
+"""What the recorded server's objects were at each moment, read from a recording; and how the fake is brought there.
+
+A recording does not show every write: some exchanges were cut out, and others' doings were never in it. Their traces
+are objects in later answers whose resourceVersion no recorded exchange produced. Such a *left-out write* is done on
+the fake's store just before the first exchange that needs it. Rules, lest a comparison prove nothing:
+
+* What a recorded exchange wrote is never arranged: the fake must have written it when it was asked the same.
+* Only what the exchange at hand shows (or refers to by resourceVersion) is arranged, and no sooner.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, Optional
+from urllib.parse import parse_qs, urlsplit
+
+Object = dict[str, Any]
+
+
+class Key(NamedTuple):
+    """An object's place."""
+
+    resource: str
+    namespace: str
+    name: str
+
+
+ABSENT = -1
+"""In place of a revision: the object is to be gone."""
+
+
+@dataclass
+class Exchange:
+    """One request and its answer, as recorded."""
+
+    name: str
+    request: Object
+    response: Object
+
+    @property
+    def method(self) -> str:
+        return str(self.request["method"])
+
+    @property
+    def path(self) -> list[str]:
+        return [part for part in urlsplit(self.request["path"]).path.split("/") if part]
+
+    @property
+    def query(self) -> dict[str, str]:
+        parsed = parse_qs(urlsplit(self.request["path"]).query, keep_blank_values=True)
+        return {name: values[0] for name, values in parsed.items()}
+
+    @property
+    def is_watch(self) -> bool:
+        return "lines" in self.response
+
+    @property
+    def body(self) -> Any:
+        return self.response.get("body")
+
+    @property
+    def status(self) -> int:
+        return int(self.response["status"])
+
+    @property
+    def place(self) -> Optional[Key]:
+        """The collection or object that the path names; None for other paths."""
+        parts = self.path
+        if parts[:1] != ["apis"] or len(parts) < 4:
+            return None
+        rest = parts[3:]
+        namespace = ""
+        if rest[0] == "namespaces" and len(rest) > 2:
+            namespace, rest = rest[1], rest[2:]
+        return Key(rest[0], namespace, rest[1] if len(rest) > 1 else "")
+
+    @property
+    def is_dry_run(self) -> bool:
+        return "dryRun" in self.query
+
+    @property
+    def target(self) -> Optional[Key]:
+        """The one object that a request is about."""
+        place = self.place
+        if place is None or place.name:
+            return place
+        body = self.request.get("body")
+        if self.method == "POST" and isinstance(body, dict):
+            return place._replace(name=(body.get("metadata") or {}).get("name", ""))
+        return place
+
+
+@dataclass
+class Recording:
+    """One recorded session."""
+
+    path: Path
+    exchanges: list[Exchange] = field(default_factory=list)
+    crds: Optional[Path] = None
+
+    @classmethod
+    def read(cls, path: Path) -> Recording:
+        """A recording of REST exchanges; without any if the file holds something else."""
+        content = json.loads(path.read_text())
+        entries = content["exchanges"] if isinstance(content, dict) else content
+        rest = [entry for entry in entries if "status" in (entry.get("response") or {})]
+        crds = path.with_name(content.get("crds", "")) if isinstance(content, dict) and content.get("crds") else None
+        return cls(path, [Exchange(e["name"], e["request"], e["response"]) for e in rest], crds)
+
+    @property
+    def namespaces(self) -> list[str]:
+        found = [exchange.place.namespace for exchange in self.exchanges if exchange.place]
+        return [name for name in dict.fromkeys(found) if name]
+
+
+def is_object(value: Any) -> bool:
+    """A whole object, not a Status, a list, a Table or metadata alone."""
+    if not isinstance(value, dict) or value.get("kind") in ("Status", "Table", "PartialObjectMetadata"):
+        return False
+    metadata = value.get("metadata") or {}
+    return "name" in metadata and str(metadata.get("resourceVersion", "")).isdigit()
+
+
+def revision(obj: Object) -> int:
+    return int(obj["metadata"]["resourceVersion"])
+
+
+def key_of(obj: Object, resource: str) -> Key:
+    return Key(resource, obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
+
+
+def shown_objects(exchange: Exchange) -> Iterator[tuple[str, Object]]:
+    """The objects in an answer, each with its event type (``""`` outside watches)."""
+    if exchange.is_watch:
+        for line in exchange.response["lines"]:
+            if line["type"] in ("ADDED", "MODIFIED", "DELETED") and is_object(line["object"]):
+                yield line["type"], line["object"]
+    elif is_object(exchange.body):
+        yield "", exchange.body
+    elif isinstance(exchange.body, dict) and exchange.body.get("kind") != "Table":
+        for item in exchange.body.get("items") or ():
+            if is_object(item):
+                yield "", item
+
+
+def versions_in(value: Any) -> Iterator[int]:
+    """All resourceVersions in an answer."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if name == "resourceVersion" and isinstance(item, str) and item.isdigit():
+                yield int(item)
+            else:
+                yield from versions_in(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from versions_in(item)
+
+
+class Snapshots:
+    """Every state of every object that recordings of one session show."""
+
+    def __init__(self, recordings: list[Recording]) -> None:
+        self._states: dict[Key, dict[int, Optional[Object]]] = {}
+        seen = [(e, kind, obj) for r in recordings for e in r.exchanges if e.place for kind, obj in shown_objects(e)]
+        for exchange, kind, obj in seen:
+            if kind != "DELETED" and not exchange.is_dry_run:
+                self._note(exchange, obj, obj)
+        for exchange, kind, obj in seen:
+            if kind == "DELETED" and revision(obj) not in self.of(self._key(exchange, obj)):
+                self._note(exchange, obj, self._after_deletion(exchange, obj))
+
+    @staticmethod
+    def _key(exchange: Exchange, obj: Object) -> Key:
+        assert exchange.place is not None
+        return key_of(obj, exchange.place.resource)
+
+    def _note(self, exchange: Exchange, obj: Object, state: Optional[Object]) -> None:
+        self._states.setdefault(self._key(exchange, obj), {})[revision(obj)] = state
+
+    def _after_deletion(self, exchange: Exchange, obj: Object) -> Optional[Object]:
+        """A deletion seen through a selector may mean that the object ceased to match: it comes back with its uid."""
+        later = [
+            line["object"]
+            for line in exchange.response["lines"]
+            if line["type"] == "ADDED"
+            and line["object"]["metadata"]["uid"] == obj["metadata"]["uid"]
+            and revision(line["object"]) > revision(obj)
+        ]
+        if not later:
+            return None
+        return {**obj, "metadata": {**obj["metadata"], "labels": {}}}
+
+    def of(self, key: Key) -> dict[int, Optional[Object]]:
+        """Revision -> state (None: deleted) of one object."""
+        return self._states.get(key, {})
+
+    def uids(self) -> set[str]:
+        return {o["metadata"]["uid"] for states in self._states.values() for o in states.values() if o is not None}
+
+    def under(self, place: Key) -> Iterator[tuple[Key, int, Optional[Object]]]:
+        """All states of a collection's objects, oldest first."""
+        found = [
+            (at, key, state)
+            for key, states in self._states.items()
+            if key.resource == place.resource and place.namespace in ("", key.namespace)
+            for at, state in states.items()
+        ]
+        for at, key, state in sorted(found, key=lambda entry: entry[0]):
+            yield key, at, state
+
+
+class RecordedWorld:
+    """The recorded server's objects as far as the exchanges replayed so far tell."""
+
+    def __init__(self, snapshots: Snapshots) -> None:
+        self.snapshots = snapshots
+        self.revision = 0
+        self._last: dict[Key, int] = {}
+        self._there: set[Key] = set()
+
+    def last(self, key: Key) -> int:
+        """The revision of the last write to an object, its deletion included; 0 if none is known."""
+        return self._last.get(key, 0)
+
+    def exists(self, key: Key) -> bool:
+        return key in self._there
+
+    def there(self, place: Key) -> list[Key]:
+        """The objects of a collection."""
+        return [key for key in self._there if key.resource == place.resource and place.namespace in ("", key.namespace)]
+
+    def written(self, key: Key, at: int) -> None:
+        self._last[key] = at
+        self._there.add(key)
+        self.revision = max(self.revision, at)
+
+    def deleted(self, key: Key, at: int = 0) -> None:
+        """An object is gone; where the revision of its deletion is not known it was the next one."""
+        self._last[key] = at or self.revision + 1
+        self._there.discard(key)
+        self.revision = max(self.revision, self._last[key])
+
+    # what an exchange needs
+
+    def needed(self, exchange: Exchange) -> list[tuple[Key, int, Optional[Object]]]:
+        """The left-out writes that an exchange presupposes, oldest first."""
+        place = exchange.place
+        if place is None or exchange.is_dry_run:
+            return []
+        if exchange.is_watch:
+            return self._before_watch(exchange, place)
+        wanted = list(self._shown(exchange)) + list(self._referred_to(exchange)) + list(self._implied(exchange))
+        return [
+            (key, at, self.snapshots.of(key).get(at))
+            for key, at in sorted(dict.fromkeys(wanted), key=lambda entry: entry[1])
+            if (self.exists(key) if at == ABSENT else self.last(key) != at)
+        ]
+
+    def _shown(self, exchange: Exchange) -> Iterator[tuple[Key, int]]:
+        """What the answer shows and the request did not write; and what is not shown though it should be."""
+        assert exchange.place is not None
+        shown = [obj for _, obj in shown_objects(exchange)]
+        for obj in shown:
+            key = key_of(obj, exchange.place.resource)
+            if exchange.method in ("POST", "PUT", "PATCH", "DELETE") and not exchange.body.get("items"):
+                yield from self._before_write(exchange, key, obj)
+            elif self.last(key) < revision(obj):
+                yield key, revision(obj)
+        if exchange.method == "GET" and isinstance(exchange.body, dict) and "items" in exchange.body:
+            yield from self._missing(exchange, {key_of(obj, exchange.place.resource) for obj in shown})
+
+    def _before_write(self, exchange: Exchange, key: Key, obj: Object) -> Iterator[tuple[Key, int]]:
+        """The state that a successful write started from."""
+        written = self._written(exchange, key, obj)
+        before = [at for at in self.snapshots.of(key) if self.last(key) < at and (at < written or not written)]
+        if exchange.method == "POST" or not before:
+            return
+        yield key, max(before) if written else revision(obj)
+
+    def _written(self, exchange: Exchange, key: Key, obj: Object) -> int:
+        """The revision that a write produced; 0 if it changed nothing."""
+        given = exchange.request.get("body")
+        before = (given.get("metadata") or {}).get("resourceVersion") if isinstance(given, dict) else None
+        at = revision(obj)
+        unchanged = str(before) == str(at) or at <= self.last(key)
+        if exchange.method == "DELETE" and not self.exists(key):
+            unchanged = True  # the deletion had begun before
+        return 0 if unchanged else at
+
+    def _missing(self, exchange: Exchange, shown: set[Key]) -> Iterator[tuple[Key, int]]:
+        """Objects that a complete list should have shown: they were deleted meanwhile."""
+        if set(exchange.query) & {"limit", "continue", "labelSelector", "fieldSelector"}:
+            return
+        assert exchange.place is not None
+        for key in self.there(exchange.place):
+            if key not in shown:
+                yield key, ABSENT
+
+    def _referred_to(self, exchange: Exchange) -> Iterator[tuple[Key, int]]:
+        """A body with the resourceVersion of a known state was written by somebody who had read that state."""
+        body, target = exchange.request.get("body"), exchange.target
+        if exchange.method != "PUT" or not isinstance(body, dict) or target is None:
+            return
+        version = str((body.get("metadata") or {}).get("resourceVersion", ""))
+        if version.isdigit() and int(version) in self.snapshots.of(target) and int(version) > self.last(target):
+            yield target, int(version)
+
+    def _implied(self, exchange: Exchange) -> Iterator[tuple[Key, int]]:
+        """Existence, or absence, that only the kind of answer tells."""
+        target = exchange.target
+        if target is None or not target.name or not isinstance(exchange.body, dict):
+            return
+        reason = exchange.body.get("reason")
+        exists = self.exists(target)
+        if reason == "NotFound" and len(exchange.path) <= self._depth(target) and exists:
+            yield target, ABSENT
+        elif not exists and self._presupposes(exchange):
+            known = [
+                at for at, state in self.snapshots.of(target).items() if state is not None and at > self.last(target)
+            ]
+            if known:
+                yield target, min(known)
+
+    @staticmethod
+    def _depth(target: Key) -> int:
+        """How many parts the path of the object itself has."""
+        return 7 if target.namespace else 5
+
+    @staticmethod
+    def _presupposes(exchange: Exchange) -> bool:
+        """Does the answer tell that the object is there?"""
+        if exchange.body.get("reason") == "AlreadyExists":
+            return True
+        if exchange.method in ("PUT", "PATCH", "DELETE"):
+            refused = exchange.body.get("reason") in ("Unauthorized", "Forbidden", "UnsupportedMediaType", "NotFound")
+            return not refused and not is_object(exchange.body)
+        return exchange.method == "GET" and exchange.body.get("kind") in ("Table", "PartialObjectMetadata")
+
+    # watches
+
+    def _before_watch(self, exchange: Exchange, place: Key) -> list[tuple[Key, int, Optional[Object]]]:
+        """What had happened when a watch began: all up to its revision, or all that its initial events show."""
+        version = exchange.query.get("resourceVersion", "")
+        if version.isdigit() and int(version):
+            limit = int(version)
+            return [entry for entry in self.snapshots.under(place) if self.last(entry[0]) < entry[1] <= limit]
+        return [
+            (key_of(obj, place.resource), revision(obj), obj)
+            for obj in self._initial(exchange)
+            if self.last(key_of(obj, place.resource)) < revision(obj)
+        ]
+
+    @staticmethod
+    def _initial(exchange: Exchange) -> list[Object]:
+        """The events that show what there was: ADDED, in the order of names."""
+        initial: list[Object] = []
+        for kind, obj in shown_objects(exchange):
+            names = [(o["metadata"].get("namespace", ""), o["metadata"]["name"]) for o in (*initial[-1:], obj)]
+            if kind != "ADDED" or names != sorted(set(names)):
+                break
+            initial.append(obj)
+        return sorted(initial, key=revision)
+
+    def during_watch(self, exchange: Exchange) -> list[tuple[Key, int, Optional[Object]]]:
+        """The left-out writes that happened while a watch was open: what it shows beyond what was known."""
+        assert exchange.place is not None
+        last = max((revision(obj) for _, obj in shown_objects(exchange)), default=0)
+        return [entry for entry in self.snapshots.under(exchange.place) if self.revision < entry[1] <= last]
+
+    # what an exchange did
+
+    def learn(self, exchange: Exchange) -> None:
+        """Take in what the recorded exchange did to the recorded objects."""
+        self.revision = max([self.revision, *versions_in(exchange.response)])
+        place, target = exchange.place, exchange.target
+        if place is None or exchange.is_dry_run or exchange.status >= 300:
+            return
+        if exchange.method == "DELETE":
+            self._learn_deletion(exchange, place)
+        elif exchange.method in ("POST", "PUT", "PATCH") and is_object(exchange.body) and target is not None:
+            self._learn_write(key_of(exchange.body, place.resource), exchange.body)
+
+    def _learn_write(self, key: Key, obj: Object) -> None:
+        metadata = obj["metadata"]
+        if "deletionTimestamp" in metadata and not metadata.get("finalizers"):
+            self.deleted(key)  # with its last finalizer
+        else:
+            self.written(key, revision(obj))
+
+    def _learn_deletion(self, exchange: Exchange, place: Key) -> None:
+        if is_object(exchange.body):
+            self.written(key_of(exchange.body, place.resource), revision(exchange.body))
+        elif exchange.body.get("kind") == "Status":
+            self.deleted(place)
+        for item in exchange.body.get("items") or ():
+            if not item["metadata"].get("finalizers"):
+                self.deleted(key_of(item, place.resource))

@@ -1,0 +1,263 @@
+"""Every recorded REST exchange with a real API server, replayed against a fresh fake one and compared.
+
+Nothing of an answer is left out of the comparison. What no server could repeat is given to the fake as input before
+each exchange (see ``INPUTS``), so that even resourceVersions, uids, times and continue tokens compare literally.
+``--recording FILE`` replays further files; state that cut exchanges left behind is derived by
+:mod:`~tests.fakeapiserver_tests.recordedworld`.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Optional
+
+import pytest
+import yaml
+
+from tests.fakeapiserver import FakeAPIServer
+from tests.fakeapiserver.status import APIFailure
+
+from .recordedworld import ABSENT, Exchange, Key, Object, RecordedWorld, Recording, Snapshots, is_object, versions_in
+
+RECORDINGS = Path(__file__).parent.parent / "recordings"
+
+INPUTS = {
+    "resourceVersions and continue tokens": "etcd counts other clients' writes too; the store's counter is set forward",
+    "uids": "random; the fake takes those of the recording, in order",
+    "names made by generateName": "random; the fake takes the recorded ones",
+    "times (creation, deletion, managedFields)": "the fake's clock stands where the recording's stood",
+}
+NORMALISED = {
+    r"too old resource version: \d+ \(\d+\)": "the number in brackets is when the server's cache was filled",
+}
+TOLERATED: dict[str, str] = {}
+"""Exchanges (by name) in which a difference is tolerated, and why. It is empty, and should stay so."""
+
+COMPARED_HEADERS = ("Warning", "Retry-After", "Content-Length", "Transfer-Encoding")
+PACE = 20.0  # a watch of three seconds takes a seventh of one
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+
+
+def recordings(config: pytest.Config) -> list[Recording]:
+    files = [RECORDINGS / "rest.json", *(Path(name) for name in config.getoption("recording"))]
+    return [recording for recording in map(Recording.read, files) if recording.exchanges]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "recording" in metafunc.fixturenames:
+        found = recordings(metafunc.config)
+        metafunc.parametrize("recording", [pytest.param(r, id=r.path.stem) for r in found])
+
+
+@pytest.fixture
+def replay(recording: Recording, request: pytest.FixtureRequest) -> Iterator[Replay]:
+    with FakeAPIServer(operator=False, load_crds=False) as server:
+        session = of_the_same_session(recording, recordings(request.config))
+        with closing(http.client.HTTPConnection(server.host, server.port, timeout=30)) as connection:
+            yield Replay(server, connection, recording, session)
+
+
+def of_the_same_session(recording: Recording, others: list[Recording]) -> list[Recording]:
+    """The recordings that show the same objects: what was cut from one may stand in another."""
+    uids = Snapshots([recording]).uids()
+    return [other for other in others if uids & Snapshots([other]).uids()]
+
+
+class Replay:
+    """A fake server that is led through a recording."""
+
+    def __init__(
+        self,
+        server: FakeAPIServer,
+        connection: http.client.HTTPConnection,
+        recording: Recording,
+        session: list[Recording],
+    ) -> None:
+        self.server = server
+        self.recording = recording
+        self.world = RecordedWorld(Snapshots(session or [recording]))
+        self.connection = connection
+        server.watches.pace = PACE
+        server.add_token("<limitedtoken>", "limited")
+        self._load_definitions()
+        for namespace in recording.namespaces:
+            self._create_namespace(namespace)
+        first = min((v for e in recording.exchanges for v in versions_in(e.response)), default=0)
+        self.offset = max(0, server.store.revision + 1 - first)
+        assert self.offset == 0, "the recording begins before the fake has served its first request"
+
+    # setting up
+
+    def _load_definitions(self) -> None:
+        """Post the CRDs, as a user would apply them."""
+        path = self.recording.crds if self.recording.crds and self.recording.crds.exists() else RECORDINGS / "crds.yaml"
+        for crd in yaml.safe_load_all(path.read_text()):
+            status, body = self.send(
+                "POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", {}, json.dumps(crd)
+            )
+            assert status == 201, body
+
+    def _create_namespace(self, name: str) -> None:
+        manifest = json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        self.send("POST", "/api/v1/namespaces", {}, manifest)
+
+    def send(self, method: str, path: str, headers: dict[str, str], body: Optional[str]) -> tuple[int, bytes]:
+        response = self.open(method, path, headers, body)
+        return response.status, response.read()
+
+    def open(self, method: str, path: str, headers: dict[str, str], body: Optional[str]) -> http.client.HTTPResponse:
+        """Send a request with exactly these headers; without Authorization it is the administrator's."""
+        self.connection.putrequest(method, path, skip_accept_encoding=True)
+        given = {"Authorization": f"Bearer {self.server.token}", **headers}
+        data = None if body is None else body.encode()
+        if data is not None:
+            given["Content-Length"] = str(len(data))
+        for name, value in given.items():
+            if value != "(none)":
+                self.connection.putheader(name, value)
+        self.connection.endheaders(data)
+        return self.connection.getresponse()
+
+    # replaying
+
+    def run(self, exchange: Exchange) -> list[str]:
+        """Replay one exchange; returns the differences."""
+        for key, at, state in self.world.needed(exchange):
+            self._arrange(key, at, state)
+        self._fill_up(exchange)
+        self._provide_inputs(exchange)
+        answered = self._send(exchange)
+        self.world.learn(exchange)
+        return list(differences(expected(exchange), answered))
+
+    def _arrange(self, key: Key, at: int, state: Optional[Object]) -> None:
+        """Do a left-out write, at the revision it had."""
+        store = self.server.store
+        kind = store.type(key.resource)
+        with store.lock:
+            store.revision = max(store.revision, at - 1)
+            if state is None:
+                store.remove(kind, key.namespace, key.name)
+                self.world.deleted(key, at if at != ABSENT else 0)
+                return
+            self._put(kind.plural, key, at, json.loads(json.dumps(state)))
+        self.world.written(key, at)
+
+    def _put(self, resource: str, key: Key, at: int, state: Object) -> None:
+        store = self.server.store
+        kind = store.type(resource)
+        if at <= store.revision:
+            store.seed(resource, state)
+            return
+        try:
+            store.change(kind, key.namespace, key.name, lambda _: state)
+        except APIFailure:
+            store.add(kind, state)
+
+    def _fill_up(self, exchange: Exchange) -> None:
+        """Objects that a list only counted (remainingItemCount): as many are made up, at the end of the order."""
+        body = exchange.body
+        if not isinstance(body, dict) or exchange.place is None:
+            return
+        remaining = (body.get("metadata") or {}).get("remainingItemCount")
+        if remaining is None or exchange.place.namespace or "continue" in exchange.query:
+            return
+        there = self.world.there(exchange.place)
+        for number in range(len(body["items"]) + remaining - len(there)):
+            state = json.loads(json.dumps(body["items"][-1]))
+            state["metadata"].update({"name": f"zz-left-out-{number}", "uid": f"left-out-{number}"})
+            self.server.store.seed(exchange.place.resource, state)
+
+    def _provide_inputs(self, exchange: Exchange) -> None:
+        """Give the fake what only chance and time could: see INPUTS."""
+        store, body = self.server.store, exchange.body
+        shown = json.dumps([body, exchange.response.get("lines")])
+        times = TIME.findall(shown)
+        if times:
+            latest = max(times)
+            store.sources.now = lambda: latest
+        metadata = body.get("metadata") or {} if isinstance(body, dict) else {}
+        if exchange.method in ("POST", "PATCH") and metadata.get("uid"):
+            store.sources.uid = lambda: str(metadata["uid"])
+            store.sources.name = lambda prefix: str(metadata["name"])
+        if exchange.method in ("POST", "PUT", "PATCH", "DELETE") and is_object(body):
+            store.revision = max(store.revision, int(metadata["resourceVersion"]) - 1)
+        elif exchange.method == "GET" and not exchange.is_watch and exchange.status == 200:
+            store.revision = max([store.revision, *versions_in(body)])
+
+    def _send(self, exchange: Exchange) -> Object:
+        body = exchange.request.get("body")
+        text = None if body is None else body if isinstance(body, str) else json.dumps(body)
+        response = self.open(exchange.method, exchange.request["path"], exchange.request["headers"], text)
+        answered: Object = {
+            "status": response.status,
+            "content_type": response.getheader("Content-Type"),
+            "headers": {name: response.getheader(name) for name in COMPARED_HEADERS if response.getheader(name)},
+        }
+        if exchange.is_watch and response.status == 200:
+            for key, at, state in self.world.during_watch(exchange):
+                self._arrange(key, at, state)
+            answered["lines"] = [json.loads(line) for line in response]
+        else:
+            answered["body"] = parsed(response.read(), answered["content_type"])
+        return answered
+
+
+def parsed(body: bytes, content_type: str) -> Any:
+    return json.loads(body) if content_type == "application/json" else body.decode()
+
+
+def expected(exchange: Exchange) -> Object:
+    """What was recorded, in the form in which the fake's answer is taken down."""
+    response = exchange.response
+    headers = {name: value for name, value in (response.get("headers") or {}).items() if name in COMPARED_HEADERS}
+    wanted: Object = {"status": response["status"], "content_type": response["content_type"], "headers": headers}
+    part = "lines" if exchange.is_watch else "body"
+    return {**wanted, part: response.get(part)}
+
+
+def differences(recorded: Any, answered: Any, path: str = "") -> Iterator[str]:
+    """Where two answers differ, one line each."""
+    if isinstance(recorded, dict) and isinstance(answered, dict):
+        for name in dict.fromkeys([*recorded, *answered]):
+            if name not in answered:
+                yield f"{path}.{name}: recorded {json.dumps(recorded[name])}, absent from the fake's answer"
+            elif name not in recorded:
+                yield f"{path}.{name}: not recorded, the fake answered {json.dumps(answered[name])}"
+            else:
+                yield from differences(recorded[name], answered[name], f"{path}.{name}")
+    elif isinstance(recorded, list) and isinstance(answered, list) and len(recorded) == len(answered):
+        for index, (left, right) in enumerate(zip(recorded, answered)):
+            yield from differences(left, right, f"{path}[{index}]")
+    elif isinstance(recorded, list) and isinstance(answered, list) and recorded and answered:
+        yield f"{path}: recorded {_names(recorded)}\n          answered {_names(answered)}"
+    elif normalised(recorded) != normalised(answered):
+        yield f"{path}: recorded {json.dumps(recorded)}\n          answered {json.dumps(answered)}"
+
+
+def _names(items: list[Any]) -> str:
+    """Lists of different length, told by their items' types, names and versions."""
+    shown = [(item.get("object", item) if isinstance(item, dict) else {}).get("metadata", {}) for item in items]
+    kinds = [item.get("type", "") if isinstance(item, dict) else item for item in items]
+    return ", ".join(f"{k} {m.get('name', '')}@{m.get('resourceVersion', '')}" for k, m in zip(kinds, shown))
+
+
+def normalised(value: Any) -> Any:
+    if isinstance(value, str):
+        for pattern in NORMALISED:
+            value = re.sub(pattern, pattern, value) if not re.search(r"\\", pattern) else re.sub(pattern, "…", value)
+    return value
+
+
+def test_the_fake_answers_every_recorded_request_as_the_real_server_did(replay: Replay) -> None:
+    report = []
+    for number, exchange in enumerate(replay.recording.exchanges):
+        found = replay.run(exchange)
+        if found and exchange.name not in TOLERATED:
+            report.append("\n    ".join([f"{number} {exchange.name}", *found]))
+    assert not report, f"{len(report)} exchanges differ:\n" + "\n".join(report)
