@@ -34,6 +34,7 @@ from ..errors import ConnectionFailedError, ProtocolError, RequestTimeoutError, 
 from .config import ClientConfig
 from .connect import connect
 from .deadline import Deadline
+from .proxies import Proxy
 
 IDLE_CONNECTIONS = 8
 """Connections kept for reuse; more may be open at once."""
@@ -66,7 +67,7 @@ class _TimedSocket:
 
     def makefile(self, mode: str) -> io.BufferedReader:
         self._readers += 1
-        return io.BufferedReader(_TimedReader(self), READ_SIZE)
+        return io.BufferedReader(_TimedReader(self))
 
     def close(self) -> None:
         """As with a socket, what still reads keeps it open: http.client closes a last answer's connection early."""
@@ -104,10 +105,13 @@ class _Connection(http.client.HTTPConnection):
         super().__init__(host)
         self._config = config
         self.timed: Optional[_TimedSocket] = None
+        self.proxy: Optional[Proxy] = None  # the one this connection leads to, if requests must be in absolute form
         self.pid = os.getpid()
         self.idle_since = 0.0
 
     def open(self, deadline: Deadline) -> None:
+        plain = self._config.server.startswith("http:")
+        self.proxy = self._config.proxy() if plain else None
         self.timed = _TimedSocket(connect(self._config, deadline))
         self.sock = cast(socket.socket, self.timed)
 
@@ -271,7 +275,7 @@ class KeepAliveHandler(urllib.request.BaseHandler):
     def _send(self, request: Request, connection: _Connection) -> Answer:
         assert connection.timed is not None
         connection.timed.deadline, connection.timed.idle = request.deadline, None
-        target, headers = self._request_line(request)
+        target, headers = _request_line(request, connection.proxy)
         with _translated(f"{request.get_method()} {request.selector.partition('?')[0]}"):
             connection.putrequest(request.get_method(), target, skip_host=True, skip_accept_encoding=True)
             for name, value in headers:
@@ -285,13 +289,13 @@ class KeepAliveHandler(urllib.request.BaseHandler):
         connection.timed.idle = request.idle
         return Answer(self._pool, connection, response)
 
-    def _request_line(self, request: Request) -> tuple[str, list[tuple[str, str]]]:
-        """Origin form, or absolute form to an http proxy before an http server (RFC 9112, section 3.2)."""
-        headers = [("Host", request.host), *request.header_list]
-        proxy = self._config.proxy() if request.type == "http" else None
-        if proxy is None:
-            return request.selector, headers
-        return request.full_url, [*headers, *proxy.headers()]
+
+def _request_line(request: Request, proxy: Optional[Proxy]) -> tuple[str, list[tuple[str, str]]]:
+    """Origin form, or absolute form to an http proxy before an http server (RFC 9112, section 3.2)."""
+    headers = [("Host", request.host), *request.header_list]
+    if proxy is None:
+        return request.selector, headers
+    return request.full_url, [*headers, *proxy.headers()]
 
 
 def build_opener(config: ClientConfig, pool: Pool) -> urllib.request.OpenerDirector:

@@ -16,6 +16,7 @@ from tests.fakeapiserver import FakeAPIServer
 from .scripted import FakeClock, Peer, scripted, serve_all
 
 DEVSERVERS = Resource("devserver.io", "v1", "devservers", "DevServer", True)
+FLAVORS = Resource("devserver.io", "v1", "devserverflavors", "DevServerFlavor", False)
 OK = b'{"kind":"Thing"}'
 
 
@@ -39,19 +40,14 @@ def _failing(times: int, code: int, body: bytes, *headers: str) -> Callable[[Pee
 
 def test_an_object_goes_there_and_comes_back(server: FakeAPIServer) -> None:
     with RESTClient() as client:
-        body = {
-            "apiVersion": "devserver.io/v1",
-            "kind": "DevServer",
-            "metadata": {"name": "a"},
-            "spec": {"flavor": "x"},
-        }
-        made = client.create(DEVSERVERS, "default", body)
-        assert client.get(DEVSERVERS, "default", "a") == made
-        made["spec"]["image"] = "y"
-        assert client.replace(DEVSERVERS, "default", "a", made)["spec"]["image"] == "y"
-        client.delete(DEVSERVERS, "default", "a", uid=made["metadata"]["uid"])
+        body = {"apiVersion": "devserver.io/v1", "kind": "DevServerFlavor", "metadata": {"name": "a"}, "spec": {"x": 1}}
+        made = client.create(FLAVORS, None, body)
+        assert client.get(FLAVORS, None, "a") == made
+        made["spec"]["x"] = 2
+        assert client.replace(FLAVORS, None, "a", made)["spec"] == {"x": 2}
+        client.delete(FLAVORS, None, "a", uid=made["metadata"]["uid"])
         with pytest.raises(errors.NotFoundError):
-            client.get(DEVSERVERS, "default", "a")
+            client.get(FLAVORS, None, "a")
 
 
 def test_every_request_says_who_it_is(server: FakeAPIServer) -> None:
