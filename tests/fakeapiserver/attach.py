@@ -14,15 +14,16 @@ from .process import Sink
 
 
 class Attached:
-    """One client's attachment to a container."""
+    """One client's attachment to a container, which sees the log from a position on."""
 
-    def __init__(self, log: ContainerLog, stdout: Optional[Sink], on_exit: Callable[[int], None]) -> None:
+    def __init__(
+        self, log: ContainerLog, position: int, stdout: Optional[Sink], on_exit: Callable[[int], None]
+    ) -> None:
         self._log = log
         self._stdout = stdout
         self._on_exit = on_exit
         self._left = threading.Event()
-        lines = log.lines
-        self._follow = log.follow(lines, len(lines), self._left.is_set)
+        self._follow = log.follow(log.lines, position, self._left.is_set)
         threading.Thread(target=self._run, name="fake-attach", daemon=True).start()
 
     def _run(self) -> None:

@@ -13,6 +13,7 @@ import threading
 from typing import Optional
 
 CLOSE_WAIT = 1000  # milliseconds for the peer to close its side, at least; then the connection is cut
+STOP_CHECK = 200  # milliseconds between looks whether a peer that does not read is waited for in vain
 
 
 class Gone(Exception):
@@ -22,8 +23,9 @@ class Gone(Exception):
 class Duplex:
     """A connected socket that one thread reads while another writes, with TLS or without."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, stopping: threading.Event) -> None:
         self._socket = sock
+        self._stopping = stopping
         self._lock = threading.Lock()
         self._fd = sock.fileno()
         self._output_ended = False
@@ -73,7 +75,8 @@ class Duplex:
                 wait = select.POLLIN
             except (OSError, ValueError) as error:
                 raise Gone(str(error)) from error
-            self._wait(wait)
+            if not self._wait(wait, STOP_CHECK) and self._stopping.is_set():
+                raise Gone("the server stops, and the peer does not read")
 
     def _wait(self, events: int, milliseconds: Optional[int] = None) -> bool:
         poll = select.poll()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from threading import Event
 from typing import Callable, Optional, Protocol, Union
 from urllib.parse import unquote_plus
 
@@ -191,24 +192,30 @@ def terminal_size(payload: bytes) -> Optional[tuple[int, int]]:
 
 
 def shake_hands(
-    request: Request, connection: Connection, supported: Sequence[str], fault: Optional[str] = None
+    request: Request,
+    connection: Connection,
+    supported: Sequence[str],
+    stopping: Event,
+    fault: Optional[str] = None,
 ) -> Optional[ChannelSocket]:
     """Answer the upgrade; None if it was refused."""
     protocol = negotiate(request, supported)
     if isinstance(protocol, Refusal):
         connection.send(protocol.raw())
         return None
-    return open_channels(request, connection, protocol, fault)
+    return open_channels(request, connection, protocol, stopping, fault)
 
 
 @dataclass(frozen=True)
 class Target:
     """How the session's command is started.
 
-    ``refusal`` is why the kubelet would not, or empty; ``fault`` is what the session is to suffer on purpose.
+    ``refusal`` is why the kubelet would not, or empty; ``fault`` is what the session is to suffer on purpose;
+    ``stopping`` is set when the server stops.
     """
 
     start: Start
+    stopping: Event
     refusal: str = ""
     fault: Optional[str] = None
 
@@ -229,7 +236,7 @@ def serve(request: Request, what: Target, protocols: Sequence[str]) -> Union[Res
 
 def _translated(request: Request, connection: Connection, streams: Streams, what: Target) -> None:
     """v5: upgrade first, then see what the kubelet says."""
-    channels = shake_hands(request, connection, (V5,), what.fault)
+    channels = shake_hands(request, connection, (V5,), what.stopping, what.fault)
     if channels is None:
         return None
     channels.send(streams.first(), b"")
@@ -245,7 +252,7 @@ def _passed_through(
     request: Request, connection: Connection, streams: Streams, what: Target, supported: Sequence[str]
 ) -> None:
     """v4 and older: the kubelet has the connection."""
-    channels = shake_hands(request, connection, supported, what.fault)
+    channels = shake_hands(request, connection, supported, what.stopping, what.fault)
     if channels is None:
         return
     status = KubeletStatus() if channels.protocol in (V4, V4_BASE64) else PlainStatus()

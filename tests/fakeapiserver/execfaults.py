@@ -6,6 +6,7 @@ way. :data:`EXEC_FAULTS` names them; the server's ``faults`` say which session s
 
 from __future__ import annotations
 
+from threading import Event
 from typing import Callable, Optional, cast
 
 from .http import Connection, Request
@@ -68,16 +69,20 @@ class UnknownChannels(ChannelSocket):
         super().send(channel, payload)
 
 
-def refuse_subprotocol(request: Request, connection: Connection, protocol: str) -> Optional[ChannelSocket]:
+def refuse_subprotocol(
+    request: Request, connection: Connection, protocol: str, stopping: Event
+) -> Optional[ChannelSocket]:
     """A server that speaks none of the protocols that were offered."""
     connection.send(UNKNOWN_PROTOCOL.raw())
     return None
 
 
-def echo_no_subprotocol(request: Request, connection: Connection, protocol: str) -> Optional[ChannelSocket]:
+def echo_no_subprotocol(
+    request: Request, connection: Connection, protocol: str, stopping: Event
+) -> Optional[ChannelSocket]:
     """A proxy that drops the header with the chosen protocol."""
     connection.send(accept_response(request.headers.get("Sec-WebSocket-Key") or "", None))
-    return ChannelSocket(connection, protocol)
+    return ChannelSocket(connection, protocol, stopping)
 
 
 EXEC_FAULTS: dict[str, type[ChannelSocket]] = {
@@ -95,11 +100,11 @@ HANDSHAKE_FAULTS = {
 
 
 def open_channels(
-    request: Request, connection: Connection, protocol: str, fault: Optional[str]
+    request: Request, connection: Connection, protocol: str, stopping: Event, fault: Optional[str]
 ) -> Optional[ChannelSocket]:
     """Answer the upgrade, with the fault in force; None if there is no session."""
     broken_handshake = HANDSHAKE_FAULTS.get(fault or "")
     if broken_handshake is not None:
-        return broken_handshake(request, connection, protocol)
+        return broken_handshake(request, connection, protocol, stopping)
     connection.send(accept_response(request.headers.get("Sec-WebSocket-Key") or "", protocol))
-    return EXEC_FAULTS.get(fault or "", ChannelSocket)(connection, protocol)
+    return EXEC_FAULTS.get(fault or "", ChannelSocket)(connection, protocol, stopping)

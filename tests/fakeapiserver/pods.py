@@ -130,13 +130,15 @@ class Pods:
         refusal = kubelet_refusal(pod, container)
         command = exec_session.command_of(request)
         fault = self._server.faults.exec_fault(request)
-        target = Target(lambda **streams: self.sandbox_of(pod).start(command, **streams), refusal, fault)
+        target = Target(
+            lambda **streams: self.sandbox_of(pod).start(command, **streams), self._server.stopping, refusal, fault
+        )
         return exec_session.serve(request, target, self._server.exec_protocols)
 
     def attach(self, request: Request, namespace: str, name: str) -> Reply:
         pod, container = self._located(request, namespace, name)
         log = self._log_of(pod, container)
-        target = Target(partial(attach_to, log), kubelet_refusal(pod, container))
+        target = Target(partial(attach_to, log, len(log.lines)), self._server.stopping, kubelet_refusal(pod, container))
         return exec_session.serve(request, target, self._server.exec_protocols)
 
     def portforward(self, request: Request, namespace: str, name: str) -> Reply:
@@ -149,7 +151,7 @@ class Pods:
             with self._lock:
                 return self._ports.get((key, port), ("127.0.0.1", port))
 
-        return portforward.serve(request, name, self._server.exec_protocols, resolve)
+        return portforward.serve(request, name, self._server.exec_protocols, resolve, self._server.stopping)
 
     def logs(self, request: Request, namespace: str, name: str) -> Reply:
         options = logs.LogOptions.of(request, name)  # looked at before the pod, as the API server does
@@ -172,8 +174,10 @@ class Pods:
         return pod, container
 
 
-def attach_to(log: ContainerLog, *, stdout: Optional[Sink], on_exit: Callable[[int], None], **unheard: Any) -> Running:
-    return Attached(log, stdout, on_exit)
+def attach_to(
+    log: ContainerLog, position: int, *, stdout: Optional[Sink], on_exit: Callable[[int], None], **unheard: Any
+) -> Running:
+    return Attached(log, position, stdout, on_exit)
 
 
 def valid_container(pod: Pod, container: str) -> str:

@@ -51,7 +51,9 @@ def _refused(text: str) -> Response:
     return Response(400, f"{text}\n".encode(), "text/plain; charset=utf-8")
 
 
-def serve(request: Request, pod: str, protocols: Sequence[str], resolve: Resolve) -> Union[Response, Upgrade]:
+def serve(
+    request: Request, pod: str, protocols: Sequence[str], resolve: Resolve, stopping: threading.Event
+) -> Union[Response, Upgrade]:
     """Answer a port-forward request."""
     ports = ports_of(request)
     if isinstance(ports, Response):
@@ -59,7 +61,7 @@ def serve(request: Request, pod: str, protocols: Sequence[str], resolve: Resolve
     supported = PROTOCOLS if V4 in protocols else ()
 
     def run(connection: Connection) -> None:
-        channels = shake_hands(request, connection, supported)
+        channels = shake_hands(request, connection, supported, stopping)
         if channels is not None:
             Forwarding(channels, pod, ports, resolve).run()
 
@@ -139,6 +141,8 @@ class Target:
             return f"dial tcp {host}:{port}: connect: {(error.strerror or str(error)).lower()}"
         finally:
             self._connected.set()
+        if self._cut:  # the session ended while we connected
+            self.cut()
         return ""
 
     def read(self) -> bytes:

@@ -64,11 +64,11 @@ class Codec:
 class ChannelSocket:
     """An upgraded connection: messages of channels out, frames of channels in."""
 
-    def __init__(self, connection: Connection, protocol: str) -> None:
+    def __init__(self, connection: Connection, protocol: str, stopping: threading.Event) -> None:
         self.protocol = protocol
         self.connection = connection
         self._codec = Codec(protocol)
-        self._duplex = Duplex(connection.socket)
+        self._duplex = Duplex(connection.socket, stopping)
         self._early = connection.buffered()
         self._websocket = WebSocket(ConnectionType.SERVER)
         self._write_lock = threading.Lock()

@@ -279,8 +279,9 @@ def test_much_output_comes_in_large_frames_and_quickly(fake: FakeAPIServer) -> N
     with WSClient(fake, exec_target("head", "-c", str(MEGABYTES * 1_000_000), "/dev/zero")) as client:
         lengths = [len(frame.payload) for frame in client.frames() if frame.data and frame.channel == 1]
     assert sum(lengths) == MEGABYTES * 1_000_000
-    assert max(lengths) == 32 * 1024
-    assert time.monotonic() - begin < 10
+    assert max(lengths) <= 32 * 1024  # the buffer of a real server
+    assert sum(lengths) / len(lengths) > 4096
+    assert time.monotonic() - begin < 20  # 0.1 s where nothing else runs; byte by byte it would be minutes
 
 
 def test_much_data_goes_both_ways_at_once(fake: FakeAPIServer) -> None:
@@ -354,6 +355,16 @@ def test_a_stopped_server_leaves_no_process_thread_or_directory() -> None:
     assert not directory.exists()
     assert not runs(pid)
     assert set(threading.enumerate()) <= before
+
+
+@pytest.mark.parametrize("command", [("cat", "/dev/zero"), ("sleep", "60")])
+def test_a_client_that_neither_reads_nor_leaves_does_not_hold_up_the_stop(command: tuple[str, ...]) -> None:
+    server = FakeAPIServer(operator=False).start()
+    server.store.create("pods", running_pod())
+    with WSClient(server, exec_target(*command)):
+        begin = time.monotonic()
+        server.stop()
+    assert time.monotonic() - begin < 2
 
 
 def runs(pid: int) -> bool:
