@@ -17,7 +17,7 @@ from .config import ClientConfig
 from .deadline import Deadline
 from .proxies import Proxy
 from .tls import make_proxy_context
-from .tlserrors import explain_handshake_failure
+from .tlserrors import explain_handshake_failure, is_end_of_stream
 from .tlsintls import TunnelledTLS
 
 CONNECT_TIMEOUT = 30.0  # seconds for one address, where the caller gave no deadline
@@ -153,7 +153,7 @@ def _server_tls(stream: Stream, config: ClientConfig, deadline: Deadline) -> Str
 def _fail(error: Exception, target: str, explanation: str) -> NoReturn:
     if isinstance(error, socket.timeout):
         raise RequestTimeoutError(f"the TLS handshake with {target} did not end in time") from error
-    if isinstance(error, (ssl.SSLError, ValueError)) and not isinstance(error, ssl.SSLEOFError):
+    if isinstance(error, (ssl.SSLError, ValueError)) and not is_end_of_stream(error):
         raise TLSError(f"no TLS connection to {target}: {explanation}") from error
     reason = getattr(error, "strerror", None) or "end of file"
     raise ConnectionFailedError(

@@ -60,6 +60,15 @@ def _explain_alert(reason: str, certificate: Optional[ClientCertificate]) -> str
     return reason or "the handshake failed"
 
 
+def is_end_of_stream(error: Exception) -> bool:
+    """Whether an error of ``ssl`` means that the peer closed the connection; its form depends on Python and OpenSSL."""
+    import ssl
+
+    if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)):
+        return True
+    return isinstance(error, ssl.SSLError) and error.reason == "UNEXPECTED_EOF_WHILE_READING"
+
+
 def refusal_of_certificate(error: ssl.SSLError, config: ClientConfig) -> Optional[TLSError]:
     """The error to raise for an alert that comes with the first read; None if ``error`` is no alert.
 

@@ -16,6 +16,8 @@ import ssl
 from collections.abc import Callable
 from typing import Any, Optional, TypeVar, cast
 
+from .tlserrors import is_end_of_stream
+
 _CHUNK = 32 * 1024
 _T = TypeVar("_T")
 
@@ -31,6 +33,7 @@ class TunnelledTLS:
         self._session = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_hostname)
         self._io_refs = 0
         self._closed = False
+        self._shut = False
 
     def do_handshake(self) -> None:
         self._pump(self._session.do_handshake)
@@ -47,8 +50,12 @@ class TunnelledTLS:
             return 0
         try:
             return self._pump(lambda: cast(int, self._session.read(size, view)))
-        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-            return 0  # the end, with a close_notify or (as SSLSocket has it) without; HTTP knows if that was too early
+        except OSError as error:
+            # The end, with a close_notify or (as SSLSocket has it) without: HTTP knows if that was too early. Also when
+            # we ended it ourselves and the peer answers with a reset.
+            if is_end_of_stream(error) or self._shut:
+                return 0
+            raise
 
     def send(self, data: Any, flags: int = 0) -> int:
         """Bytes taken; raises SSLWantWriteError, having taken none, while earlier ones still wait for the socket."""
@@ -101,6 +108,7 @@ class TunnelledTLS:
 
     def shutdown(self, how: int) -> None:
         """Shut the connection itself down (from any thread); a blocked reader comes back with the end of the stream."""
+        self._shut = True
         socket.socket.shutdown(self._outer, how)  # SSLSocket's own would go on reading ciphertext as if it were plain
 
     def makefile(self, mode: str = "r", buffering: Optional[int] = None, **_: Any) -> io.BufferedReader:
