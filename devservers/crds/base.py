@@ -244,6 +244,7 @@ class BaseCustomResource(RawObject):
 
         if not isinstance(body, (Mapping, list)):
             raise TypeError(f"patch: a dict (merge patch) or a list (JSON patch) is needed, not {type(body).__name__}")
+        body = copy_json(body, "patch")
         client, namespace, name = self._place()
         content_type = MERGE_PATCH if isinstance(body, Mapping) else JSON_PATCH
         query = {"fieldManager": field_manager}

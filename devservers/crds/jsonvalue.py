@@ -26,7 +26,7 @@ def _plain(value: Any) -> Any:
         return dict(value)
     if hasattr(value, "to_dict"):
         return value.to_dict()
-    raise TypeError(f"a {type(value).__name__} has no JSON form")
+    raise TypeError(f"a value of type {type(value).__name__} has no JSON form")
 
 
 def _complaint(value: Any, field: str, error: Exception) -> str:

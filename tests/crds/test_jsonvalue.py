@@ -40,9 +40,9 @@ def test_tuples_mappings_and_typed_views_become_plain_json() -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ({"a": {"b": [1, {"c": datetime.date(2026, 1, 2)}]}}, "spec.a.b[1].c: a date has no JSON form"),
-        ({"tags": {"x", "y"}}, "spec.tags: a set has no JSON form"),
-        ({"raw": b"bytes"}, "spec.raw: a bytes has no JSON form"),
+        ({"a": {"b": [1, {"c": datetime.date(2026, 1, 2)}]}}, "spec.a.b[1].c: a value of type date has no JSON form"),
+        ({"tags": {"x", "y"}}, "spec.tags: a value of type set has no JSON form"),
+        ({"raw": b"bytes"}, "spec.raw: a value of type bytes has no JSON form"),
         ({"ports": {(1, 2): "x"}}, "spec.ports: keys must be str"),
     ],
 )

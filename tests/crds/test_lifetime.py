@@ -1,0 +1,323 @@
+"""The with statement: what it created is deleted, whatever happened, and nothing else is."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import Any
+
+import pytest
+
+from devservers import errors
+from devservers.crds.base import ObjectMeta
+from devservers.crds.devserver import DevServer
+
+from .builders import (
+    LONG,
+    SHORT,
+    SPEC,
+    Stopwatch,
+    created,
+    eventually,
+    in_background,
+    names_on,
+    requests_of,
+    set_status,
+)
+from .staged import StagedServer
+
+COLLECTION = "/apis/devserver.io/v1/namespaces/default/devservers"
+
+
+class Boom(Exception):
+    """What a body raises."""
+
+
+def devserver(name: str = "dev", image: str = "ubuntu", **options: Any) -> DevServer:
+    return DevServer(ObjectMeta(name=name), {"flavor": "x", "image": image}, **{"wait_timeout": LONG, **options})
+
+
+def deletes(cluster: StagedServer) -> list[str]:
+    return requests_of(cluster, "DELETE", "devservers")
+
+
+def notes_of(error: BaseException) -> str:
+    return "\n".join(getattr(error, "__notes__", ()))
+
+
+# as promised
+
+
+def test_the_body_gets_a_running_server_and_afterwards_it_is_gone(operated: StagedServer) -> None:
+    with devserver() as server:
+        assert server.status["phase"] == "Running"
+        assert names_on(operated) == ["dev"]
+    assert names_on(operated) == []
+
+
+def test_with_gives_the_object_itself(operated: StagedServer) -> None:
+    server = devserver()
+    with server as given:
+        assert given is server
+
+
+def test_the_callers_metadata_and_spec_stay_as_they_were(operated: StagedServer) -> None:
+    metadata, spec = ObjectMeta(name="dev"), {"flavor": "x"}
+    with DevServer(metadata=metadata, spec=spec) as server:
+        assert server.metadata.uid
+    assert (metadata, spec) == (ObjectMeta(name="dev"), {"flavor": "x"})
+
+
+def test_one_metadata_object_serves_several_servers_after_each_other(operated: StagedServer) -> None:
+    metadata, spec = ObjectMeta(name="dev"), {"flavor": "x"}
+    uids = set()
+    for _ in range(2):
+        with DevServer(metadata=metadata, spec=spec) as server:
+            uids.add(server.metadata.uid)
+    assert len(uids) == 2
+
+
+def test_one_object_can_be_entered_twice(operated: StagedServer) -> None:
+    server = devserver()
+    uids = set()
+    for _ in range(2):
+        with server:
+            assert server.status["phase"] == "Running"
+            uids.add(server.metadata.uid)
+    assert len(uids) == 2
+    assert names_on(operated) == []
+
+
+def test_entered_again_it_waits_again(cluster: StagedServer) -> None:
+    server = devserver(wait_timeout=SHORT)
+    cluster.after("POST", "devservers", lambda: set_status(cluster, phase="Running"))
+    with server:
+        pass
+    with pytest.raises(errors.WaitTimeoutError), server:
+        pytest.fail("the status of the server before must not count")
+
+
+def test_a_name_made_by_the_server_is_made_anew_when_it_is_entered_again(operated: StagedServer) -> None:
+    server = DevServer(ObjectMeta(generate_name="dev-"), SPEC)
+    names = []
+    for _ in range(2):
+        with server:
+            names.append(server.metadata.name)
+    assert names[0] != names[1]
+    assert all(name.startswith("dev-") for name in names)
+
+
+def test_entered_within_itself_the_inner_one_is_refused_and_the_outer_one_is_deleted(operated: StagedServer) -> None:
+    server = devserver()
+    with server:
+        with pytest.raises(errors.AlreadyExistsError):
+            server.__enter__()
+        assert names_on(operated) == ["dev"]
+    assert names_on(operated) == []
+
+
+# what can go wrong
+
+
+def test_an_exception_of_the_body_comes_out_and_the_server_goes(operated: StagedServer) -> None:
+    with pytest.raises(Boom), devserver():
+        raise Boom
+    assert names_on(operated) == []
+
+
+def test_a_server_that_does_not_get_ready_in_time_goes(cluster: StagedServer) -> None:
+    watch = Stopwatch()
+    with pytest.raises(errors.WaitTimeoutError, match=r"<DevServer default/dev> was not ready within 0\.3 s"):
+        devserver(wait_timeout=SHORT).__enter__()
+    assert watch.seconds < SHORT + 1.5
+    assert names_on(cluster) == []
+
+
+@pytest.mark.parametrize("phase", ["Failed", "Error"])
+def test_a_server_that_fails_goes_at_once(cluster: StagedServer, phase: str) -> None:
+    cluster.after("POST", "devservers", lambda: set_status(cluster, phase=phase))
+    with pytest.raises(errors.ResourceFailedError, match=f"<DevServer default/dev phase={phase}> has failed"):
+        devserver().__enter__()
+    assert names_on(cluster) == []
+
+
+def test_a_server_that_somebody_deletes_during_the_wait_is_an_error(cluster: StagedServer) -> None:
+    cluster.before("GET", "watch=true", lambda: cluster.store.delete("devservers", "dev", "default"))
+    with pytest.raises(errors.ResourceDeletedError):
+        devserver().__enter__()
+
+
+def test_a_namesake_made_by_somebody_else_is_left_alone(cluster: StagedServer) -> None:
+    created(labels={"somebody": "else"})
+    with pytest.raises(errors.AlreadyExistsError):
+        devserver().__enter__()
+    assert names_on(cluster) == ["dev"]
+    assert deletes(cluster) == []
+
+
+def test_a_create_that_is_refused_needs_no_cleaning_up(cluster: StagedServer) -> None:
+    with pytest.raises(errors.InvalidError):
+        DevServer(ObjectMeta(name="dev"), {}).__enter__()
+    assert [request.method for request in cluster.requests] == ["POST"]
+
+
+def test_without_a_configuration_nothing_is_tried() -> None:
+    with pytest.raises(errors.KubeConfigError) as caught:
+        devserver().__enter__()
+    assert notes_of(caught.value) == ""
+
+
+def test_a_server_that_has_gone_already_is_fine(operated: StagedServer) -> None:
+    with devserver() as server:
+        server.delete()
+    assert len(deletes(operated)) == 2
+
+
+def test_a_namesake_made_during_the_body_is_left_alone(operated: StagedServer) -> None:
+    with devserver():
+        operated.store.delete("devservers", "dev", "default")
+        created(labels={"somebody": "else"})
+    assert names_on(operated) == ["dev"]
+
+
+def test_what_the_body_does_to_the_object_does_not_change_what_is_deleted(operated: StagedServer) -> None:
+    created("other")
+    with devserver() as server:
+        server.metadata = ObjectMeta(name="other")
+    assert names_on(operated) == ["other"]
+
+
+def test_a_delete_that_fails_is_an_error_if_the_body_was_fine(operated: StagedServer) -> None:
+    operated.rules.deny("admin", "delete", "devservers")
+    with pytest.raises(errors.ForbiddenError), devserver():
+        pass
+
+
+@pytest.mark.filterwarnings("ignore:.*could not be deleted:RuntimeWarning")
+def test_a_delete_that_fails_is_a_note_on_the_exception_of_the_body(operated: StagedServer) -> None:
+    operated.rules.deny("admin", "delete", "devservers")
+    with pytest.raises(Boom) as caught, devserver():
+        raise Boom
+    assert 'DevServer "dev" in namespace "default" could not be deleted' in notes_of(caught.value)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 11), reason="exceptions show notes since Python 3.11")
+def test_where_exceptions_show_no_notes_there_is_a_warning_as_well(operated: StagedServer) -> None:
+    operated.rules.deny("admin", "delete", "devservers")
+    with pytest.warns(RuntimeWarning, match="could not be deleted"), pytest.raises(Boom), devserver():
+        raise Boom
+
+
+def test_a_delete_whose_answer_is_lost_is_repeated(operated: StagedServer) -> None:
+    operated.lose_answer("DELETE", "devservers")
+    with devserver():
+        pass
+    assert names_on(operated) == []
+
+
+def test_a_delete_that_does_not_arrive_is_repeated(operated: StagedServer) -> None:
+    operated.lose_request("DELETE", "devservers")
+    operated.lose_request("DELETE", "devservers")
+    with devserver():
+        pass
+    assert names_on(operated) == []
+
+
+# lost answers to the create
+
+
+def test_a_create_whose_answer_is_lost_goes_on_with_what_it_made(operated: StagedServer) -> None:
+    operated.lose_answer("POST", "devservers")
+    with devserver() as server:
+        assert server.status["phase"] == "Running"
+        assert server.metadata.uid == operated.store.get("devservers", "dev", "default")["metadata"]["uid"]
+    assert names_on(operated) == []
+    assert len(requests_of(operated, "POST")) == 1
+
+
+def test_a_create_with_a_generated_name_whose_answer_is_lost_is_found_again(operated: StagedServer) -> None:
+    created("dev-other")
+    operated.lose_answer("POST", "devservers")
+    with DevServer(ObjectMeta(generate_name="dev-"), SPEC) as server:
+        assert server.metadata.name.startswith("dev-")
+        assert server.metadata.name != "dev-other"
+    assert names_on(operated) == ["dev-other"]
+
+
+def test_a_create_that_never_arrived_is_the_error_it_was(cluster: StagedServer) -> None:
+    cluster.lose_request("POST", "devservers")
+    with pytest.raises(errors.ConnectionFailedError) as caught:
+        devserver().__enter__()
+    assert notes_of(caught.value) == ""
+    assert deletes(cluster) == []
+
+
+def test_a_lost_answer_about_a_namesake_of_somebody_else_leaves_that_alone(cluster: StagedServer) -> None:
+    created()
+    cluster.lose_answer("POST", "devservers")
+    with pytest.raises(errors.ConnectionFailedError):
+        devserver().__enter__()
+    assert names_on(cluster) == ["dev"]
+    assert deletes(cluster) == []
+
+
+@pytest.mark.filterwarnings("ignore:.*could not be found out:RuntimeWarning")
+def test_if_nobody_can_say_whether_it_was_created_the_error_says_so(cluster: StagedServer) -> None:
+    cluster.rules.deny("admin", "list", "devservers")
+    cluster.lose_answer("POST", "devservers")
+    with pytest.raises(errors.ConnectionFailedError) as caught:
+        devserver().__enter__()
+    assert 'whether DevServer "dev" was created could not be found out' in notes_of(caught.value)
+
+
+# delete_on_exit
+
+
+@pytest.mark.parametrize(
+    ("mode", "body_fails", "kept"),
+    [
+        ("always", False, False),
+        ("always", True, False),
+        ("on_success", False, False),
+        ("on_success", True, True),
+        ("never", False, True),
+        ("never", True, True),
+    ],
+)
+def test_delete_on_exit_says_when_the_server_goes(
+    operated: StagedServer, mode: str, body_fails: bool, kept: bool
+) -> None:
+    try:
+        with devserver(delete_on_exit=mode):
+            if body_fails:
+                raise Boom
+    except Boom:
+        assert body_fails
+    assert names_on(operated) == (["dev"] if kept else [])
+
+
+@pytest.mark.parametrize(("mode", "kept"), [("on_success", False), ("never", True)])
+def test_a_server_that_did_not_get_ready_is_kept_only_by_never(cluster: StagedServer, mode: str, kept: bool) -> None:
+    with pytest.raises(errors.WaitTimeoutError):
+        devserver(wait_timeout=SHORT, delete_on_exit=mode).__enter__()
+    assert names_on(cluster) == (["dev"] if kept else [])
+
+
+def test_many_servers_at_once_each_delete_their_own(operated: StagedServer) -> None:
+    inside = threading.Barrier(5)
+
+    def live(name: str) -> None:
+        with devserver(name) as server:
+            inside.wait(LONG)
+            assert server.exec("hostname").returncode == 0
+
+    def all_but_one() -> None:
+        threads = [threading.Thread(target=live, args=(f"dev-{n}",)) for n in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(LONG)
+
+    with in_background(all_but_one):
+        live("dev-4")
+    eventually(lambda: names_on(operated) == [], "all servers deleted")

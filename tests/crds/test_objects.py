@@ -1,0 +1,148 @@
+"""An object in memory: what it shows of itself, how it is copied and pickled, and what it shares."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any, Callable
+
+import pytest
+
+from devservers.crds.base import BaseCustomResource, ObjectMeta
+from devservers.crds.devserver import DevServer
+from devservers.crds.devserverflavor import DevServerFlavor
+from tests.fakeapiserver.server import ADMIN_TOKEN
+
+from .builders import SPEC, created, set_status
+from .staged import StagedServer
+
+SECRET = "ssh-rsa c4n4ry"
+
+
+@pytest.mark.parametrize(
+    ("make", "shown"),
+    [
+        (lambda: DevServer(ObjectMeta("dev"), SPEC), "<DevServer dev>"),
+        (lambda: DevServer(ObjectMeta("dev", "team"), SPEC), "<DevServer team/dev>"),
+        (lambda: DevServer(ObjectMeta(generate_name="dev-"), SPEC), "<DevServer dev-*>"),
+        (lambda: DevServerFlavor(ObjectMeta("gpu"), {}), "<DevServerFlavor gpu>"),
+    ],
+)
+def test_a_repr_tells_kind_and_name(make: Callable[[], BaseCustomResource], shown: str) -> None:
+    assert repr(make()) == shown
+
+
+def test_a_repr_tells_the_phase_and_nothing_of_the_spec_or_the_client(cluster: StagedServer) -> None:
+    created(spec={**SPEC, "ssh": {"publicKey": SECRET}}, annotations={"note": SECRET})
+    set_status(cluster, phase="Running")
+    server = DevServer.get("dev")
+    assert repr(server) == "<DevServer default/dev phase=Running>"
+    assert ADMIN_TOKEN not in repr(server.__dict__)
+
+
+def test_construction_touches_nothing(cluster: StagedServer) -> None:
+    server = DevServer(ObjectMeta("dev"), SPEC, sync_workspace={"/no/such": "/x"})
+    assert server.to_dict() == {
+        "apiVersion": "devserver.io/v1",
+        "kind": "DevServer",
+        "metadata": {"name": "dev"},
+        "spec": SPEC,
+    }
+    assert not cluster.requests
+
+
+def test_to_dict_is_a_copy(cluster: StagedServer) -> None:
+    server = created()
+    server.to_dict()["spec"]["image"] = "changed"
+    assert server.spec["image"] == SPEC["image"]
+
+
+def test_metadata_spec_and_status_are_live_and_can_be_replaced(cluster: StagedServer) -> None:
+    server = created()
+    server.metadata.labels["a"] = "1"
+    spec, status = {"flavor": "y"}, {"phase": "x"}
+    server.spec, server.status = spec, status
+    spec["flavor"] = status["phase"] = "changed afterwards"
+    server.update()
+    stored = cluster.store.get("devservers", "dev", "default")
+    assert stored["metadata"]["labels"] == {"a": "1"}
+    assert (stored["spec"]["flavor"], stored["status"]) == ("y", {"phase": "x"})
+
+
+def test_metadata_that_is_assigned_is_copied() -> None:
+    server, metadata = DevServer(ObjectMeta("dev"), SPEC), ObjectMeta("other", labels={"a": "1"})
+    server.metadata = metadata
+    metadata.labels["a"] = "2"
+    assert server.metadata == ObjectMeta("other", labels={"a": "1"})
+
+
+@pytest.mark.parametrize("part", ["metadata", "spec", "status"])
+def test_a_part_that_is_no_dict_is_a_type_error(part: str) -> None:
+    server = DevServer(ObjectMeta("dev"), SPEC)
+    with pytest.raises(TypeError, match=f"{part}: a dict is needed, not NoneType"):
+        setattr(server, part, None)
+
+
+def test_parts_that_the_server_leaves_null_are_empty(cluster: StagedServer) -> None:
+    raw = {"metadata": {"name": "dev", "labels": None, "managedFields": None}, "spec": SPEC, "status": None}
+    cluster.store.create("devservers", raw)
+    server = DevServer.get("dev")
+    assert (server.status, server.metadata.labels) == ({}, {})
+    assert "status" not in server.to_dict()
+    assert repr(server) == "<DevServer default/dev>"
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy])
+def test_a_copy_works_with_the_same_client_and_shares_nothing_else(
+    cluster: StagedServer, duplicate: Callable[[DevServer], DevServer]
+) -> None:
+    server = DevServer(ObjectMeta("dev"), SPEC, sync_workspace={"a": "b"}, wait_timeout=7)
+    server.apply(field_manager="me")
+    twin = duplicate(server)
+    assert (twin.to_dict(), twin.sync_workspace, twin.wait_timeout) == (server.to_dict(), {"a": "b"}, 7)
+    twin.spec["image"] = "twin"
+    twin.update()
+    assert server.spec["image"] == SPEC["image"]
+    assert server.refresh().spec["image"] == "twin"
+
+
+def test_a_copy_knows_what_it_was_when_it_was_read(cluster: StagedServer) -> None:
+    server = created()
+    server.spec["image"] = "mine"
+    twin = copy.copy(server)
+    set_status(cluster, phase="Running")
+    twin.update()
+    assert (twin.spec["image"], twin.status) == ("mine", {"phase": "Running"})
+
+
+def test_a_pickle_holds_no_credentials_and_works_with_the_default_client(cluster: StagedServer) -> None:
+    server = created()
+    server.spec["image"] = "mine"
+    data = pickle.dumps(server)
+    assert ADMIN_TOKEN.encode() not in data
+    twin: DevServer = pickle.loads(data)
+    assert twin.to_dict() == server.to_dict()
+    set_status(cluster, phase="Running")
+    twin.update()
+    assert server.refresh().spec["image"] == "mine"
+
+
+def test_what_one_server_is_to_sync_is_not_shared_with_others(cluster: StagedServer) -> None:
+    created()
+    first: Any = DevServer.get("dev").sync_workspace
+    first["a"] = "b"
+    assert DevServer.get("dev").sync_workspace == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"delete_on_exit": "maybe"}, ValueError, "delete_on_exit: one of always, on_success, never is needed"),
+        ({"sync_workspace": ["/a"]}, TypeError, "sync_workspace: a dict of local paths to remote paths is needed"),
+    ],
+)
+def test_a_bad_argument_is_refused_when_the_object_is_made(
+    arguments: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        DevServer(ObjectMeta("dev"), SPEC, **arguments)
