@@ -252,6 +252,11 @@ class ObjectStore:
         with self.lock:
             self.table(kind).put(Stored(key, obj, int(metadata["resourceVersion"])))
 
+    def unseed(self, resource: str, name: str, namespace: str = "") -> None:
+        """Take an object out without an event: as if it had never been there."""
+        with self.lock:
+            self.table(self.type(resource)).drop(object_key(namespace, name))
+
     def fill(self, resource: str, objects: Iterable[Object]) -> int:
         """Create many objects; returns how many."""
         with self.lock:

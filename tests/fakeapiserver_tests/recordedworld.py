@@ -276,6 +276,8 @@ class RecordedWorld:
         """The state that a successful write started from."""
         written = self._written(exchange, key, obj)
         before = [at for at in self.snapshots.of(key) if self.last(key) < at and (at < written or not written)]
+        if exchange.method == "POST" and self.exists(key):
+            yield key, ABSENT
         if exchange.method == "POST" or not before:
             return
         yield key, max(before) if written else revision(obj)
@@ -292,12 +294,16 @@ class RecordedWorld:
 
     def _missing(self, exchange: Exchange, shown: set[Key]) -> Iterator[tuple[Key, int]]:
         """Objects that a complete list should have shown: they were deleted meanwhile."""
-        if set(exchange.query) & {"limit", "continue", "labelSelector", "fieldSelector"}:
+        if self._is_selective(exchange):
             return
         assert exchange.place is not None
         for key in self.there(exchange.place):
             if key not in shown:
                 yield key, ABSENT
+
+    @staticmethod
+    def _is_selective(exchange: Exchange) -> bool:
+        return bool(set(exchange.query) & {"limit", "continue", "labelSelector", "fieldSelector"})
 
     def _referred_to(self, exchange: Exchange) -> Iterator[tuple[Key, int]]:
         """A body with the resourceVersion of a known state was written by somebody who had read that state."""
@@ -345,11 +351,14 @@ class RecordedWorld:
         """What had happened when a watch began: all up to its revision, or all that its initial events show."""
         version = exchange.query.get("resourceVersion", "")
         if version.isdigit() and int(version):
-            limit = int(version)
+            limit = max([int(version), *self._history(exchange)])
             return [entry for entry in self.snapshots.under(place) if self.last(entry[0]) < entry[1] <= limit]
-        return [
+        initial = self._initial(exchange)
+        shown = {key_of(obj, place.resource) for obj in initial}
+        gone = [] if self._is_selective(exchange) else [key for key in self.there(place) if key not in shown]
+        return [(key, ABSENT, None) for key in gone] + [
             (key_of(obj, place.resource), revision(obj), obj)
-            for obj in self._initial(exchange)
+            for obj in initial
             if self.last(key_of(obj, place.resource)) < revision(obj)
         ]
 
@@ -363,6 +372,13 @@ class RecordedWorld:
                 break
             initial.append(obj)
         return sorted(initial, key=revision)
+
+    @staticmethod
+    def _history(exchange: Exchange) -> list[int]:
+        """The revisions that had passed when a watch began, if it tells: only news brings a bookmark before the end."""
+        bookmarks = any(line["type"] == "BOOKMARK" for line in exchange.response["lines"])
+        asked = "allowWatchBookmarks" in exchange.query and int(exchange.query.get("timeoutSeconds", 0)) > 2
+        return [revision(obj) for _, obj in shown_objects(exchange)] if asked and not bookmarks else []
 
     def during_watch(self, exchange: Exchange) -> list[tuple[Key, int, Optional[Object]]]:
         """The left-out writes that happened while a watch was open: what it shows beyond what was known."""

@@ -22,7 +22,19 @@ import yaml
 from tests.fakeapiserver import FakeAPIServer
 from tests.fakeapiserver.status import APIFailure
 
-from .recordedworld import ABSENT, Exchange, Key, Object, RecordedWorld, Recording, Snapshots, is_object, versions_in
+from .recordedworld import (
+    ABSENT,
+    Exchange,
+    Key,
+    Object,
+    RecordedWorld,
+    Recording,
+    Snapshots,
+    is_object,
+    key_of,
+    revision,
+    versions_in,
+)
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
 
@@ -141,12 +153,14 @@ class Replay:
         kind = store.type(key.resource)
         with store.lock:
             store.revision = max(store.revision, at - 1)
+            if at == ABSENT:
+                store.unseed(key.resource, key.name, key.namespace)
+                return self.world.deleted(key, self.world.revision)
             if state is None:
                 store.remove(kind, key.namespace, key.name)
-                self.world.deleted(key, at if at != ABSENT else 0)
-                return
+                return self.world.deleted(key, at)
             self._put(kind.plural, key, at, json.loads(json.dumps(state)))
-        self.world.written(key, at)
+        return self.world.written(key, at)
 
     def _put(self, resource: str, key: Key, at: int, state: Object) -> None:
         store = self.server.store
@@ -160,18 +174,19 @@ class Replay:
             store.add(kind, state)
 
     def _fill_up(self, exchange: Exchange) -> None:
-        """Objects that a list only counted (remainingItemCount): as many are made up, at the end of the order."""
-        body = exchange.body
-        if not isinstance(body, dict) or exchange.place is None:
+        """Objects that a page only counted (remainingItemCount): as many are made up, at the end of the order."""
+        body, place = exchange.body, exchange.place
+        remaining = (body.get("metadata") or {}).get("remainingItemCount") if isinstance(body, dict) else None
+        if remaining is None or place is None:
             return
-        remaining = (body.get("metadata") or {}).get("remainingItemCount")
-        if remaining is None or exchange.place.namespace or "continue" in exchange.query:
-            return
-        there = self.world.there(exchange.place)
-        for number in range(len(body["items"]) + remaining - len(there)):
-            state = json.loads(json.dumps(body["items"][-1]))
+        last = body["items"][-1]
+        after = key_of(last, place.resource)
+        there = [key for key in self.world.there(place) if key > after]
+        for number in range(remaining - len(there)):
+            state = json.loads(json.dumps(last))
             state["metadata"].update({"name": f"zz-left-out-{number}", "uid": f"left-out-{number}"})
-            self.server.store.seed(exchange.place.resource, state)
+            self.server.store.seed(place.resource, state)
+            self.world.written(key_of(state, place.resource), revision(state))
 
     def _provide_inputs(self, exchange: Exchange) -> None:
         """Give the fake what only chance and time could: see INPUTS."""
@@ -187,7 +202,10 @@ class Replay:
             store.sources.name = lambda prefix: str(metadata["name"])
         if exchange.method in ("POST", "PUT", "PATCH", "DELETE") and is_object(body):
             store.revision = max(store.revision, int(metadata["resourceVersion"]) - 1)
-        elif exchange.method == "GET" and not exchange.is_watch and exchange.status == 200:
+        elif "sendInitialEvents" in exchange.query and exchange.is_watch:
+            marks = [line for line in exchange.response["lines"] if line["type"] == "BOOKMARK"]
+            store.revision = max([store.revision, *versions_in(marks[:1])])
+        elif exchange.method in ("GET", "DELETE") and not exchange.is_watch and exchange.status == 200:
             store.revision = max([store.revision, *versions_in(body)])
 
     def _send(self, exchange: Exchange) -> Object:
