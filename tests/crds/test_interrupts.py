@@ -1,0 +1,145 @@
+"""Ctrl-C at any moment of a with statement: a real signal to a real process, and nothing is left on the cluster."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from .builders import LONG, eventually, names_on, requests_of, set_status
+from .staged import StagedServer
+
+ROOT = Path(__file__).parents[2]
+LOOK = "fieldSelector=metadata.name%3Ddev&limit=500"
+
+PROGRAM = """
+import signal, sys
+from devservers.crds.base import ObjectMeta
+from devservers.crds.devserver import DevServer
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins with it ignored
+print("begun", flush=True)
+try:
+    with DevServer(ObjectMeta(name="dev"), {"flavor": "x"}) as server:
+        print("inside", flush=True)
+        sys.stdin.read()
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+
+
+@contextmanager
+def running(program: str = PROGRAM) -> Iterator[subprocess.Popen[str]]:
+    """A child that runs the program; it is dead afterwards."""
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, text=True, **pipes) as child:
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "begun\n"
+            yield child
+        finally:
+            child.kill()
+
+
+def interrupt(child: subprocess.Popen[str]) -> None:
+    os.kill(child.pid, signal.SIGINT)
+
+
+def last_words(child: subprocess.Popen[str]) -> str:
+    output, _ = child.communicate(timeout=LONG)
+    assert child.returncode == 0
+    return output.strip()
+
+
+def test_during_the_wait(cluster: StagedServer) -> None:
+    with running() as child:
+        eventually(lambda: requests_of(cluster, "GET", "watch=true"), "the watch's request")
+        assert names_on(cluster) == ["dev"]
+        interrupt(child)
+        assert last_words(child) == "interrupted"
+    assert names_on(cluster) == []
+
+
+def test_during_the_wait_for_the_pod(cluster: StagedServer) -> None:
+    pod = {"metadata": {"name": "dev-0"}, "spec": {"containers": [{"name": "a"}]}, "status": {"phase": "Pending"}}
+    cluster.store.create("pods", pod)
+    cluster.after("POST", "devservers", lambda: set_status(cluster, phase="Running"))
+    with running() as child:
+        eventually(lambda: requests_of(cluster, "GET", "/pods/dev-0"), "a look at the pod")
+        interrupt(child)
+        assert last_words(child) == "interrupted"
+    assert names_on(cluster) == []
+
+
+def test_in_the_body(operated: StagedServer) -> None:
+    with running() as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "inside\n"
+        interrupt(child)
+        assert last_words(child) == "interrupted"
+    assert names_on(operated) == []
+
+
+def test_during_the_create_when_it_has_been_executed(cluster: StagedServer) -> None:
+    began = threading.Event()
+    children: list[subprocess.Popen[str]] = []
+
+    def interrupt_before_the_answer() -> None:
+        assert began.wait(LONG)
+        interrupt(children[0])
+        eventually(lambda: requests_of(cluster, "DELETE"), "the deletion")
+
+    cluster.after("POST", "devservers", interrupt_before_the_answer)
+    with running() as child:
+        children.append(child)
+        began.set()
+        assert last_words(child) == "interrupted"
+    assert names_on(cluster) == []
+    assert requests_of(cluster, "GET") == [f"/apis/devserver.io/v1/namespaces/default/devservers?{LOOK}"]
+
+
+def test_during_the_create_when_it_is_executed_a_little_later(cluster: StagedServer) -> None:
+    began = threading.Event()
+    children: list[subprocess.Popen[str]] = []
+
+    def interrupt_and_let_it_look_in_vain() -> None:
+        assert began.wait(LONG)
+        interrupt(children[0])
+        eventually(lambda: requests_of(cluster, "GET", LOOK), "a look")
+
+    cluster.before("POST", "devservers", interrupt_and_let_it_look_in_vain)
+    with running() as child:
+        children.append(child)
+        began.set()
+        assert last_words(child) == "interrupted"
+    assert len(requests_of(cluster, "GET", LOOK)) == 2
+    assert names_on(cluster) == []
+
+
+def test_a_signal_handler_s_own_exception_is_as_good_as_ctrl_c(cluster: StagedServer) -> None:
+    handler = """
+import signal
+class Stop(Exception): pass
+def stop(*_): raise Stop
+signal.signal(signal.SIGTERM, stop)
+"""
+    began = threading.Event()
+    children: list[subprocess.Popen[str]] = []
+
+    def terminate_before_the_answer() -> None:
+        assert began.wait(LONG)
+        children[0].terminate()
+        eventually(lambda: requests_of(cluster, "DELETE"), "the deletion")
+
+    cluster.after("POST", "devservers", terminate_before_the_answer)
+    with running(handler + PROGRAM.replace("KeyboardInterrupt", "Stop")) as child:
+        children.append(child)
+        began.set()
+        assert last_words(child) == "interrupted"
+    assert names_on(cluster) == []
