@@ -117,9 +117,9 @@ class Session:
             self._start(channels, first)
             self._read(first, frames)
         finally:
+            channels.close()  # before stdin ends: a command that ends with it must not get a word in
             if self._process is not None:
                 self._process.leave()
-            channels.close()
         if channels.was_reset:
             channels.connection.abort()
 

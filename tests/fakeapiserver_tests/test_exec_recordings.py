@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Optional
 from urllib.parse import parse_qs, urlsplit
@@ -28,6 +30,7 @@ NORMALISED = {
     "the client's own errors": "a client that had already seen the close frame; not something a server does",
     "what listens behind a forwarded port": "the recorder's web server; the replay puts the recorded bytes there",
 }
+CHOICE = re.compile(r"choose one of: \[([^\]]*)\]")  # names the containers of a pod that has several
 ERROR = 3  # the status of an exec session
 SILENCE = 0.3  # seconds without a frame, where the recording says that none came
 
@@ -59,6 +62,9 @@ class Recording:
             containers = found.setdefault((namespace, name), {"devserver"})
             if exchange["response"]["handshake_status"] == 101:
                 containers.update(parse_qs(url.query).get("container", []))
+            choice = CHOICE.search(str(exchange["response"].get("body")))
+            if choice is not None:
+                found[namespace, name] = set(choice[1].split())
         return ((namespace, name, tuple(sorted(containers))) for (namespace, name), containers in found.items())
 
 
@@ -91,7 +97,7 @@ def test_the_fake_answers_as_recorded(fake: FakeAPIServer, exchange: Exchange) -
     expected = Expected(response.get("frames", []))
     token = {"admin": fake.token, "(none)": None}.get(request["authorization"], request["authorization"])
     with (
-        BehindForwardedPorts(fake, request["path"], expected),
+        behind_forwarded_ports(fake, exchange),
         WSClient(fake, request["path"], tuple(request["offered_subprotocols"]), token) as client,
     ):
         assert handshake(client, response) == {key: response[key] for key in response if key != "frames"}
@@ -139,14 +145,14 @@ class Expected:
             self.add(frame)
 
     def add(self, frame: dict[str, Any]) -> None:
-        if frame.get("dir") != "server":
+        if "omitted" in frame:
+            self.gaps.update(self.pieces)
+        elif frame.get("dir") != "server":
             return
-        if "end" in frame:
+        elif "end" in frame:
             self.silent = "Timeout" in frame["end"]
         elif frame.get("opcode") == "close":
             self.close = (frame["code"], frame["reason"])
-        elif "omitted" in frame:
-            self.gaps.update(self.pieces)
         elif "opcode" in frame:
             channel = int(frame["channel"])
             pieces = self.pieces.setdefault(channel, [])
@@ -161,10 +167,6 @@ class Expected:
     def length(self, channel: int) -> int:
         pieces = self.pieces.get(channel)
         return pieces[-1].start + pieces[-1].length if pieces else 0
-
-    def stream(self, channel: int) -> bytes:
-        """A channel's bytes, where the recording has them all."""
-        return b"".join(piece.known for piece in self.pieces.get(channel, []))
 
     def check(self, seen: Seen) -> None:
         assert {c: len(data) for c, data in seen.streams.items() if c not in self.gaps} == {
@@ -206,7 +208,7 @@ def replay(client: WSClient, frames: list[dict[str, Any]], expected: Expected) -
     seen, so_far = Seen(), Expected([])
     incoming = client.frames()
     for frame in frames:
-        if frame["dir"] == "server":
+        if frame.get("dir") != "client":
             so_far.add(frame)
         elif "channel" in frame:
             while not seen.covers(so_far):
@@ -236,44 +238,78 @@ def assert_silent(client: WSClient) -> None:
     assert frames == []
 
 
-class BehindForwardedPorts:
-    """Puts the recorded bytes of a pod's answer behind the ports that a port-forward request asks for."""
+class ForwardedPort:
+    """What listens behind one forwarded port: it hears and says what the recording has, in that order."""
 
-    def __init__(self, fake: FakeAPIServer, path: str, expected: Expected) -> None:
-        self._listeners: list[socket.socket] = []
-        self._threads: list[threading.Thread] = []
-        url = urlsplit(path)
-        if not url.path.endswith("/portforward"):
-            return
-        _, _, _, _, namespace, _, name, _ = url.path.split("/")
-        ports = [port for value in parse_qs(url.query).get("ports", []) for port in value.split(",")]
-        for index, port in enumerate(ports):
-            answers = len(expected.stream(2 * index)) > 2 or (
-                expected.length(2 * index + 1) == 2 and expected.length(2 * index) == 2
-            )
-            if answers:
-                address = self._listen(expected.stream(2 * index)[2:])
-                Pods.of(fake).listen(namespace, name, int(port), address)
-
-    def _listen(self, answer: bytes) -> tuple[str, int]:
-        listener = socket.create_server(("127.0.0.1", 0))
-        self._listeners.append(listener)
-        thread = threading.Thread(target=self._answer, args=(listener, answer), daemon=True)
-        thread.start()
-        self._threads.append(thread)
-        host, port = listener.getsockname()
-        return host, port
+    def __init__(self, index: int, frames: list[dict[str, Any]]) -> None:
+        self._script = list(self._steps(2 * index, frames))
+        self._closes = any(frame.get("opcode") == "close" for frame in frames)
+        self.over = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address: tuple[str, int] = self._listener.getsockname()[:2]
+        self._thread = threading.Thread(target=self._play, daemon=True)
+        self._thread.start()
 
     @staticmethod
-    def _answer(listener: socket.socket, answer: bytes) -> None:
-        connection, _ = listener.accept()
+    def _steps(channel: int, frames: list[dict[str, Any]]) -> Iterator[tuple[str, bytes]]:
+        announced = False
+        for frame in frames:
+            if str(frame.get("channel")) != str(channel):
+                continue
+            data = frame["data"].encode("latin-1")
+            if frame["dir"] == "client":
+                yield "hear", data
+            elif announced:
+                yield "say", data.ljust(frame["length"], b"?")  # what the recording cut off is not compared
+            announced = announced or frame["dir"] == "server"
+
+    def _play(self) -> None:
+        connection, _ = self._listener.accept()
         with connection:
-            connection.recv(65536)
-            connection.sendall(answer)
+            for verb, data in self._script:
+                if verb == "say":
+                    connection.sendall(data)
+                elif not heard(connection, len(data)):
+                    return
+            if not self._closes:
+                self.over.wait(30)
 
-    def __enter__(self) -> None:
-        pass
+    def close(self) -> None:
+        self.over.set()
+        if self._thread.is_alive():  # nobody came
+            socket.create_connection(self.address).close()
+            self._thread.join(10)
+        self._listener.close()
 
-    def __exit__(self, *exc: object) -> None:
-        for listener in self._listeners:
+
+def heard(connection: socket.socket, count: int) -> bool:
+    """Read so many bytes; False if the peer ends before."""
+    while count > 0:
+        data = connection.recv(count)
+        if not data:
+            return False
+        count -= len(data)
+    return True
+
+
+@contextmanager
+def behind_forwarded_ports(fake: FakeAPIServer, exchange: Exchange) -> Iterator[None]:
+    """Puts a listener behind each port of a port-forward request that was not refused."""
+    url = urlsplit(exchange["request"]["path"])
+    frames = exchange["response"].get("frames")
+    if not url.path.endswith("/portforward") or frames is None:
+        yield
+        return
+    _, _, _, _, namespace, _, name, _ = url.path.split("/")
+    expected, listeners = Expected(frames), []
+    ports = [port for value in parse_qs(url.query).get("ports", []) for port in value.split(",")]
+    for index, port in enumerate(ports):
+        if expected.length(2 * index + 1) == 2:  # the port's number, and no error after it
+            listener = ForwardedPort(index, frames)
+            listeners.append(listener)
+            Pods.of(fake).listen(namespace, name, int(port), listener.address)
+    try:
+        yield
+    finally:
+        for listener in listeners:
             listener.close()
