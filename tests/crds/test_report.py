@@ -1,0 +1,200 @@
+"""The failure report: what a user reads at 2 a.m. when a server did not get ready."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from devservers import errors
+from devservers.crds.base import ObjectMeta
+from devservers.crds.devserver import DevServer
+from devservers.crds.report import CAUSES, Seen, describe
+
+from .builders import SPEC, created, set_status
+from .staged import StagedServer
+
+
+def failing(image: str, timeout: float) -> DevServer:
+    return DevServer(ObjectMeta(name="dev"), {"flavor": "x", "image": image}, wait_timeout=timeout)
+
+
+def pod(**status: Any) -> dict[str, Any]:
+    return {"metadata": {"name": "dev-0"}, "status": status}
+
+
+def container(**states: Any) -> dict[str, Any]:
+    return {"name": "main", "ready": False, **states}
+
+
+def report_of(cluster: StagedServer) -> str:
+    with pytest.raises(errors.WaitTimeoutError) as caught:
+        created().wait_for_ready(timeout=0.05)
+    return caught.value.report
+
+
+# against the operator
+
+
+def test_an_image_that_cannot_be_pulled(operated: StagedServer) -> None:
+    with pytest.raises(errors.ResourceFailedError) as caught:
+        failing("registry.example/failed:1", 20).__enter__()
+    text = str(caught.value)
+    assert text.startswith("<DevServer default/dev phase=Failed> has failed\n  phase: Failed\n  message: ")
+    assert "\n  pod dev-0: Pending\n" in text
+    assert "    Ready: False ContainersNotReady containers with unready status: [devserver]\n" in text
+    assert "    container devserver: waiting " in text
+    assert '  warning: Failed: Failed to pull image "registry.example/failed:1"' in text
+    assert text.endswith("  likely cause: the image cannot be pulled: is spec.image right?")
+    assert caught.value.report == text.partition("\n")[2]
+
+
+def test_no_node_for_the_pod(operated: StagedServer) -> None:
+    with pytest.raises(errors.WaitTimeoutError) as caught:
+        failing("never", 0.3).__enter__()
+    text = str(caught.value)
+    assert text.startswith("<DevServer default/dev phase=Pending> was not ready within 0.3 s\n  phase: Pending\n")
+    assert "    PodScheduled: False Unschedulable 0/1 nodes are available: 1 Insufficient cpu." in text
+    assert text.endswith("  likely cause: no node can take the pod: choose a smaller flavor, or free resources")
+
+
+def test_a_container_that_ends_again_and_again(operated: StagedServer) -> None:
+    with pytest.raises(errors.WaitError) as caught:
+        failing("crash", 0.5).__enter__()
+    assert "    container devserver: waiting CrashLoopBackOff back-off 10s restarting" in caught.value.report
+    assert "    container devserver: last time terminated, exit code 1 Error" in caught.value.report
+    assert caught.value.report.endswith("the container starts and ends again: look at its logs")
+
+
+# what was looked at
+
+
+def test_no_operator_at_all(cluster: StagedServer) -> None:
+    assert report_of(cluster) == "  phase: none yet: is the DevServer operator running?\n  pod: none was found"
+
+
+def test_parts_that_may_not_be_looked_at_say_so_and_the_rest_shows(cluster: StagedServer) -> None:
+    cluster.rules.deny("admin", "list", "pods")
+    cluster.rules.deny("admin", "list", "events")
+    lines = report_of(cluster).splitlines()
+    assert lines[0] == "  phase: none yet: is the DevServer operator running?"
+    assert lines[1].startswith('  pod: cannot be looked at (list pods in namespace "default": ')
+    assert 'resources: ["pods"], verbs: ["list"]' in lines[1]
+    assert lines[2].startswith('  events: cannot be looked at (list events in namespace "default": ')
+
+
+def test_a_deleted_server_has_a_report_as_well(cluster: StagedServer) -> None:
+    server = created()
+    set_status(cluster, phase="Pending")
+    server.refresh()
+    cluster.store.delete("devservers", "dev", "default")
+    with pytest.raises(errors.ResourceDeletedError) as caught:
+        server.wait_for_ready()
+    assert caught.value.report == "  phase: Pending\n  pod: none was found"
+
+
+def warning(cluster: StagedServer, about: dict[str, Any], reason: str = "FailedCreate", second: int = 0) -> None:
+    cluster.store.create(
+        "events",
+        {
+            "metadata": {"generateName": "e-"},
+            "involvedObject": {"namespace": "default", **about},
+            "type": "Warning",
+            "reason": reason,
+            "message": f"message {second}",
+            "lastTimestamp": f"2026-01-02T03:04:{second:02}Z",
+        },
+    )
+
+
+def test_warnings_about_the_server_and_what_bears_its_name_are_shown(cluster: StagedServer) -> None:
+    warning(cluster, {"kind": "StatefulSet", "name": "dev"}, second=1)
+    warning(cluster, {"kind": "Pod", "name": "dev-0"}, "FailedMount", second=2)
+    warning(cluster, {"kind": "Pod", "name": "another-0"}, "Another", second=3)
+    report = report_of(cluster)
+    assert "  warning: FailedCreate: message 1\n  warning: FailedMount: message 2\n" in report
+    assert "Another" not in report
+
+
+def test_warnings_about_a_namesake_of_before_are_not_shown(cluster: StagedServer) -> None:
+    warning(cluster, {"kind": "DevServer", "name": "dev", "uid": "another"}, "QuotaExceeded")
+    assert "QuotaExceeded" not in report_of(cluster)
+
+
+def test_the_last_five_warnings_are_shown_in_their_order(cluster: StagedServer) -> None:
+    for second in (7, 3, 1, 5, 2, 6, 4):
+        warning(cluster, {"kind": "StatefulSet", "name": "dev"}, "R", second)
+    shown = [line for line in report_of(cluster).splitlines() if "warning" in line]
+    assert shown == [f"  warning: R: message {second}" for second in (3, 4, 5, 6, 7)]
+
+
+def test_a_pod_that_has_ended_is_shown(cluster: StagedServer) -> None:
+    ended = {"name": "main", "state": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}
+    status = {"phase": "Failed", "reason": "Evicted", "message": "low on memory", "containerStatuses": [ended]}
+    cluster.store.create("pods", {"metadata": {"name": "dev-0"}, "spec": {"containers": []}, "status": status})
+    report = report_of(cluster)
+    assert "  pod dev-0: Failed Evicted low on memory\n" in report
+    assert "    container main: terminated, exit code 137 OOMKilled\n" in report
+    assert report.endswith("likely cause: the container ran out of memory: choose a larger flavor")
+
+
+# how it is told
+
+
+@pytest.mark.parametrize(("signs", "fix"), CAUSES)
+def test_each_sign_of_a_cause_is_recognised(signs: tuple[str, ...], fix: str) -> None:
+    for sign in signs:
+        seen = Seen(pod=pod(containerStatuses=[container(state={"waiting": {"reason": sign}})]))
+        assert describe({}, seen).endswith(f"likely cause: {fix}")
+
+
+def test_a_container_that_was_killed_for_memory_before_it_crashed_again_is_a_matter_of_memory() -> None:
+    state = {"waiting": {"reason": "CrashLoopBackOff"}}
+    last = {"terminated": {"reason": "OOMKilled", "exitCode": 137}}
+    text = describe({}, Seen(pod=pod(containerStatuses=[container(state=state, lastState=last)])))
+    assert text.endswith("the container ran out of memory: choose a larger flavor")
+
+
+def test_init_containers_are_shown_and_running_ones_are_not() -> None:
+    waiting = {"name": "init", "state": {"terminated": {"exitCode": 1}}}
+    running = container(state={"running": {}}, lastState={})
+    text = describe({}, Seen(pod=pod(initContainerStatuses=[waiting], containerStatuses=[running])))
+    assert "    container init: terminated, exit code 1" in text
+    assert "container main" not in text
+
+
+def test_a_pod_that_is_on_its_way_out_is_called_terminating() -> None:
+    going = {"metadata": {"name": "dev-0", "deletionTimestamp": "2026-01-02T03:04:05Z"}, "status": {"phase": "Running"}}
+    assert "  pod dev-0: terminating" in describe({}, Seen(pod=going))
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        None,
+        {},
+        {"conditions": None, "containerStatuses": None, "initContainerStatuses": None},
+        {"containerStatuses": [{"name": "a", "state": None}, {"name": "b", "state": {"waiting": None}}]},
+        {"conditions": [{}]},
+    ],
+)
+def test_odd_shapes_are_no_obstacle(status: Any) -> None:
+    seen = Seen({"metadata": {"name": "p"}, "status": status}, events=({}, {"lastTimestamp": None, "eventTime": None}))
+    assert describe({"status": None}, seen).startswith("  phase: none yet")
+
+
+def test_events_of_either_api_are_understood() -> None:
+    old = {"reason": "Old", "message": "m", "lastTimestamp": "2026-01-02T03:04:06Z"}
+    new = {"reason": "New", "note": "n", "eventTime": "2026-01-02T03:04:05.000000Z"}
+    text = describe({}, Seen(events=(old, new)))
+    assert text.endswith("  warning: New: n\n  warning: Old: m")
+
+
+def test_a_report_needs_no_server_that_answers(cluster: StagedServer) -> None:
+    from devservers.crds.report import failure_report
+
+    server = DevServer(ObjectMeta(name="dev"), SPEC)
+    assert "pod: none was found" in failure_report(server)
+    for _ in range(20):
+        cluster.lose_request("GET", "")
+    assert "pod: cannot be looked at" in failure_report(server)
