@@ -179,6 +179,7 @@ def running_pod(
         "spec": {"nodeName": "node-1", "containers": [{"name": c, "image": "debian"} for c in containers]},
         "status": {
             "phase": "Running",
+            "conditions": [{"type": kind, "status": "True"} for kind in ("Ready", "ContainersReady")],
             "containerStatuses": [{"name": c, "ready": True, "state": {"running": {}}} for c in containers],
         },
     }
