@@ -66,12 +66,18 @@ class API:
     # requests
 
     def handle(self, request: Request) -> Reply:
-        """Answer a request; every failure becomes a Status."""
+        """Answer a request; every failure becomes a Status, and faults have their way."""
         try:
             request.user = self.server.tokens.authenticate(request)
-            request.info = info = request_info(request)
-            self.server.rules.check(request.user, info)
-            return self.route(request, info)
+        except APIFailure as failure:
+            return self.finish(failure.response(), request)
+        request.info = request_info(request)
+        return self.server.faults.around(request, lambda: self._answer(request))
+
+    def _answer(self, request: Request) -> Reply:
+        try:
+            self.server.rules.check(request.user, request.info)
+            return self.route(request, request.info)
         except APIFailure as failure:
             return self.finish(failure.response(), request)
         except Exception as error:  # a bug of ours must not look like a dead connection

@@ -117,6 +117,14 @@ class Response:
     content_type: str = "application/json"
     headers: Iterable[tuple[str, str]] = ()
 
+    def wire(self, keep_alive: bool) -> tuple[bytes, bytes]:
+        """Head and body as they are sent: a long body is one chunk."""
+        payload = self.payload()
+        if len(payload) <= BUFFERED_BODY:
+            return reply_head(self.status, self.content_type, self.headers, keep_alive, len(payload)), payload
+        head = reply_head(self.status, self.content_type, self.headers, keep_alive, None)
+        return head, b"%x\r\n%s\r\n0\r\n\r\n" % (len(payload), payload)
+
     def payload(self) -> bytes:
         if isinstance(self.body, bytes):
             return self.body
@@ -288,21 +296,14 @@ class Connection:
     def reply(self, reply: Reply, keep_alive: bool) -> bool:
         """Send an answer; False if the connection cannot carry another request."""
         if isinstance(reply, Response):
-            self._send_whole(reply, keep_alive)
+            head, body = reply.wire(keep_alive)
+            self.send(head + body)
             return keep_alive
         if isinstance(reply, Upgrade):
             reply.run(self)
             return False
         self._send_stream(reply, keep_alive)
         return keep_alive
-
-    def _send_whole(self, reply: Response, keep_alive: bool) -> None:
-        payload = reply.payload()
-        if len(payload) <= BUFFERED_BODY:
-            head = reply_head(reply.status, reply.content_type, reply.headers, keep_alive, len(payload))
-            return self.send(head + payload)
-        head = reply_head(reply.status, reply.content_type, reply.headers, keep_alive, None)
-        return self.send(b"%s%x\r\n%s\r\n0\r\n\r\n" % (head, len(payload), payload))
 
     def _send_stream(self, reply: StreamResponse, keep_alive: bool) -> None:
         chunks = reply.chunks
