@@ -38,7 +38,7 @@ class Pods:
     def __init__(self, server: FakeAPIServer) -> None:
         self._server = server
         self._lock = threading.Lock()
-        self._runtime: Optional[Runtime] = None
+        self.runtime = Runtime(lambda: str(server.tempdir / "pods"))
         self._logs: dict[LogKey, ContainerLog] = defaultdict(ContainerLog)
         self._ports: dict[tuple[str, int], portforward.Address] = {}
 
@@ -90,15 +90,7 @@ class Pods:
             running = list(self._logs.values())
         for log in running:
             log.end()
-        if self._runtime is not None:
-            self._runtime.stop()
-
-    @property
-    def runtime(self) -> Runtime:
-        with self._lock:
-            if self._runtime is None:
-                self._runtime = Runtime(str(self._server.tempdir / "pods"))
-            return self._runtime
+        self.runtime.stop()
 
     def start(self) -> None:
         """Begin to look for deleted pods: from now on, whenever the thread gets to run."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from .pathmap import DEFAULT_MOUNTS
 from .sandbox import CannotStart, Sandbox
@@ -18,8 +18,8 @@ Pod = Mapping[str, Any]
 class Runtime:
     """The sandboxes of all pods, made when they are first needed; stopping it leaves nothing behind."""
 
-    def __init__(self, directory: str) -> None:
-        self.directory = directory
+    def __init__(self, directory: Callable[[], str]) -> None:
+        self._directory = directory  # asked for only when there is a sandbox to be made
         self._sandboxes: dict[str, Sandbox] = {}
         self._lock = threading.Lock()
         self._gone: set[str] = set()
@@ -35,7 +35,7 @@ class Runtime:
             if self._stopped or key in self._gone:
                 raise CannotStart("no running task found: task not found")
             if key not in self._sandboxes:
-                self._sandboxes[key] = make_sandbox(os.path.join(self.directory, key), pod, container)
+                self._sandboxes[key] = make_sandbox(os.path.join(self._directory(), key), pod, container)
             return self._sandboxes[key]
 
     def remove(self, pod: Pod) -> None:

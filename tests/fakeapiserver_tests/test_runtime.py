@@ -203,7 +203,7 @@ def test_variables_and_working_directory_come_from_the_pods_spec(tmp_path: Path)
         "volumeMounts": [{"name": "v", "mountPath": "/models"}],
     }
     pod = {"metadata": {"name": "p", "namespace": "n", "uid": "u"}, "spec": {"containers": [container]}}
-    runtime = Runtime(str(tmp_path))
+    runtime = Runtime(lambda: str(tmp_path))
     try:
         box = runtime.sandbox(pod)
         assert (
@@ -303,13 +303,21 @@ def test_a_removed_sandbox_kills_what_fled_its_process_group(tmp_path: Path) -> 
 
 def test_nothing_starts_in_a_sandbox_that_is_gone(tmp_path: Path) -> None:
     pod = {"metadata": {"name": "p", "namespace": "n", "uid": "u"}, "spec": {}}
-    runtime = Runtime(str(tmp_path))
+    runtime = Runtime(lambda: str(tmp_path))
     box = runtime.sandbox(pod)
     runtime.remove(pod)
     with pytest.raises(CannotStart):
         run(box, "true")
     with pytest.raises(CannotStart):
         runtime.sandbox(pod)
+
+
+def test_a_runtime_that_was_stopped_before_its_first_pod_starts_nothing(tmp_path: Path) -> None:
+    runtime = Runtime(lambda: str(tmp_path))
+    runtime.stop()
+    with pytest.raises(CannotStart):
+        runtime.sandbox({"metadata": {"name": "p", "namespace": "n", "uid": "u"}, "spec": {}})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_no_descriptor_leaks(sandbox: Sandbox) -> None:
