@@ -12,7 +12,7 @@ Invariants:
 2. Every wait on a socket is bounded by the deadline of the request that is under way (:class:`_TimedSocket`), however
    slowly bytes drip.
 3. An idle connection that has become readable was closed by the server (or is out of step): it is dropped before use.
-4. Exceptions of ``http.client``, ``ssl`` and ``socket`` do not leave this module: see :func:`_translated`.
+4. Exceptions of ``http.client``, ``ssl`` and ``socket`` do not leave this module: see :func:`guarded`.
 """
 
 from __future__ import annotations
@@ -26,14 +26,12 @@ import ssl
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Optional, cast
 
-from ..errors import ConnectionFailedError, ProtocolError, RequestTimeoutError, TransportError
 from .config import ClientConfig
 from .connect import connect
 from .deadline import Deadline
+from .failures import guarded
 from .proxies import Proxy
 
 IDLE_CONNECTIONS = 8
@@ -74,6 +72,16 @@ class _TimedSocket:
         self._closing = True
         if not self._readers:
             self.raw.close()
+
+    def interrupt(self) -> None:
+        """From another thread: end a blocked read."""
+        try:
+            if isinstance(self.raw, ssl.SSLSocket):  # its own shutdown() would drop the TLS state under the reader
+                socket.socket.shutdown(self.raw, socket.SHUT_RDWR)
+            else:
+                self.raw.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # it has gone already
 
     def reader_closed(self) -> None:
         self._readers -= 1
@@ -164,15 +172,18 @@ class Answer:
         if self._connection is None:
             return b""
         try:
-            with _translated("reading the answer"):
-                data = self._response.read1(READ_SIZE)
-                if not data and self._response.length:  # http.client lets a short body pass as an end
-                    raise http.client.IncompleteRead(b"", self._response.length)
+            data = guarded(self._pool.config, "reading the answer", self._read1)
         except BaseException:
             self.close()
             raise
         if not data or self._response.isclosed() or self._response.length == 0:
             self._release()
+        return data
+
+    def _read1(self) -> bytes:
+        data = self._response.read1(READ_SIZE)
+        if not data and self._response.length:  # http.client lets a short body pass as an end
+            raise http.client.IncompleteRead(b"", self._response.length)
         return data
 
     def extend(self, deadline: Deadline) -> None:
@@ -184,8 +195,7 @@ class Answer:
         """From another thread: make a blocked :meth:`read_some` end now."""
         connection = self._connection
         if connection is not None and connection.timed is not None:
-            with _ignored():
-                connection.timed.raw.shutdown(socket.SHUT_RDWR)
+            connection.timed.interrupt()
 
     def close(self) -> None:
         connection, self._connection = self._connection, None
@@ -208,7 +218,7 @@ class Pool:
     """Idle connections to one API server, the most recently used first."""
 
     def __init__(self, config: ClientConfig) -> None:
-        self._config = config
+        self.config = config
         self._idle: list[_Connection] = []
         self._lock = threading.Lock()
         self._closed = False
@@ -219,7 +229,7 @@ class Pool:
             with self._lock:
                 connection = self._idle.pop() if self._idle else None
             if connection is None:
-                return _Connection(self._config, host), False
+                return _Connection(self.config, host), False
             if connection.usable():
                 return connection, True
             connection.close()
@@ -275,19 +285,24 @@ class KeepAliveHandler(urllib.request.BaseHandler):
     def _send(self, request: Request, connection: _Connection) -> Answer:
         assert connection.timed is not None
         connection.timed.deadline, connection.timed.idle = request.deadline, None
-        target, headers = _request_line(request, connection.proxy)
-        with _translated(f"{request.get_method()} {request.selector.partition('?')[0]}"):
-            connection.putrequest(request.get_method(), target, skip_host=True, skip_accept_encoding=True)
-            for name, value in headers:
-                connection.putheader(name, value)
-            body = cast(Optional[bytes], request.data)
-            if body is not None:
-                connection.putheader("Content-Length", str(len(body)))
-            request.sent = True
-            connection.endheaders(body)
-            response = connection.getresponse()
+        doing = f"{request.get_method()} {request.selector.partition('?')[0]}"
+        response = guarded(self._config, doing, lambda: _exchange(request, connection))
         connection.timed.idle = request.idle
         return Answer(self._pool, connection, response)
+
+
+def _exchange(request: Request, connection: _Connection) -> http.client.HTTPResponse:
+    """The request out, the head of the answer in."""
+    target, headers = _request_line(request, connection.proxy)
+    connection.putrequest(request.get_method(), target, skip_host=True, skip_accept_encoding=True)
+    for name, value in headers:
+        connection.putheader(name, value)
+    body = cast(Optional[bytes], request.data)
+    if body is not None:
+        connection.putheader("Content-Length", str(len(body)))
+    request.sent = True
+    connection.endheaders(body)
+    return connection.getresponse()
 
 
 def _request_line(request: Request, proxy: Optional[Proxy]) -> tuple[str, list[tuple[str, str]]]:
@@ -305,34 +320,3 @@ def build_opener(config: ClientConfig, pool: Pool) -> urllib.request.OpenerDirec
     opener.add_handler(KeepAliveHandler(config, pool))
     opener.add_handler(urllib.request.UnknownHandler())
     return opener
-
-
-@contextmanager
-def _ignored() -> Iterator[None]:
-    try:
-        yield
-    except OSError:
-        pass
-
-
-@contextmanager
-def _translated(doing: str) -> Iterator[None]:
-    """The boundary: foreign exceptions become ours. (A message of http.client may quote a header value: not kept.)"""
-    try:
-        yield
-    except TransportError:
-        raise
-    except (TimeoutError, socket.timeout) as error:
-        raise RequestTimeoutError(f"{doing}: no whole answer in the time given") from error
-    except http.client.IncompleteRead as error:
-        raise ConnectionFailedError(f"{doing}: the connection was cut before the answer was whole") from error
-    except http.client.RemoteDisconnected as error:
-        raise ConnectionFailedError(f"{doing}: the API server closed the connection without an answer") from error
-    except http.client.HTTPException as error:
-        raise ProtocolError(f"{doing}: the answer is not HTTP ({type(error).__name__})") from error
-    except ssl.SSLError as error:
-        raise ConnectionFailedError(f"{doing}: the TLS connection broke ({error.reason or 'EOF'})") from error
-    except OSError as error:
-        raise ConnectionFailedError(f"{doing}: the connection failed ({error.strerror or error})") from error
-    except ValueError as error:  # http.client: bad chunk size, a header it refuses
-        raise ProtocolError(f"{doing}: malformed HTTP ({type(error).__name__})") from None

@@ -265,19 +265,27 @@ def _decode(raw: bytes, method: str, target: str) -> Object:
 def _failure(method: str, target: str, answer: Answer, config: ClientConfig) -> Exception:
     """The exception for an answer that is not 2xx. Its body is read, so that the connection can be used again."""
     if 300 <= answer.status < 400:
-        location = urlsplit(answer.headers.get("Location") or "").hostname or "an unnamed host"
         answer.close()
-        return ProtocolError(
-            f"{request_info(method, target)}: the server answers with a redirect ({answer.status}) to {location}, "
-            f"which is not followed so that credentials stay with {urlsplit(config.server).hostname}; "
-            "check the server URL in the kubeconfig"
-        )
+        where = str(request_info(method, target))
+        return redirect_refused(where, answer.status, answer.headers.get("Location"), config)
     try:
         raw = answer.read()
     except ConnectionFailedError:
         raw = b""
     retry_after = retry.parse_retry_after(answer.headers.get("Retry-After"))
     return status_error(answer.status, raw, method, target, retry_after=retry_after)
+
+
+def redirect_refused(where: str, status: int, location: Optional[str], config: ClientConfig) -> ProtocolError:
+    """The error for a redirect: it names the host it leads to, and nothing else of the target."""
+    try:
+        host = urlsplit(location or "").hostname
+    except ValueError:
+        host = None
+    return ProtocolError(
+        f"{where}: the server answers with a redirect ({status}) to {host or 'an unnamed host'}, which is not followed "
+        f"so that credentials stay with {config.host}; check the server URL in the kubeconfig"
+    )
 
 
 def status_error(code: int, raw: bytes, method: str, target: str, *, retry_after: Optional[float] = None) -> APIError:

@@ -17,9 +17,8 @@ import select
 import socket
 import ssl
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, NamedTuple, Optional
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Optional, TypeVar, Union
 from urllib.parse import urlsplit
 
 from ..errors import (
@@ -31,10 +30,12 @@ from ..errors import (
     TransportError,
 )
 from . import retry
+from .config import ClientConfig
 from .connect import connect
 from .deadline import Backoff, Deadline
+from .failures import guarded
 from .paths import Query, request_info, with_query
-from .rest import RESTClient, status_error
+from .rest import RESTClient, redirect_refused, status_error
 
 try:
     import websocket as _library
@@ -43,6 +44,8 @@ except ImportError as _error:
         "exec, file sync and port-forward need the package websocket-client, which is not installed: "
         "pip install websocket-client"
     ) from _error
+
+T = TypeVar("T")
 
 READ_SIZE = 65536
 NOBODY = "stream.invalid"
@@ -157,9 +160,10 @@ class _Pipe:
 class WebSocketStream:
     """An open WebSocket with its subprotocol. One thread owns it; nothing here blocks but :meth:`wait`."""
 
-    def __init__(self, library_socket: Any, pipe: _Pipe, subprotocol: str) -> None:
+    def __init__(self, library_socket: Any, pipe: _Pipe, subprotocol: str, config: ClientConfig) -> None:
         self._ws = library_socket
         self._pipe = pipe
+        self._config = config
         self.subprotocol = subprotocol
 
     def __enter__(self) -> WebSocketStream:
@@ -175,18 +179,15 @@ class WebSocketStream:
 
     def send(self, message: bytes) -> None:
         """Queue one binary message, as one frame."""
-        with translated("sending"):
-            self._ws.send_binary(message)
+        self._ws.send_binary(message)
 
     def ping(self) -> None:
         """Queue a ping: traffic that keeps load balancers from cutting an idle stream."""
-        with translated("sending"):
-            self._ws.ping()
+        self._ws.ping()
 
     def flush(self) -> None:
         """Send of what is queued as much as the peer takes now."""
-        with translated("sending"):
-            self._pipe.flush()
+        _guarded(self._config, "sending", self._pipe.flush)
 
     def receive(self) -> Optional[Message]:
         """The next whole message, or None if it has not arrived yet. Pings are answered on the way.
@@ -194,17 +195,19 @@ class WebSocketStream:
         Raises:
             ConnectionFailedError: the stream ended without a close frame. ProtocolError: the frames are malformed.
         """
-        with translated("receiving"):
-            while True:
-                try:
-                    opcode, frame = self._ws.recv_data_frame(True)
-                except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                    return None
-                if opcode in (_library.ABNF.OPCODE_BINARY, _library.ABNF.OPCODE_TEXT):
-                    return Message(frame.data)
-                if opcode == _library.ABNF.OPCODE_CLOSE:
-                    data = frame.data or b""
-                    return Message(data[2:], True, int.from_bytes(data[:2], "big"))
+        return _guarded(self._config, "receiving", self._receive)
+
+    def _receive(self) -> Optional[Message]:
+        while True:
+            try:
+                opcode, frame = self._ws.recv_data_frame(True)
+            except BlockingIOError:
+                return None
+            if opcode in (_library.ABNF.OPCODE_BINARY, _library.ABNF.OPCODE_TEXT):
+                return Message(frame.data)
+            if opcode == _library.ABNF.OPCODE_CLOSE:
+                data = frame.data or b""
+                return Message(data[2:], True, int.from_bytes(data[:2], "big"))
 
     def wait(self, seconds: Optional[float]) -> bool:
         """Wait until something can be read (or sent, if something is queued); False when the time is up."""
@@ -264,28 +267,27 @@ def _handshake(
 ) -> WebSocketStream:
     pipe = _Pipe(sock, deadline)
     library_socket = _library.WebSocket(enable_multithread=False, skip_utf8_validation=True)
+    where = request_info("GET", target)
     try:
-        with translated("upgrading"):
-            _connect(library_socket, pipe, client, target, subprotocols)
-        subprotocol = (library_socket.getheaders() or {}).get("sec-websocket-protocol", "").strip()
-        if subprotocol not in subprotocols:
-            raise ProtocolError(
-                f"{request_info('GET', target)}: the server upgraded without agreeing to one of the subprotocols "
-                f"{', '.join(subprotocols)} (it said {subprotocol or 'nothing'}): output and exit code would be guesses"
-            )
-    except _library.WebSocketBadStatusException as error:
-        sock.close()
-        raise _refusal(error, target) from None
+        try:
+            _guarded(client.config, str(where), lambda: _connect(library_socket, pipe, client, target, subprotocols))
+        except _library.WebSocketBadStatusException as error:
+            refusal: Exception = _refusal(error, target)
+        else:
+            subprotocol = _agreed(library_socket, subprotocols, f"{where}", client.config)
+            pipe.opening = None
+            return WebSocketStream(library_socket, pipe, subprotocol, client.config)
+        raise refusal  # out here: the library's exception quotes headers and body, and is not its context
     except BaseException:
         sock.close()
         raise
-    pipe.opening = None
-    return WebSocketStream(library_socket, pipe, subprotocol)
 
 
 def _connect(library_socket: Any, pipe: _Pipe, client: RESTClient, target: str, subprotocols: Sequence[str]) -> None:
+    assert pipe.opening is not None
     server = urlsplit(client.config.server)
-    headers = [f"{name}: {value}" for name, value in client.headers(pipe.opening or Deadline(None))]
+    # Header values are bytes in the guise of latin-1, as http.client wants them; this library encodes text as UTF-8.
+    headers = [f"{name}: {value.encode('latin-1').decode()}" for name, value in client.headers(pipe.opening)]
     headers.append(f"Sec-WebSocket-Protocol: {', '.join(subprotocols)}")
     try:
         library_socket.connect(
@@ -293,18 +295,36 @@ def _connect(library_socket: Any, pipe: _Pipe, client: RESTClient, target: str, 
             header=headers, host=server.netloc, suppress_origin=True, redirect_limit=0, socket=pipe,
         )  # fmt: skip
     except _library.WebSocketException:
-        response = library_socket.handshake_response
-        if response is None or not 300 <= response.status < 400:
+        if not _redirected(library_socket):  # else _agreed() says so
             raise
-        location = urlsplit(str(response.headers.get("location") or "")).hostname or "an unnamed host"
-        raise ProtocolError(
-            f"{request_info('GET', target)}: the server answers with a redirect ({response.status}) to {location}, "
-            f"which is not followed so that credentials stay with {server.hostname}"
-        ) from None
 
 
-def _refusal(error: Any, target: str) -> APIError:
+def _redirected(library_socket: Any) -> bool:
+    response = library_socket.handshake_response
+    return response is not None and 300 <= response.status < 400
+
+
+def _agreed(library_socket: Any, subprotocols: Sequence[str], where: str, config: ClientConfig) -> str:
+    """The subprotocol both sides speak now."""
+    headers = library_socket.handshake_response.headers or {}
+    if _redirected(library_socket):
+        raise redirect_refused(where, library_socket.handshake_response.status, str(headers.get("location")), config)
+    subprotocol = str(headers.get("sec-websocket-protocol") or "").strip()
+    if subprotocol in subprotocols:
+        return subprotocol
+    raise ProtocolError(
+        f"{where}: the server upgraded without agreeing to one of the subprotocols {', '.join(subprotocols)} "
+        f"(it said {subprotocol or 'nothing'}): output and exit code would be guesses"
+    )
+
+
+def _refusal(error: Any, target: str) -> Union[APIError, ProtocolError]:
     """The exception for an answer other than 101: its Status, or NotUpgradedError for a 403 without any."""
+    if error.status_code < 400:
+        return ProtocolError(
+            f"{request_info('GET', target)}: the server answered {error.status_code} instead of upgrading: "
+            "does a proxy on the way not let WebSockets through?"
+        )
     body = error.resp_body or b""
     body = body.encode() if isinstance(body, str) else bytes(body)
     if error.status_code == 403 and not body.strip():
@@ -315,20 +335,16 @@ def _refusal(error: Any, target: str) -> APIError:
     return status_error(error.status_code, body, "GET", target, retry_after=retry_after)
 
 
-@contextmanager
-def translated(doing: str) -> Iterator[None]:
-    """The boundary: exceptions of websocket-client, ssl and socket become ours, but for the refusal of an upgrade."""
+def _guarded(config: ClientConfig, doing: str, call: Callable[[], T]) -> T:
+    """The boundary: exceptions of websocket-client become ours, but for the refusal of an upgrade."""
     try:
-        yield
-    except (TransportError, _library.WebSocketBadStatusException):
+        return guarded(config, doing, call)
+    except _library.WebSocketBadStatusException:
         raise
     except _library.WebSocketTimeoutException:
-        raise RequestTimeoutError(f"{doing}: no answer to the upgrade request in the time given") from None
-    except _library.WebSocketConnectionClosedException as error:
-        raise ConnectionFailedError(f"{doing}: the stream ended without a close frame") from error
+        failure: TransportError = RequestTimeoutError(f"{doing}: no answer in the time given")
+    except _library.WebSocketConnectionClosedException:
+        failure = ConnectionFailedError(f"{doing}: the stream ended without a close frame")
     except _library.WebSocketException as error:
-        raise ProtocolError(f"{doing}: the WebSocket protocol is broken ({type(error).__name__})") from error
-    except ssl.SSLError as error:
-        raise ConnectionFailedError(f"{doing}: the TLS connection broke ({error.reason or 'EOF'})") from error
-    except OSError as error:
-        raise ConnectionFailedError(f"{doing}: the connection failed ({error.strerror or error})") from error
+        failure = ProtocolError(f"{doing}: the WebSocket protocol is broken ({type(error).__name__})")
+    raise failure

@@ -26,6 +26,7 @@ from devservers.transport.pluginrun import PluginRun
 from devservers.transport.proxies import parse_proxy
 from devservers.transport.rest import RESTClient
 from devservers.transport.tls import ClientCertificate, Material, TLSSettings
+from devservers.transport.websocket import upgrade
 
 from .certificates import authority, server_context
 from .kubeconfigs import config_of, document, write
@@ -246,6 +247,8 @@ ANSWERS = {
     "a redirect": f"HTTP/1.1 302 Found\nLocation: https://bob:{CANARY}@evil.example/{CANARY}?t={CANARY}\n\n",
     "a body that is not JSON": f"HTTP/1.1 200 OK\nContent-Length: {len(CANARY)}\n\n{CANARY}",
     "a body cut short": f"HTTP/1.1 200 OK\nContent-Length: 999\n\n{CANARY}",
+    "a broken chunk": f"HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n{CANARY}\n",
+    "what is not HTTP": f"{CANARY} {CANARY}\n\n",
     "nothing": "",
 }
 
@@ -257,6 +260,18 @@ def test_a_request_that_fails(answer: str, caplog: pytest.LogCaptureFixture) -> 
         config = ClientConfig(f"http://127.0.0.1:{server.port}", credentials=credentials)
         with RESTClient(config) as client, pytest.raises(DevServersError) as caught:
             client.request("GET", "/version", deadline=Deadline(1))
+    assert_silent(caplog.text)
+    for shown in texts(caught.value):
+        assert_silent(shown)
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
+def test_an_upgrade_that_fails(answer: str, caplog: pytest.LogCaptureFixture) -> None:
+    credentials = Credentials(BearerToken(CANARY), impersonation=Impersonation("bob", groups=[CANARY]))
+    with caplog.at_level(logging.DEBUG), serving(answering(answer)) as server:
+        config = ClientConfig(f"http://127.0.0.1:{server.port}", credentials=credentials)
+        with RESTClient(config) as client, pytest.raises(DevServersError) as caught:
+            upgrade(client, "/exec", query={}, subprotocols=["v5.channel.k8s.io"], deadline=Deadline(1))
     assert_silent(caplog.text)
     for shown in texts(caught.value):
         assert_silent(shown)
