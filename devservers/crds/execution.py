@@ -194,10 +194,12 @@ def run_raw(
 def _run(call: _Call, command: Command) -> int:
     """The exit code of ``command``, sent as the server and the container can take it."""
     try:
-        return _attempt(call, command)
+        returncode, tail = _attempt(call, command)
     except NotUpgradedError:
+        if call.stdin is None or command.stdin_size is not None:
+            raise
         # Only v5 was offered because stdin has to end, and nothing was started: v4 with a wrapper that counts it.
-        return _run(call, command._replace(stdin_size=len(call.stdin or b"")))
+        return _run(call, command._replace(stdin_size=len(call.stdin)))
     except CommandNotFoundError:
         if not command.wrapped:
             raise
@@ -211,9 +213,12 @@ def _run(call: _Call, command: Command) -> int:
         if not call.deadline.expired:
             raise
         raise ExecTimeoutError(f"{error}; {_kill(call, command)}") from error
+    _check_wrapper(command, call.target, returncode, tail)
+    return returncode
 
 
-def _attempt(call: _Call, command: Command) -> int:
+def _attempt(call: _Call, command: Command) -> tuple[int, bytes]:
+    """Exit code and the end of stderr."""
     words = command.argv()
     stdin = None if call.stdin is None else _chunks(call.stdin)
     tail = _Tail(call.stderr)
@@ -222,9 +227,7 @@ def _attempt(call: _Call, command: Command) -> int:
         subprotocols=_offer(command, call.stdin),
     ) as session:  # fmt: skip
         status = session.communicate(stdin, call.stdout, tail, call.deadline)
-    returncode = returncode_of(status, call.target, words)
-    _check_wrapper(command, call.target, returncode, tail.data)
-    return returncode
+    return returncode_of(status, call.target, words), tail.data
 
 
 def _offer(command: Command, stdin: Optional[bytes]) -> tuple[str, ...]:

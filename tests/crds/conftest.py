@@ -8,7 +8,10 @@ from typing import Callable
 
 import pytest
 
-from .builders import V4_ONLY
+from devservers.crds.base import ObjectMeta
+from devservers.crds.devserver import DevServer
+
+from .builders import LONG, V4_ONLY
 from .staged import StagedServer
 
 Begin = Callable[[StagedServer], StagedServer]
@@ -53,3 +56,31 @@ def either(request: pytest.FixtureRequest) -> StagedServer:
     """One of today and one of before v5.channel.k8s.io, in turn."""
     server: StagedServer = request.getfixturevalue(request.param)
     return server
+
+
+def _ready(image: str = "ubuntu:22.04") -> DevServer:
+    return DevServer.create(ObjectMeta(name="dev"), {"flavor": "x", "image": image}).wait_for_ready(timeout=LONG)
+
+
+@pytest.fixture
+def devserver(either: StagedServer) -> DevServer:
+    """A DevServer that is ready, on a server of today and on an old one."""
+    return _ready()
+
+
+@pytest.fixture
+def modern(operated: StagedServer) -> DevServer:
+    """A DevServer that is ready, on a server of today alone: for what does not depend on the protocol."""
+    return _ready()
+
+
+@pytest.fixture
+def busybox(either: StagedServer) -> DevServer:
+    """A DevServer whose container has busybox for its shell and tools."""
+    return _ready("busybox")
+
+
+@pytest.fixture
+def shell_less(either: StagedServer) -> DevServer:
+    """A DevServer whose container has no shell."""
+    return _ready("distroless")

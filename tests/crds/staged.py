@@ -6,12 +6,12 @@ So "the operator writes the status while the update is under way" is a fact of t
 from __future__ import annotations
 
 import threading
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple
 
 from tests.fakeapiserver import FakeAPIServer
-from tests.fakeapiserver.http import Reply, Request, Upgrade
+from tests.fakeapiserver.http import Reply, Request
 
-Act = Callable[[Request], Optional[Reply]]
+Act = Callable[[], object]
 
 
 class _Cue(NamedTuple):
@@ -32,37 +32,24 @@ class StagedServer(FakeAPIServer):
         self._cues = threading.Lock()
         super().__init__(**options)
 
-    def before(self, method: str, part: str, act: Callable[[], object]) -> None:
+    def before(self, method: str, part: str, act: Act) -> None:
         """Run ``act`` before the next request of that method whose target holds ``part`` is handled."""
-        self._before.append(_Cue(method, part, lambda request: void(act())))
+        self._before.append(_Cue(method, part, act))
 
-    def after(self, method: str, part: str, act: Callable[[], object]) -> None:
+    def after(self, method: str, part: str, act: Act) -> None:
         """Run ``act`` after it was handled, before it is answered."""
-        self._after.append(_Cue(method, part, lambda request: void(act())))
-
-    def lose_request(self, method: str, part: str = "") -> None:
-        """Close the connection instead of handling it."""
-        self._before.append(_Cue(method, part, lambda request: Upgrade(lambda connection: None)))
-
-    def lose_answer(self, method: str, part: str = "") -> None:
-        """Handle it, and close the connection instead of answering."""
-        self._after.append(_Cue(method, part, lambda request: Upgrade(lambda connection: None)))
+        self._after.append(_Cue(method, part, act))
 
     def _handle(self, request: Request) -> Reply:
-        instead = self._prompt(self._before, request)
-        if instead is not None:
-            return instead
+        self._prompt(self._before, request)
         reply = super()._handle(request)
-        return self._prompt(self._after, request) or reply
+        self._prompt(self._after, request)
+        return reply
 
-    def _prompt(self, cues: list[_Cue], request: Request) -> Optional[Reply]:
+    def _prompt(self, cues: list[_Cue], request: Request) -> None:
         with self._cues:
             cue = next((cue for cue in cues if cue.meets(request)), None)
             if cue is None:
-                return None
+                return
             cues.remove(cue)
-        return cue.act(request)
-
-
-def void(value: object) -> None:
-    """For callbacks whose result is of no interest."""
+        cue.act()

@@ -209,16 +209,21 @@ def test_where_exceptions_show_no_notes_there_is_a_warning_as_well(operated: Sta
 
 
 def test_a_delete_whose_answer_is_lost_is_repeated(operated: StagedServer) -> None:
-    operated.lose_answer("DELETE", "devservers")
-    with devserver():
+    with operated.fault.reset_after_execution("delete", "devservers", times=1) as fault, devserver():
         pass
+    assert fault.suffered == 1
     assert names_on(operated) == []
 
 
 def test_a_delete_that_does_not_arrive_is_repeated(operated: StagedServer) -> None:
-    operated.lose_request("DELETE", "devservers")
-    operated.lose_request("DELETE", "devservers")
-    with devserver():
+    with operated.fault.reset_before_execution("delete", "devservers", times=2) as fault, devserver():
+        pass
+    assert fault.suffered == 2
+    assert names_on(operated) == []
+
+
+def test_an_api_server_that_is_too_busy_to_delete_is_asked_again(operated: StagedServer) -> None:
+    with operated.fault.server_error("delete", "devservers", times=1), devserver():
         pass
     assert names_on(operated) == []
 
@@ -227,26 +232,23 @@ def test_a_delete_that_does_not_arrive_is_repeated(operated: StagedServer) -> No
 
 
 def test_a_create_whose_answer_is_lost_goes_on_with_what_it_made(operated: StagedServer) -> None:
-    operated.lose_answer("POST", "devservers")
-    with devserver() as server:
+    with operated.fault.reset_after_execution("create", "devservers") as fault, devserver() as server:
         assert server.status["phase"] == "Running"
         assert server.metadata.uid == operated.store.get("devservers", "dev", "default")["metadata"]["uid"]
     assert names_on(operated) == []
-    assert len(requests_of(operated, "POST")) == 1
+    assert fault.calls == 1
 
 
 def test_a_create_with_a_generated_name_whose_answer_is_lost_is_found_again(operated: StagedServer) -> None:
     created("dev-other")
-    operated.lose_answer("POST", "devservers")
-    with DevServer(ObjectMeta(generate_name="dev-"), SPEC) as server:
+    with operated.fault.reset_after_execution("create"), DevServer(ObjectMeta(generate_name="dev-"), SPEC) as server:
         assert server.metadata.name.startswith("dev-")
         assert server.metadata.name != "dev-other"
     assert names_on(operated) == ["dev-other"]
 
 
 def test_a_create_that_never_arrived_is_the_error_it_was(cluster: StagedServer) -> None:
-    cluster.lose_request("POST", "devservers")
-    with pytest.raises(errors.ConnectionFailedError) as caught:
+    with cluster.fault.reset_before_execution("create"), pytest.raises(errors.ConnectionFailedError) as caught:
         devserver().__enter__()
     assert notes_of(caught.value) == ""
     assert deletes(cluster) == []
@@ -254,8 +256,7 @@ def test_a_create_that_never_arrived_is_the_error_it_was(cluster: StagedServer) 
 
 def test_a_lost_answer_about_a_namesake_of_somebody_else_leaves_that_alone(cluster: StagedServer) -> None:
     created()
-    cluster.lose_answer("POST", "devservers")
-    with pytest.raises(errors.ConnectionFailedError):
+    with cluster.fault.reset_after_execution("create"), pytest.raises(errors.ConnectionFailedError):
         devserver().__enter__()
     assert names_on(cluster) == ["dev"]
     assert deletes(cluster) == []
@@ -264,10 +265,17 @@ def test_a_lost_answer_about_a_namesake_of_somebody_else_leaves_that_alone(clust
 @pytest.mark.filterwarnings("ignore:.*could not be found out:RuntimeWarning")
 def test_if_nobody_can_say_whether_it_was_created_the_error_says_so(cluster: StagedServer) -> None:
     cluster.rules.deny("admin", "list", "devservers")
-    cluster.lose_answer("POST", "devservers")
-    with pytest.raises(errors.ConnectionFailedError) as caught:
+    with cluster.fault.reset_after_execution("create"), pytest.raises(errors.ConnectionFailedError) as caught:
         devserver().__enter__()
     assert 'whether DevServer "dev" was created could not be found out' in notes_of(caught.value)
+
+
+def test_an_answer_that_ends_in_the_middle_or_is_a_proxys_error_page_is_a_lost_one(operated: StagedServer) -> None:
+    with operated.fault.half_response("create", times=1), devserver("a"):
+        assert names_on(operated) == ["a"]
+    with operated.fault.bad_gateway_html("create", times=1), pytest.raises(errors.ServerError):
+        devserver("b").__enter__()
+    assert names_on(operated) == []
 
 
 # delete_on_exit

@@ -190,11 +190,37 @@ def test_an_object_that_was_never_created_is_a_not_found_error(cluster: StagedSe
 
 def test_a_dropped_watch_is_resumed(cluster: StagedServer) -> None:
     server = created()
-    cluster.lose_request("GET", "watch=true")
-    on_watch(cluster, RUNNING)
-    events = phases(server.wait_for_status(RUNNING, timeout=LONG))
+    cluster.before("GET", "watch=true", lambda: set_status(cluster, phase="Running"))
+    with cluster.fault.watch_cut_mid_line(times=1) as fault:
+        events = phases(server.wait_for_status(RUNNING, timeout=LONG))
     assert events == [("ADDED", ""), ("MODIFIED", "Running")]
+    assert fault.suffered == 1
     assert len(requests_of(cluster, "GET", "limit=")) == 1
+
+
+def test_a_silent_watch_does_not_prolong_the_wait(cluster: StagedServer) -> None:
+    server = created()
+    watch = Stopwatch()
+    with cluster.fault.half_open_watch(), pytest.raises(errors.WaitTimeoutError):
+        list(server.wait_for_status(RUNNING, timeout=SHORT))
+    assert watch.seconds < SHORT + 1
+
+
+@pytest.mark.parametrize("fault", ["stall", "slow_drip", "server_error", "reset_before_execution"])
+def test_a_list_that_fails_does_not_prolong_the_wait(cluster: StagedServer, fault: str) -> None:
+    server = created()
+    watch = Stopwatch()
+    with getattr(cluster.fault, fault)("list"), pytest.raises((errors.WaitTimeoutError, errors.DevServersError)):
+        list(server.wait_for_status(RUNNING, timeout=SHORT))
+    assert watch.seconds < SHORT + 1
+
+
+def test_an_api_server_that_is_too_busy_is_asked_again(cluster: StagedServer) -> None:
+    server = created()
+    set_status(cluster, phase="Running")
+    with cluster.fault.too_many_requests_text("list", times=1) as fault:
+        assert list(server.wait_for_status(RUNNING, timeout=LONG)) == []
+    assert fault.suffered == 1
 
 
 def test_an_expired_watch_is_resumed_by_a_new_list(cluster: StagedServer) -> None:

@@ -132,13 +132,20 @@ def test_changes_during_an_expired_gap_are_told_by_their_difference(cluster: Sta
         assert take(watch, 3) == [("DELETED", "goes"), ("MODIFIED", "changes"), ("ADDED", "comes")]
 
 
-def test_a_dropped_watch_goes_on_without_a_gap_or_a_repetition(cluster: StagedServer) -> None:
-    created("a")
-    cluster.lose_request("GET", "watch=true")
-    with DevServer.watch_all(timeout=LONG) as watch:
+@pytest.mark.parametrize(
+    "fault", ["reset_before_execution", "watch_cut_mid_line", "watch_cut_in_character", "server_error"]
+)
+def test_a_dropped_watch_goes_on_without_a_gap_or_a_repetition(cluster: StagedServer, fault: str) -> None:
+    created("a", annotations={"note": "ü"})
+    suffering = getattr(cluster.fault, fault)
+    scope = suffering("watch", times=1) if "watch" not in fault else suffering(times=1)
+    with scope as struck, DevServer.watch_all(timeout=LONG) as watch:
         assert take(watch, 1) == [("ADDED", "a")]
-        with in_background(lambda: created("b")):
+        with in_background(lambda: created("b", annotations={"note": "ü"})):
             assert take(watch, 1) == [("ADDED", "b")]
+        DevServer.get("a").delete()
+        assert take(watch, 1) == [("DELETED", "a")]
+    assert struck.suffered == 1
     assert len(requests_of(cluster, "GET", "limit=")) == 1
 
 

@@ -1,0 +1,149 @@
+"""When exec() has no exit code to give: the command is not there, or the connection is lost."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from devservers import errors
+from devservers.crds.devserver import DevServer
+
+from .builders import LONG, requests_of
+from .staged import StagedServer
+
+# not found
+
+
+def test_a_command_that_is_not_in_the_container_is_an_error_and_no_exit_code(devserver: DevServer) -> None:
+    with pytest.raises(errors.CommandNotFoundError) as caught:
+        devserver.exec(["nosuchcommand", "-x"])
+    assert '\'nosuchcommand\' was not found in pod "dev-0" in namespace "default"' in str(caught.value)
+    assert caught.value.command == ["nosuchcommand", "-x"]
+
+
+def test_a_path_that_is_not_there_is_the_same_error(devserver: DevServer) -> None:
+    with pytest.raises(errors.CommandNotFoundError, match="'/workspace/nosuch' was not found"):
+        devserver.exec("/workspace/nosuch")
+
+
+@pytest.mark.parametrize("options", [{"cwd": "/workspace"}, {"env": {"A": "b"}}, {"timeout": LONG}])
+def test_with_a_shell_in_between_it_is_the_same_error(devserver: DevServer, options: dict[str, object]) -> None:
+    with pytest.raises(errors.CommandNotFoundError, match="'nosuchcommand' was not found in pod \"dev-0\"") as caught:
+        devserver.exec(["nosuchcommand"], **options)  # type: ignore[arg-type]
+    assert caught.value.command == ["nosuchcommand"]
+
+
+def test_a_shell_that_does_not_find_a_command_has_an_exit_code(devserver: DevServer) -> None:
+    result = devserver.exec("nosuchcommand", shell=True)
+    assert result.returncode == 127
+    assert "nosuchcommand" in result.stderr
+
+
+def test_a_file_that_cannot_be_executed_is_an_exec_error(devserver: DevServer) -> None:
+    devserver.exec("touch /workspace/plain", check=True)
+    with pytest.raises(errors.ExecError, match=r"could not be started in pod .*permission denied"):
+        devserver.exec("/workspace/plain")
+
+
+# no shell in the container
+
+
+def test_without_a_shell_plain_commands_run(shell_less: DevServer) -> None:
+    assert shell_less.exec("echo x").stdout == "x\n"
+
+
+def test_without_a_shell_shell_true_is_a_command_not_found(shell_less: DevServer) -> None:
+    with pytest.raises(errors.CommandNotFoundError, match="'/bin/sh' was not found"):
+        shell_less.exec("echo x", shell=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"cwd": "/workspace"}, "cwd"),
+        ({"env": {"A": "b"}}, "env"),
+        ({"cwd": "/workspace", "env": {"A": "b"}, "timeout": LONG}, "cwd, env"),
+    ],
+)
+def test_without_a_shell_what_needs_one_says_so(shell_less: DevServer, options: dict[str, object], what: str) -> None:
+    with pytest.raises(errors.CommandNotFoundError, match=f"there is no /bin/sh in .* and {what} cannot be had"):
+        shell_less.exec(["echo", "x"], **options)  # type: ignore[arg-type]
+
+
+def test_without_a_shell_or_the_command_a_timeout_does_not_hide_which_is_missing(shell_less: DevServer) -> None:
+    with pytest.raises(errors.CommandNotFoundError, match="'nosuchcommand' was not found"):
+        shell_less.exec("nosuchcommand", timeout=LONG)
+
+
+# the connection
+
+
+def test_a_close_without_a_status_is_a_lost_connection_with_what_had_come(
+    operated: StagedServer, modern: DevServer
+) -> None:
+    with operated.fault.exec_closed_without_status(), pytest.raises(errors.ExecConnectionLostError) as caught:
+        modern.exec("echo out; echo err >&2; exit 0", shell=True)
+    assert (caught.value.stdout, caught.value.stderr) == ("out\n", "err\n")
+    assert "its exit code is unknown, and it may still run" in str(caught.value)
+
+
+def test_a_reset_before_the_status_is_a_lost_connection(operated: StagedServer, modern: DevServer) -> None:
+    with operated.fault.exec_reset_before_status(), pytest.raises(errors.ExecConnectionLostError) as caught:
+        modern.exec("echo out")
+    assert caught.value.stdout in ("out\n", "")  # a reset may overtake what was sent before it
+
+
+def test_a_reset_after_the_status_changes_nothing(operated: StagedServer, modern: DevServer) -> None:
+    with operated.fault.exec_reset_after_status():
+        result = modern.exec("echo out; exit 3", shell=True)
+    assert (result.stdout, result.returncode) == ("out\n", 3)
+
+
+def test_a_lost_connection_is_not_tried_again(operated: StagedServer, modern: DevServer) -> None:
+    with operated.fault.exec_closed_without_status(), pytest.raises(errors.ExecConnectionLostError):
+        modern.exec("true")
+    assert len(requests_of(operated, "GET", "/exec")) == 1
+
+
+def test_a_pod_that_goes_while_a_command_runs_is_not_a_success(operated: StagedServer, modern: DevServer) -> None:
+    started = threading.Event()
+
+    def delete_the_pod() -> None:
+        assert started.wait(LONG)
+        operated.store.delete("pods", "dev-0", "default")
+
+    thread = threading.Thread(target=delete_the_pod)
+    thread.start()
+    try:
+        result = modern.exec("echo begun; sleep 1000", shell=True, timeout=LONG, stdout=lambda data: started.set())
+    except errors.ExecConnectionLostError:
+        return
+    finally:
+        thread.join(LONG)
+    assert result.returncode == 137
+
+
+def test_channels_that_the_protocol_does_not_have_are_passed_over(operated: StagedServer, modern: DevServer) -> None:
+    with operated.fault.exec_unknown_channels():
+        assert modern.exec("echo out").stdout == "out\n"
+
+
+def test_a_server_that_agrees_to_no_subprotocol_is_a_protocol_error(operated: StagedServer, modern: DevServer) -> None:
+    with operated.fault.exec_no_subprotocol_echoed(), pytest.raises(errors.ProtocolError, match="guesses"):
+        modern.exec("echo out")
+
+
+def test_a_server_that_knows_none_of_the_subprotocols_is_an_api_error(
+    operated: StagedServer, modern: DevServer
+) -> None:
+    with operated.fault.exec_subprotocol_refused():
+        for given in (None, "x"):
+            with pytest.raises(errors.APIError, match="knows none of the subprotocols offered"):
+                modern.exec("cat", input=given)
+
+
+def test_a_server_that_is_too_busy_is_asked_again(operated: StagedServer, modern: DevServer) -> None:
+    with operated.fault.too_many_requests("get", "pods/exec", seconds=0, times=2) as fault:
+        assert modern.exec("echo out").stdout == "out\n"
+    assert fault.suffered == 2

@@ -1,0 +1,119 @@
+"""exec(timeout=…): the call ends in time, and the command in the container ends with it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from devservers import errors
+from devservers.crds.devserver import DevServer
+
+from .builders import LONG, Stopwatch, eventually
+from .staged import StagedServer
+
+TIMEOUT = 0.3
+
+
+def processes_with(word: str) -> list[int]:
+    """The processes of this machine (where the fake's containers live) that hold a word in their command line."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and word.encode() in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+        except OSError:
+            pass  # gone meanwhile
+    return [pid for pid in found if pid != os.getpid()]
+
+
+def lifetime() -> str:
+    """A number of seconds to sleep that no other process sleeps, to find it again by."""
+    return f"1000.{int.from_bytes(os.urandom(6), 'big')}"
+
+
+def test_a_command_that_ends_in_time_is_not_touched(devserver: DevServer) -> None:
+    result = devserver.exec("echo x; exit 3", shell=True, timeout=LONG)
+    assert (result.stdout, result.returncode) == ("x\n", 3)
+
+
+def test_a_command_that_does_not_is_killed_with_its_children(devserver: DevServer) -> None:
+    seconds = lifetime()
+    watch = Stopwatch()
+    with pytest.raises(errors.ExecTimeoutError) as caught:
+        devserver.exec(f"sleep {seconds} & sleep {seconds}; echo never", shell=True, timeout=TIMEOUT)
+    assert TIMEOUT <= watch.seconds < TIMEOUT + 1
+    assert str(caught.value) == (
+        '\'/bin/sh\' in pod "dev-0" in namespace "default", container devserver did not end within 0.3 s; it was killed'
+    )
+    eventually(lambda: not processes_with(seconds), "the death of the command and its children")
+
+
+def test_the_error_is_a_timeout_error_with_what_had_come(devserver: DevServer) -> None:
+    with pytest.raises(TimeoutError) as caught:
+        devserver.exec("echo out; echo err >&2; sleep 1000", shell=True, timeout=TIMEOUT)
+    assert isinstance(caught.value, errors.ExecTimeoutError)
+    assert (caught.value.stdout, caught.value.stderr) == ("out\n", "err\n")
+    assert caught.value.command == ["/bin/sh", "-c", "echo out; echo err >&2; sleep 1000"]
+
+
+def test_a_command_waiting_for_a_reader_of_its_output_or_drowning_in_it_is_killed_as_well(devserver: DevServer) -> None:
+    with pytest.raises(errors.ExecTimeoutError) as caught:
+        devserver.exec("yes", timeout=TIMEOUT, stdout=lambda data: None)
+    assert str(caught.value).endswith("it was killed")
+
+
+def test_a_command_that_reads_endless_input_is_killed_as_well(devserver: DevServer) -> None:
+    seconds = lifetime()
+    with pytest.raises(errors.ExecTimeoutError, match="it was killed"):
+        devserver.exec(["sleep", seconds], input=b"x" * 10_000_000, timeout=TIMEOUT)
+    eventually(lambda: not processes_with(seconds), "the death of the command")
+
+
+def test_on_busybox_it_is_killed_as_well(busybox: DevServer) -> None:
+    seconds = lifetime()
+    with pytest.raises(errors.ExecTimeoutError, match="it was killed"):
+        busybox.exec(["sleep", seconds], timeout=TIMEOUT)
+    eventually(lambda: not processes_with(seconds), "the death of the command")
+
+
+def test_without_a_shell_it_runs_on_and_the_error_says_so(shell_less: DevServer) -> None:
+    assert shell_less.exec("echo x", timeout=LONG).stdout == "x\n"
+    seconds = lifetime()
+    with pytest.raises(errors.ExecTimeoutError, match="could not be killed and may still run: that needs /bin/sh"):
+        shell_less.exec(["sleep", seconds], timeout=TIMEOUT)
+    assert processes_with(seconds)
+
+
+def test_a_command_that_hides_from_the_killer_is_not_said_to_be_killed(modern: DevServer) -> None:
+    with pytest.raises(errors.ExecTimeoutError, match="no process of it was found to be killed"):
+        modern.exec(["env", "-i", "sleep", "1000"], timeout=TIMEOUT)
+
+
+def test_a_killing_that_is_not_allowed_is_told(operated: StagedServer, modern: DevServer) -> None:
+    def forbid() -> None:
+        operated.rules.deny("admin", "*", "pods/exec")
+
+    operated.after("GET", "/exec", forbid)
+    with pytest.raises(errors.ExecTimeoutError, match=r"could not be killed and may still run .*forbidden"):
+        modern.exec(["sleep", "1000"], timeout=TIMEOUT)
+
+
+@pytest.mark.parametrize("verb", ["list", "get"])
+def test_a_server_that_says_nothing_does_not_prolong_the_call(
+    operated: StagedServer, modern: DevServer, verb: str
+) -> None:
+    resource = "pods" if verb == "list" else "pods/exec"
+    watch = Stopwatch()
+    with operated.fault.stall(verb, resource), pytest.raises(TimeoutError):
+        modern.exec(["true"], timeout=TIMEOUT)
+    assert watch.seconds < TIMEOUT + 1.2
+
+
+def test_a_session_whose_end_is_never_told_ends_in_time(operated: StagedServer, modern: DevServer) -> None:
+    watch = Stopwatch()
+    with operated.fault.exec_stalls_at_the_end(), pytest.raises(errors.ExecTimeoutError) as caught:
+        modern.exec("echo x", timeout=TIMEOUT)
+    assert caught.value.stdout == "x\n"
+    assert watch.seconds < TIMEOUT + 1.2
