@@ -6,8 +6,16 @@ from collections.abc import Generator, Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, NoReturn, Optional
 
-from ..errors import NotFoundError, ResourceDeletedError, WaitTimeoutError
-from ..transport.deadline import Deadline
+from ..errors import (
+    ConnectionFailedError,
+    NotFoundError,
+    RequestTimeoutError,
+    ResourceDeletedError,
+    ServerError,
+    TooManyRequestsError,
+    WaitTimeoutError,
+)
+from ..transport.deadline import Backoff, Deadline
 from ..transport.watch import LISTED, Event, Watch
 from . import merge
 from .jsonvalue import copy_json
@@ -15,6 +23,9 @@ from .jsonvalue import copy_json
 if TYPE_CHECKING:
     from .base import BaseCustomResource, StatusWanted
 
+_PASSING = (ConnectionFailedError, RequestTimeoutError, ServerError, TooManyRequestsError)
+PATIENCE = 300.0
+"""Seconds for which failures at the beginning of a wait are taken for passing ones (later, the watch sees to it)."""
 LOOK_SECONDS = 0.9
 """Time for the one look that a wait without any time (``timeout=0``) takes."""
 
@@ -54,7 +65,7 @@ def observe(resource: BaseCustomResource, deadline: Deadline) -> Generator[Event
     """
     uid = (resource._raw.get("metadata") or {}).get("uid")
     seen = False
-    with closing(_changes(resource, deadline)) as changes:
+    with closing(_look(resource) if deadline.expired else _changes(resource, deadline)) as changes:
         for event in changes:
             if event["type"] == LISTED:
                 if not seen:
@@ -70,16 +81,39 @@ def observe(resource: BaseCustomResource, deadline: Deadline) -> Generator[Event
 
 def _changes(resource: BaseCustomResource, deadline: Deadline) -> Generator[Event, None, None]:
     client, namespace, name = resource._place()
-    if deadline.expired:
-        yield from _look(resource, Deadline(LOOK_SECONDS, client.clock))
-        return
     selectors = {"fieldSelector": f"metadata.name={name}"}
-    with Watch(client, resource._resource(), namespace, selectors=selectors, deadline=deadline, marks=True) as watch:
-        yield from watch
+    patience, backoff = Deadline(PATIENCE, client.clock), Backoff()
+    begun = False
+    while True:
+        watch = Watch(client, resource._resource(), namespace, selectors=selectors, deadline=deadline, marks=True)
+        try:
+            with watch:
+                for event in watch:
+                    begun = True
+                    yield event
+            return
+        except _PASSING as error:
+            if begun or patience.expired or not _is_known(resource):
+                raise
+            _pause(resource, backoff.next(), deadline, error)
 
 
-def _look(resource: BaseCustomResource, deadline: Deadline) -> Generator[Event, None, None]:
+def _pause(resource: BaseCustomResource, seconds: float, deadline: Deadline, error: Exception) -> None:
+    client, _, _ = resource._place()
+    client.clock.sleep(deadline.capped(seconds) or 0.0)
+    if deadline.expired:
+        message = f"{resource!r} could not be looked at within {deadline.seconds:g} s"
+        raise WaitTimeoutError(message, report=f"  last failure: {error}") from error
+
+
+def _is_known(resource: BaseCustomResource) -> bool:
+    """Whether it was read before: then the API server has been reached, and a failure now may pass."""
+    return (resource._raw.get("metadata") or {}).get("uid") is not None
+
+
+def _look(resource: BaseCustomResource) -> Generator[Event, None, None]:
     client, namespace, name = resource._place()
+    deadline = Deadline(LOOK_SECONDS, client.clock)
     try:
         yield {"type": "ADDED", "object": client.get(resource._resource(), namespace, name, deadline=deadline)}
     except NotFoundError:

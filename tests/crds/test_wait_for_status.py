@@ -206,13 +206,39 @@ def test_a_silent_watch_does_not_prolong_the_wait(cluster: StagedServer) -> None
     assert watch.seconds < SHORT + 1
 
 
-@pytest.mark.parametrize("fault", ["stall", "slow_drip", "server_error", "reset_before_execution"])
-def test_a_list_that_fails_does_not_prolong_the_wait(cluster: StagedServer, fault: str) -> None:
+FAILURES = ["stall", "slow_drip", "server_error", "bad_gateway_html", "reset_before_execution", "half_response"]
+
+
+@pytest.mark.parametrize("fault", FAILURES)
+def test_a_list_that_always_fails_is_a_timeout_in_time(cluster: StagedServer, fault: str) -> None:
     server = created()
     watch = Stopwatch()
-    with getattr(cluster.fault, fault)("list"), pytest.raises((errors.WaitTimeoutError, errors.DevServersError)):
+    with getattr(cluster.fault, fault)("list"), pytest.raises(errors.WaitTimeoutError):
         list(server.wait_for_status(RUNNING, timeout=SHORT))
     assert watch.seconds < SHORT + 1
+
+
+@pytest.mark.parametrize("fault", ["server_error", "reset_before_execution"])
+def test_a_list_that_fails_for_a_while_does_not_end_the_wait(cluster: StagedServer, fault: str) -> None:
+    server = created()
+    set_status(cluster, phase="Running")
+    with getattr(cluster.fault, fault)("list", times=5) as struck:
+        assert list(server.wait_for_status(RUNNING, timeout=LONG)) == []
+    assert struck.suffered == 5
+
+
+def test_the_last_failure_is_told_when_nothing_could_be_seen(cluster: StagedServer) -> None:
+    server = created()
+    with cluster.fault.bad_gateway_html("list"), pytest.raises(errors.WaitTimeoutError) as caught:
+        list(server.wait_for_status(RUNNING, timeout=SHORT))
+    assert str(caught.value).startswith("<DevServer default/dev> could not be looked at within 0.3 s\n  last failure: ")
+    assert "a proxy or load balancer answered" in caught.value.report
+
+
+def test_an_api_server_that_was_never_reached_is_the_error_it_is_at_once(cluster: StagedServer) -> None:
+    server = DevServer(ObjectMeta(name="dev"), SPEC)
+    with cluster.fault.reset_before_execution("list"), pytest.raises(errors.ConnectionFailedError):
+        list(server.wait_for_status(RUNNING, timeout=LONG))
 
 
 def test_an_api_server_that_is_too_busy_is_asked_again(cluster: StagedServer) -> None:
