@@ -10,7 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, NoReturn, Optional
 
-from ..errors import CommandNotFoundError, ConnectionFailedError, ExecConnectionLostError, ExecError, ExecTimeoutError
+from ..errors import (
+    CommandNotFoundError,
+    ConnectionFailedError,
+    ExecConnectionLostError,
+    ExecError,
+    ExecTimeoutError,
+    ProtocolError,
+)
 from . import channels
 from .channels import ExitStatus
 from .deadline import Deadline
@@ -90,7 +97,7 @@ class ExecSession:
         lost = self._send_stdin()
         try:
             message = self._stream.receive()
-        except ConnectionFailedError as error:
+        except (ConnectionFailedError, ProtocolError) as error:  # of frames that are none, nothing more can be read
             self._lost(str(error), error)
         if message is None and lost is not None:
             self._lost(str(lost), lost)

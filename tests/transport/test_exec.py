@@ -66,7 +66,7 @@ def test_the_request_names_container_streams_and_each_word() -> None:
     )
 
 
-@pytest.mark.parametrize("end", ["close frame", "end of file", "reset"])
+@pytest.mark.parametrize("end", ["close frame", "end of file", "reset", "no frame"])
 def test_an_end_without_a_status_is_a_lost_connection_and_never_success(end: str) -> None:
     def script(peer: Peer) -> None:
         ws = WSPeer(peer)
@@ -78,6 +78,8 @@ def test_an_end_without_a_status_is_a_lost_connection_and_never_success(end: str
             ws.event()
         elif end == "reset":
             peer.reset()
+        elif end == "no frame":
+            peer.send(b"HTTP/1.1 502 Bad Gateway\r\n")
 
     run = Run(script)
     assert run.status is None
