@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 FIELD_MANAGER = "devservers"
 DELETE_SECONDS = 30.0
 """Time for deleting on the way out, repetitions included."""
-DELETE_PAUSES = (0.25, 1.0)
-"""Seconds before each repetition of a delete whose outcome is not known."""
+DELETE_PAUSES = (0.0, 0.25, 1.0)
+"""Seconds before each attempt at a delete, while the outcome of the one before is not known."""
 LOOK_SECONDS = 10.0
-LOOK_PAUSES = (0.25, 0.75)
-"""After a lost answer the server may still be at work (admission webhooks): seconds before looking again."""
+LOOK_PAUSES = (0.0, 0.25, 0.75)
+"""After a lost answer the server may still be at work (admission webhooks): seconds before each look."""
 
 _UNKNOWN_OUTCOME = (TransportError, ServerError)
 
@@ -128,14 +128,14 @@ class _Attempt:
 
     def _find(self) -> Optional[dict[str, Any]]:
         deadline = Deadline(LOOK_SECONDS, self._client.clock)
-        for pause in (*LOOK_PAUSES, None):
-            name = self._body["metadata"].get("name")
-            selectors = {"fieldSelector": f"metadata.name={name}"} if name else {}
+        name = self._body["metadata"].get("name")
+        selectors = {"fieldSelector": f"metadata.name={name}"} if name else {}
+        for pause in LOOK_PAUSES:
+            self._client.clock.sleep(pause)
             items, _ = self._client.list_all(self._resource, self._namespace, selectors=selectors, deadline=deadline)
             found = next((item for item in items if self._is_ours(item)), None)
-            if found is not None or pause is None or (name and items):  # a namesake is in the way: ours cannot come
+            if found is not None or (name and items):  # a namesake is in the way: ours cannot come any more
                 return found
-            self._client.clock.sleep(pause)
         return None
 
     def _is_ours(self, item: Mapping[str, Any]) -> bool:
@@ -159,16 +159,16 @@ def delete_created(client: RESTClient, created: Created, hiding: Optional[BaseEx
 def _delete(client: RESTClient, created: Created) -> None:
     resource, namespace, name, uid = created
     deadline = Deadline(DELETE_SECONDS, client.clock)
-    for pause in (*DELETE_PAUSES, None):
+    for last, pause in enumerate(DELETE_PAUSES, 1 - len(DELETE_PAUSES)):
+        client.clock.sleep(pause)
         try:
             client.delete(resource, namespace, name, uid=uid, deadline=deadline)
             return
         except (NotFoundError, ConflictError):  # gone, or gone and made anew by somebody else
             return
         except (*_UNKNOWN_OUTCOME, TooManyRequestsError):
-            if pause is None or deadline.expired:
+            if last == 0 or deadline.expired:
                 raise
-            client.clock.sleep(pause)
 
 
 def _note(error: BaseException, text: str) -> None:

@@ -1,0 +1,12 @@
+"""The documented import path of the errors leads to the same classes as the package's own."""
+
+from __future__ import annotations
+
+from devservers import errors
+from devservers.crds import errors as documented
+
+
+def test_every_exception_of_the_package_is_there() -> None:
+    own = {name: value for name, value in vars(errors).items() if isinstance(value, type)}
+    exceptions = {name: value for name, value in own.items() if issubclass(value, errors.DevServersError)}
+    assert {name: getattr(documented, name) for name in documented.__all__} == exceptions
