@@ -86,11 +86,13 @@ class API:
     def route(self, request: Request, info: RequestInfo) -> Reply:
         if not info.is_resource:
             return discovery.serve(self, request)
-        if info.group == reviews.GROUP:
+        if info.group in reviews.GROUPS:
             return reviews.serve(self, request)
         resource = self.find(info)
         if resource is None:
             return page_not_found()
+        if not resource.namespaced:  # a namespace's own path counts as in it, but it is not kept there
+            request.info = info = info._replace(namespace="")
         if info.subresource:
             return self._subresource(request, info, resource)
         if info.verb not in VERBS:

@@ -18,6 +18,7 @@ UNAUTHENTICATED = "system:unauthenticated"
 ADMIN = User("admin", (MASTERS, AUTHENTICATED))
 
 PUBLIC_PATHS = ("/version", "/version/", "/healthz", "/livez", "/readyz")
+OWN_REVIEWS = ("selfsubjectreviews", "selfsubjectaccessreviews", "selfsubjectrulesreviews")
 DISCOVERY_PATHS = ("/api", "/apis", "/openapi")
 
 
@@ -122,7 +123,7 @@ class Rules:
             return True
         if not info.is_resource:
             return _public(user, info)
-        if info.group == "authorization.k8s.io" and info.verb == "create" and AUTHENTICATED in user.groups:
+        if info.resource in OWN_REVIEWS and info.verb == "create" and AUTHENTICATED in user.groups:
             return True
         return any(rule.covers(user, info.verb, info) for rule in self._allowed)
 

@@ -26,7 +26,7 @@ class Unrecognized(ValueError):
 
 def decode(request: Request, resource: ResourceType, directive: str) -> tuple[Object, list[str]]:
     """The object in a create's or update's body, and warnings; raises 400 and 415 with the decoder's words."""
-    media = body_type(request)
+    media = body_type(request, resource.custom)
     try:
         parsed = parse(request.body, media)
     except Unrecognized as error:

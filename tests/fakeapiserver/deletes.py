@@ -26,7 +26,7 @@ RETURNS_OBJECT = ("pods", "namespaces", "services", "serviceaccounts", "persiste
 def delete(api: API, resource: ResourceType, request: Request) -> Reply:
     media = negotiate(request)
     info = request.info
-    options = delete_options(request, body_type(request) if request.body else "")
+    options = delete_options(request, body_type(request, resource.custom) if request.body else "")
     last, gone = remove(api, resource, info.namespace, info.name, options)
     if not gone or resource.plural in RETURNS_OBJECT:
         return api.answer(200, resource, last.raw, media)
@@ -39,7 +39,7 @@ def delete_collection(api: API, resource: ResourceType, request: Request) -> Rep
     media = negotiate(request)
     selection = Selection(resource, request)
     lists = list_options(request, watching=False)
-    options = delete_options(request, body_type(request) if request.body else "")
+    options = delete_options(request, body_type(request, resource.custom) if request.body else "")
     page = read_page(api, resource, request.info.namespace, selection, lists)
     for stored in page.items:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from . import openapi, reviews
 from .http import Reply, Request, Response
 from .resources import ResourceType
 from .status import page_not_found
@@ -36,12 +37,14 @@ def serve(api: API, request: Request) -> Reply:
         return Response(200, json.dumps(VERSION, indent=2).encode())
     if parts in (["healthz"], ["livez"], ["readyz"]):
         return Response(200, b"ok", "text/plain; charset=utf-8")
+    if parts[:1] == ["openapi"] and len(parts) > 1:
+        return openapi.serve(api, request, parts[1:])
     if parts == ["api"]:
         return Response(200, {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})
     if parts == ["api", "v1"]:
         return resource_list(api, "", "v1")
     if parts == ["apis"]:
-        groups = dict.fromkeys(resource.group for resource in api.types() if resource.group)
+        groups = dict.fromkeys(resource.group for resource in _types(api) if resource.group)
         return Response(
             200, {"kind": "APIGroupList", "apiVersion": "v1", "groups": [group(api, name) for name in groups]}
         )
@@ -52,8 +55,12 @@ def serve(api: API, request: Request) -> Reply:
     return page_not_found()
 
 
+def _types(api: API) -> list[ResourceType]:
+    return [*api.types(), *reviews.TYPES]
+
+
 def group_versions(api: API, name: str) -> list[str]:
-    return list(dict.fromkeys(resource.version for resource in api.types() if resource.group == name))
+    return list(dict.fromkeys(resource.version for resource in _types(api) if resource.group == name))
 
 
 def group(api: API, name: str) -> dict[str, object]:
@@ -62,7 +69,7 @@ def group(api: API, name: str) -> dict[str, object]:
 
 
 def resource_list(api: API, group_name: str, version: str) -> Reply:
-    found = [r for r in api.types() if (r.group, r.version) == (group_name, version)]
+    found = [r for r in _types(api) if (r.group, r.version) == (group_name, version)]
     if not found:
         return page_not_found()
     group_version = f"{group_name}/{version}" if group_name else version

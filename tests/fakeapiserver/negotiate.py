@@ -9,10 +9,11 @@ from typing import Any
 
 import yaml
 
+from . import protobuf
 from .http import Request
 from .status import not_acceptable, unsupported_media_type
 
-JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
+JSON, YAML, PROTOBUF = "application/json", "application/yaml", protobuf.MEDIA_TYPE
 SERVED_TYPES = (JSON, YAML)
 KNOWN_TYPES = (JSON, YAML, PROTOBUF)
 VIEWS = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
@@ -68,13 +69,13 @@ def _view_known(parameters: dict[str, str]) -> bool:
     return view in VIEWS and parameters.get("g") == "meta.k8s.io" and parameters.get("v") in ("v1", "v1beta1")
 
 
-def body_type(request: Request) -> str:
-    """How the body is written; raises 415 for a type that is not known."""
+def body_type(request: Request, custom: bool = True) -> str:
+    """How the body is written; raises 415 for a type that is not known (custom resources know no protobuf)."""
     header = request.headers.get("Content-Type") or ""
     media = header.split(";")[0].strip().lower()
     if not media:
         return JSON
-    if media not in SERVED_TYPES:
+    if media not in (SERVED_TYPES if custom else KNOWN_TYPES):
         raise unsupported_media_type(KNOWN_TYPES)
     return media
 
@@ -101,6 +102,8 @@ def load_yaml(text: bytes) -> Any:
 
 def load_body(body: bytes, media: str) -> Any:
     """Parse a body; ValueError when it cannot be."""
+    if media == PROTOBUF:
+        return protobuf.decode(body)
     return json.loads(body) if media == JSON else load_yaml(body)
 
 

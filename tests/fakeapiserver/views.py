@@ -114,17 +114,13 @@ def table_columns(resource: ResourceType) -> list[tuple[Object, Cell]]:
     columns: list[tuple[Object, Cell]] = [(NAME_COLUMN, lambda obj, now: obj["metadata"]["name"])]
     if resource.columns:
         return columns + [(_definition(column), _path_cell(column)) for column in resource.columns]
-    for name, cell in () if resource.custom else BUILTIN_COLUMNS.get(resource.plural, ()):
-        columns.append((_plain_column(name), _timeless(cell)))
-    return [*columns, (AGE_COLUMN, lambda obj, now: age(obj["metadata"].get("creationTimestamp"), now))]
+    if not resource.custom and resource.plural in BUILTIN_COLUMNS:
+        return [(_plain_column(name), cell) for name, cell in BUILTIN_COLUMNS[resource.plural]]
+    return [*columns, (AGE_COLUMN, _age)]
 
 
 def _plain_column(name: str) -> Object:
     return {"name": name, "type": "string", "format": "", "description": "", "priority": 0}
-
-
-def _timeless(cell: Callable[[Object], Any]) -> Cell:
-    return lambda obj, now: cell(obj)
 
 
 def _definition(column: Object) -> Object:
@@ -201,12 +197,12 @@ def _containers(pod: Object) -> list[Object]:
     return found
 
 
-def _ready(pod: Object) -> str:
+def _ready(pod: Object, now: str) -> str:
     total = len((pod.get("spec") or {}).get("containers") or ())
     return f"{sum(1 for status in _containers(pod) if status.get('ready'))}/{total}"
 
 
-def _pod_status(pod: Object) -> str:
+def _pod_status(pod: Object, now: str) -> str:
     if pod["metadata"].get("deletionTimestamp"):
         return "Terminating"
     for status in _containers(pod):
@@ -217,29 +213,54 @@ def _pod_status(pod: Object) -> str:
     return str((pod.get("status") or {}).get("phase", "Pending"))
 
 
-def _restarts(pod: Object) -> str:
+def _restarts(pod: Object, now: str) -> str:
     return str(sum(status.get("restartCount", 0) for status in _containers(pod)))
 
 
-def _involved(event: Object) -> str:
+def _involved(event: Object, now: str) -> str:
     subject = event.get("involvedObject") or {}
     return f"{str(subject.get('kind', '')).lower()}/{subject.get('name', '')}"
 
 
-BUILTIN_COLUMNS: dict[str, tuple[tuple[str, Callable[[Object], Any]], ...]] = {
-    "pods": (("Ready", _ready), ("Status", _pod_status), ("Restarts", _restarts)),
-    "namespaces": (("Status", lambda obj: (obj.get("status") or {}).get("phase", "")),),
+def _field(*path: str, default: str = "") -> Cell:
+    """A column that shows a field."""
+
+    def cell(obj: Object, now: str) -> Any:
+        value: Any = obj
+        for name in path:
+            value = (value or {}).get(name)
+        return default if value is None else value
+
+    return cell
+
+
+def _size(name: str) -> Cell:
+    return lambda obj, now: len(obj.get(name) or {})
+
+
+def _age(obj: Object, now: str) -> str:
+    return age(obj["metadata"].get("creationTimestamp"), now)
+
+
+def _last_seen(event: Object, now: str) -> str:
+    return age(event.get("lastTimestamp") or event["metadata"].get("creationTimestamp"), now)
+
+
+_NAME: tuple[str, Cell] = ("Name", _field("metadata", "name"))
+_AGE: tuple[str, Cell] = ("Age", _age)
+BUILTIN_COLUMNS: dict[str, tuple[tuple[str, Cell], ...]] = {
+    "pods": (_NAME, ("Ready", _ready), ("Status", _pod_status), ("Restarts", _restarts), _AGE),
+    "namespaces": (_NAME, ("Status", _field("status", "phase")), _AGE),
     "events": (
-        ("Type", lambda obj: obj.get("type", "")),
-        ("Reason", lambda obj: obj.get("reason", "")),
+        ("Last Seen", _last_seen),
+        ("Type", _field("type")),
+        ("Reason", _field("reason")),
         ("Object", _involved),
-        ("Message", lambda obj: obj.get("message", "")),
+        ("Message", _field("message")),
     ),
-    "configmaps": (("Data", lambda obj: str(len(obj.get("data") or {}))),),
-    "secrets": (
-        ("Type", lambda obj: obj.get("type", "Opaque")),
-        ("Data", lambda obj: str(len(obj.get("data") or {}))),
-    ),
+    "configmaps": (_NAME, ("Data", _size("data")), _AGE),
+    "secrets": (_NAME, ("Type", _field("type", default="Opaque")), ("Data", _size("data")), _AGE),
+    "customresourcedefinitions": (_NAME, ("Created At", _field("metadata", "creationTimestamp"))),
 }
 
 

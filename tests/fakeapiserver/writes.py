@@ -67,7 +67,7 @@ class Write:
 
 def create(api: API, resource: ResourceType, request: Request) -> Reply:
     media = negotiate(request)
-    body_type(request)
+    body_type(request, resource.custom)
     write = Write(api, resource, request, write_options("CreateOptions", request))
     obj, write.warnings = decode(request, resource, write.options.field_validation)
     try:
@@ -143,7 +143,7 @@ def update(api: API, resource: ResourceType, request: Request) -> Reply:
     if not request.info.name:
         raise bad_request("name must be provided")
     media = negotiate(request)
-    body_type(request)
+    body_type(request, resource.custom)
     write = Write(api, resource, request, write_options("UpdateOptions", request))
     obj, write.warnings = decode(request, resource, write.options.field_validation)
     try:
