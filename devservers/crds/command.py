@@ -113,8 +113,7 @@ def parse_command(args: Union[str, Sequence[str]], shell: bool) -> list[str]:
     for word in words:
         if not isinstance(word, str):
             raise TypeError(f"args: every word must be a string, not {type(word).__name__} ({word!r})")
-        if "\0" in word:
-            raise ValueError("args: a NUL character cannot be passed to a command")
+        _check_text(word, "args")
     if not words or not words[0] or (shell and not words[2].strip()):
         raise ValueError("args: there is no command to run")
     return words
@@ -136,6 +135,29 @@ def check_environment(env: Optional[Mapping[str, str]]) -> Optional[dict[str, st
     for name, value in env.items():
         if not isinstance(name, str) or not _IDENTIFIER.fullmatch(name):
             raise ValueError(f"env: {name!r} is not a name that a shell can export (letters, digits and _)")
-        if not isinstance(value, str) or "\0" in value:
-            raise ValueError(f"env: the value of {name} must be a string without NUL characters")
+        if not isinstance(value, str):
+            raise ValueError(f"env: the value of {name} must be a string, not {type(value).__name__}")
+        _check_text(value, f"env: {name}")
     return dict(env)
+
+
+def check_directory(cwd: Optional[str]) -> Optional[str]:
+    """``cwd`` as ``cd`` takes it, whatever it begins with."""
+    if cwd is None:
+        return None
+    if not isinstance(cwd, str) or not cwd:
+        raise ValueError(f"cwd: a directory of the container is needed, not {cwd!r}")
+    _check_text(cwd, "cwd")
+    return f"./{cwd}" if cwd.startswith("-") else cwd
+
+
+def _check_text(text: str, field: str) -> None:
+    """The exec API carries words as UTF-8, and no process can be given a NUL."""
+    if "\0" in text:
+        raise ValueError(f"{field}: a NUL character cannot be passed to a command")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"{field}: {text!r} is not text that can be encoded as UTF-8 (bytes decoded by os.fsdecode?)"
+        ) from None

@@ -76,6 +76,8 @@ class DevServer(BaseCustomResource):
             raise ValueError(f"delete_on_exit: one of {', '.join(DELETE_ON_EXIT)} is needed, not {delete_on_exit!r}")
         if sync_workspace is not None and not isinstance(sync_workspace, Mapping):
             raise TypeError("sync_workspace: a dict of local paths to remote paths is needed")
+        if wait_timeout is not None and not isinstance(wait_timeout, (int, float)):
+            raise TypeError(f"wait_timeout: seconds or None are needed, not {type(wait_timeout).__name__}")
         self.wait_timeout = wait_timeout
         self.sync_workspace = dict(sync_workspace or {})
         self.delete_on_exit = delete_on_exit
@@ -226,7 +228,7 @@ class DevServer(BaseCustomResource):
         client, namespace, name = self._place()
         assert namespace is not None
         try:
-            pod = find_pod(client, namespace, name, deadline)
+            pod = find_pod(client, namespace, name, uid=self.metadata.uid, deadline=deadline)
         except (ForbiddenError, NotFoundError):  # not allowed to look: the conventional name may still be right
             return ExecTarget(namespace, f"{name}-0", container)
         if pod is None:

@@ -20,7 +20,7 @@ from ..transport import channels
 from ..transport.deadline import Deadline
 from ..transport.exec import ExecTarget, NotUpgradedError, Sink, open_session, returncode_of
 from ..transport.rest import RESTClient
-from .command import KILL_OUTCOMES, SHELL, Command, check_environment, parse_command
+from .command import KILL_OUTCOMES, SHELL, Command, check_directory, check_environment, parse_command
 from .workspace.remote import RemoteResult
 
 KILL_SECONDS = 0.9
@@ -141,7 +141,7 @@ def execute(
 ) -> ExecResult:  # fmt: skip
     """See :meth:`DevServer.exec`. What was asked for is checked before ``locate`` sends the first request."""
     words = parse_command(args, shell)
-    env, cwd = check_environment(options.env), _directory(options.cwd)
+    env, cwd = check_environment(options.env), check_directory(options.cwd)
     command = Command(words, os.urandom(8).hex(), cwd, env, killable=options.timeout is not None)
     stdin = _stdin(options)
     stdout, stderr = _Capture(options.stdout, "stdout"), _Capture(options.stderr, "stderr")
@@ -169,12 +169,6 @@ def _stdin(options: Options) -> Optional[bytes]:
     if options.input is None or isinstance(options.input, (bytes, bytearray, memoryview)):
         return None if options.input is None else bytes(options.input)
     raise TypeError(f"input: str or bytes are needed, not {type(options.input).__name__}")
-
-
-def _directory(cwd: Optional[str]) -> Optional[str]:
-    if cwd is not None and (not isinstance(cwd, str) or not cwd or "\0" in cwd):
-        raise ValueError(f"cwd: a directory of the container is needed, not {cwd!r}")
-    return f"./{cwd}" if cwd and cwd.startswith("-") else cwd
 
 
 def run_raw(

@@ -17,18 +17,31 @@ LABEL_VALUE_LIMIT = 63
 NAME_LIMIT = 253
 
 
-def find_pod(client: RESTClient, namespace: str, name: str, deadline: Optional[Deadline] = None) -> Optional[Object]:
-    """The DevServer's pod: the newest live one labelled ``app=NAME``, else the one called ``NAME-0``."""
-    pod = newest_pod(client, namespace, name, deadline)
+def find_pod(
+    client: RESTClient, namespace: str, name: str, *, uid: Optional[str] = None, deadline: Optional[Deadline] = None
+) -> Optional[Object]:
+    """The DevServer's pod: the newest live one labelled ``app=NAME``, else the one called ``NAME-0``.
+
+    With the DevServer's ``uid``, a pod that belongs to a namesake of before, and has not gone yet, is not taken.
+    """
+    pod = newest_pod(client, namespace, name, uid=uid, deadline=deadline)
     return pod if pod is not None and is_live(pod) else None
 
 
-def newest_pod(client: RESTClient, namespace: str, name: str, deadline: Optional[Deadline] = None) -> Optional[Object]:
+def newest_pod(
+    client: RESTClient, namespace: str, name: str, *, uid: Optional[str] = None, deadline: Optional[Deadline] = None
+) -> Optional[Object]:
     """The same, or one that has ended where none is live."""
-    pods = _labelled(client, namespace, name, deadline)
+    pods = [pod for pod in _labelled(client, namespace, name, deadline) if _may_be_of(pod, uid)]
     if not any(map(is_live, pods)):
-        pods += _conventional(client, namespace, name, deadline)
+        pods += [pod for pod in _conventional(client, namespace, name, deadline) if _may_be_of(pod, uid)]
     return max(pods, key=_age, default=None)
+
+
+def _may_be_of(pod: Mapping[str, Any], uid: Optional[str]) -> bool:
+    """Not so if a DevServer owns it, and another one. (A StatefulSet in between tells nothing.)"""
+    owners = [owner for owner in pod["metadata"].get("ownerReferences") or [] if owner.get("kind") == "DevServer"]
+    return not uid or not owners or any(owner.get("uid") == uid for owner in owners)
 
 
 def _labelled(client: RESTClient, namespace: str, name: str, deadline: Optional[Deadline]) -> list[Object]:

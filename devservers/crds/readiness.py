@@ -29,7 +29,7 @@ from .waiting import LOOK_SECONDS, observe
 if TYPE_CHECKING:
     from .devserver import DevServer
 
-POD_GRACE = 5.0
+POD_GRACE = 3.0
 """Seconds (at most half of those left) a Running DevServer may have no pod to be seen until its phase is believed."""
 PATIENCE = 300.0
 """Seconds without any answer about the pod after which the failure itself is reported."""
@@ -75,6 +75,8 @@ def _until_running(server: DevServer, deadline: Deadline) -> bool:
 
 
 def _is_running(server: DevServer) -> bool:
+    if server.metadata.deletion_timestamp is not None:
+        raise ResourceDeletedError(f"{server!r} is being deleted")
     phase = server.status.get("phase")
     if phase in const.PHASES_FAILED:
         raise ResourceFailedError(f"{server!r} has failed", report=failure_report(server))
@@ -98,14 +100,15 @@ def _until_pod_ready(server: DevServer, deadline: Deadline) -> bool:
         except _PASSING:
             if patience.expired:
                 raise
-        client.clock.sleep(deadline.capped(backoff.next()) or 0.0)
+        pause = backoff.next()
+        client.clock.sleep(deadline.capped(min(pause, grace.remaining() or pause)) or 0.0)
     return False
 
 
 def _pod_ready(server: DevServer, grace: Deadline, deadline: Deadline) -> bool:
     client, namespace, name = server._place()
     try:
-        pod = find_pod(client, namespace or "", name, deadline)
+        pod = find_pod(client, namespace or "", name, uid=server.metadata.uid, deadline=deadline)
     except (ForbiddenError, NotFoundError):  # not for us to see
         return True
     return grace.expired if pod is None else containers_ready(pod)

@@ -56,7 +56,7 @@ def _look(client: RESTClient, namespace: str, name: str, uid: Optional[str]) -> 
     events: list[Mapping[str, Any]] = []
     pod_problem = events_problem = ""
     try:
-        pod = newest_pod(client, namespace, name, deadline)
+        pod = newest_pod(client, namespace, name, uid=uid, deadline=deadline)
     except Exception as error:  # the report must not hide the failure it is about
         pod_problem = f"cannot be looked at ({error})"
     try:

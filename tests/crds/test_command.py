@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from devservers.crds.command import MARKER_VARIABLE, Command, check_environment, parse_command
+from devservers.crds.command import MARKER_VARIABLE, Command, check_directory, check_environment, parse_command
 
 SHELLS = [["/bin/sh"], ["busybox", "sh"]]
 
@@ -53,6 +53,7 @@ def test_with_shell_the_string_goes_to_sh() -> None:
         ([""], False, ValueError, "there is no command to run"),
         ("''", False, ValueError, "there is no command to run"),
         (["a\0b"], False, ValueError, "a NUL character cannot be passed"),
+        (["cat", "\udcff"], False, ValueError, r"'\\udcff' is not text that can be encoded as UTF-8"),
     ],
 )
 def test_what_cannot_be_run_is_refused(args: Any, shell: bool, error: type[Exception], message: str) -> None:
@@ -67,12 +68,24 @@ def test_what_cannot_be_run_is_refused(args: Any, shell: bool, error: type[Excep
         ({"1A": "x"}, "'1A' is not a name"),
         ({"": "x"}, "'' is not a name"),
         ({"A": 1}, "the value of A must be a string"),
-        ({"A": "a\0b"}, "the value of A must be a string without NUL"),
+        ({"A": "a\0b"}, "env: A: a NUL character"),
+        ({"A": "\udcff"}, "env: A: .* is not text"),
     ],
 )
 def test_an_environment_that_cannot_be_exported_is_refused(env: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         check_environment(env)
+
+
+@pytest.mark.parametrize("cwd", ["", "a\0b", "\udcff", 1, b"/tmp"])
+def test_a_directory_that_cannot_be_one_is_refused(cwd: Any) -> None:
+    with pytest.raises(ValueError, match=r"^cwd: "):
+        check_directory(cwd)
+
+
+@pytest.mark.parametrize(("cwd", "path"), [(None, None), ("/a b", "/a b"), ("a", "a"), ("-", "./-"), ("-P", "./-P")])
+def test_a_directory_is_never_taken_for_an_option(cwd: Any, path: Any) -> None:
+    assert check_directory(cwd) == path
 
 
 # the wrapper

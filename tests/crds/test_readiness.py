@@ -151,6 +151,14 @@ def test_a_server_that_goes_while_its_pod_is_awaited_is_an_error_at_once(cluster
         server.wait_for_ready(timeout=LONG)
 
 
+def test_a_server_that_is_being_deleted_is_not_waited_for(cluster: StagedServer) -> None:
+    server = created(finalizers=["x/y"])
+    server.delete()
+    set_status(cluster, phase="Running")
+    with pytest.raises(errors.ResourceDeletedError, match="<DevServer default/dev phase=Running> is being deleted"):
+        server.wait_for_ready(timeout=LONG)
+
+
 def test_an_api_server_that_stumbles_does_not_end_the_wait(cluster: StagedServer) -> None:
     server = running(cluster)
     cluster.store.create("pods", pod(ready=True))
@@ -177,9 +185,9 @@ def test_without_any_time_a_ready_server_is_ready(cluster: StagedServer) -> None
 # which pod
 
 
-def find(name: str = "dev") -> Optional[str]:
+def find(name: str = "dev", uid: Optional[str] = None) -> Optional[str]:
     with RESTClient() as client:
-        found = podlookup.find_pod(client, "default", name)
+        found = podlookup.find_pod(client, "default", name, uid=uid)
     return None if found is None else found["metadata"]["name"]
 
 
@@ -206,6 +214,19 @@ def test_without_a_labelled_pod_the_one_called_name_0_is_meant(cluster: StagedSe
 def test_a_pod_that_is_terminating_is_none(cluster: StagedServer) -> None:
     cluster.store.create("pods", pod("dev-0", metadata={"deletionTimestamp": "2026-01-02T03:05:00Z"}))
     assert find() is None
+
+
+def test_a_pod_of_a_namesake_of_before_is_none(cluster: StagedServer) -> None:
+    owner = {"apiVersion": "devserver.io/v1", "kind": "DevServer", "name": "dev", "uid": "u-1"}
+    cluster.store.create("pods", pod("dev-0", metadata={"ownerReferences": [owner]}))
+    assert find(uid="u-2") is None
+    assert find(uid="u-1") == find(uid=None) == "dev-0"
+
+
+def test_a_pod_that_something_else_owns_may_be_the_one(cluster: StagedServer) -> None:
+    owner = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "dev", "uid": "u-1"}
+    cluster.store.create("pods", pod("dev-0", metadata={"ownerReferences": [owner]}))
+    assert find(uid="u-2") == "dev-0"
 
 
 def test_a_name_too_long_for_a_label_is_looked_for_by_name_alone(cluster: StagedServer) -> None:
