@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .gojson import JSONError, cannot_unmarshal, duplicates, load
+from .gojson import TYPE_META, JSONError, cannot_unmarshal, duplicates, load
 from .http import Request
 from .negotiate import JSON, body_type, load_body
 from .objectmeta import MetadataError, read_metadata
@@ -16,7 +16,6 @@ from .schema import drop_nulls, fill_defaults, prune
 from .status import APIFailure, bad_request
 from .store import Object
 
-TYPE_META = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
 SHOWN = 30  # bytes of an unrecognized body that the message shows
 
 

@@ -29,7 +29,8 @@ def delete(api: API, resource: ResourceType, request: Request) -> Reply:
     options = delete_options(request, body_type(request, resource.custom) if request.body else "")
     last, gone = remove(api, resource, info.namespace, info.name, options)
     if not gone or resource.plural in RETURNS_OBJECT:
-        return api.answer(200, resource, last.raw, media)
+        accepted = not gone and options.orphan is False  # as old clients ask for cascading deletion
+        return api.answer(202 if accepted else 200, resource, last.raw, media)
     details = details_of(last.name, resource.group, resource.plural, uid=last.uid)
     return api.finish(Response(200, success(details)), request)
 

@@ -10,6 +10,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+# what Go's messages call the value that the head of every object is read into
+TYPE_META = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
+
 
 class JSONError(ValueError):
     """Malformed JSON; the text is that of Go's encoding/json."""

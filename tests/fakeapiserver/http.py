@@ -117,6 +117,11 @@ class Response:
     content_type: str = "application/json"
     headers: Iterable[tuple[str, str]] = ()
 
+    def without_body(self) -> Upgrade:
+        """The head alone, as HEAD is answered; the connection is closed after it."""
+        head = reply_head(self.status, self.content_type, self.headers, False, len(self.payload()))
+        return Upgrade(lambda connection: connection.send(head))
+
     def wire(self, keep_alive: bool) -> tuple[bytes, bytes]:
         """Head and body as they are sent: a long body is one chunk."""
         payload = self.payload()
@@ -417,7 +422,10 @@ class HTTPServer:
                 connection.socket.do_handshake()
             while not self._stopping.is_set():
                 request = connection.read_request()
-                if not connection.reply(self.handler(request), wants_keep_alive(request)):
+                reply = self.handler(request)
+                if request.method == "HEAD" and isinstance(reply, Response):
+                    reply = reply.without_body()
+                if not connection.reply(reply, wants_keep_alive(request)):
                     break
         except (Disconnected, OSError):
             pass  # the peer's right

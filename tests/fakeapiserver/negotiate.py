@@ -107,10 +107,24 @@ def load_body(body: bytes, media: str) -> Any:
     return json.loads(body) if media == JSON else load_yaml(body)
 
 
+class _YAMLDumper(yaml.SafeDumper):
+    """YAML as Go writes it: what would be read as something else than text stands in double quotes."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    ambiguous = dumper.resolve(yaml.ScalarNode, text, (True, False)) != "tag:yaml.org,2002:str"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if ambiguous else None)
+
+
+_YAMLDumper.add_representer(str, _represent_text)
+
+
 def dump(body: bytes, media: MediaType) -> bytes:
     """JSON in the form that was asked for."""
     if media.type == YAML:
-        return yaml.safe_dump(json.loads(body), default_flow_style=False, allow_unicode=True).encode()
+        document = json.loads(body)
+        text = yaml.dump(document, Dumper=_YAMLDumper, default_flow_style=False, allow_unicode=True, width=1 << 30)
+        return text.encode()
     if media.pretty:
         return json.dumps(json.loads(body), indent=2, ensure_ascii=False).encode()
     return body

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from .fielderrors import Cause, forbidden, invalid, not_supported, required, too_long
-from .gojson import JSONError, load
+from .gojson import TYPE_META, JSONError, cannot_unmarshal, load
 from .http import Request
 from .negotiate import JSON, load_body
-from .status import APIFailure, bad_request
+from .status import APIFailure, bad_request, internal
 from .status import invalid as invalid_object
 
 META = "meta.k8s.io"
@@ -124,19 +124,34 @@ def _delete_query(request: Request) -> dict[str, Any]:
     }
 
 
+DELETE_FIELDS: dict[str, tuple[type, str]] = {
+    "gracePeriodSeconds": (int, "int64"),
+    "preconditions": (dict, "v1.Preconditions"),
+    "orphanDependents": (bool, "bool"),
+    "propagationPolicy": (str, "v1.DeletionPropagation"),
+    "dryRun": (list, "[]string"),
+}
+
+
 def _delete_body(body: bytes, media: str) -> dict[str, Any]:
+    """Errors in a body of options come as they are, without a status made of them: 500."""
     try:
         options = load(body) if media == JSON else load_body(body, media)
     except JSONError as error:
-        raise bad_request(f"couldn't get version/kind; json parse error: {error}") from None
+        raise internal(f"couldn't get version/kind; json parse error: {error}") from None
     except ValueError as error:
-        raise bad_request(str(error)) from None
+        raise internal(str(error)) from None
     if not isinstance(options, dict):
-        raise bad_request("couldn't get version/kind; json parse error: the options are not an object")
+        why = cannot_unmarshal(options, f"value of type {TYPE_META}")
+        raise internal(f"couldn't get version/kind; json parse error: {why}")
     kind = options.get("kind", "DeleteOptions")
     if kind != "DeleteOptions":
         version = options.get("apiVersion", "v1")
-        raise bad_request(f'no kind "{kind}" is registered for version "{version}"')
+        raise internal(f'no kind "{kind}" is registered for version "{version}"')
+    for name, (wanted, shown) in DELETE_FIELDS.items():
+        value = options.get(name)
+        if value is not None and (not isinstance(value, wanted) or (wanted is int and isinstance(value, bool))):
+            raise internal(cannot_unmarshal(value, f"struct field DeleteOptions.{name} of type {shown}"))
     return options
 
 

@@ -125,9 +125,9 @@ def _as_of(
 
 
 def _too_old(after: str, options: ListOptions) -> APIFailure:
-    if not options.token:
-        return expired(CONTINUE_EXPIRED if options.limit else LIST_TOO_OLD)
-    return inconsistent(after)
+    if not options.limit:
+        return expired(LIST_TOO_OLD)
+    return inconsistent(after) if options.token else expired(CONTINUE_EXPIRED)
 
 
 def watch(

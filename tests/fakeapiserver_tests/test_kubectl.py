@@ -197,4 +197,4 @@ def test_a_definition_of_ones_own_is_served(kubectl: Kubectl) -> None:
     kubectl("create", "-f", "-", stdin=widget % 2)
     assert kubectl("get", "wi").stdout.split() == ["NAME", "SIZE", "w", "2"]
     kubectl("delete", "crd", "widgets.example.io")
-    assert "the server doesn't have a resource type" in kubectl("get", "widgets", fails=True).stderr
+    assert "could not find the requested resource" in kubectl("get", "--raw", "/apis/example.io/v1", fails=True).stderr
