@@ -31,16 +31,18 @@ command -v "$1" >/dev/null 2>&1 || {{ echo "devservers-$devservers_marker: not f
 if [ -n "$devservers_stdin" ]; then "$devservers_head" -c "$devservers_stdin" | "$@"; else exec "$@"; fi
 """
 
-# A process may fork between the look and the kill: look until none is left, a few times at most.
+# The command may be about to begin: look for it for half a second. Once it is found, look until none is left (a process
+# may fork between the look and the kill), a few times at most.
 _KILLER = f"""\
 command -v grep >/dev/null 2>&1 || exit 2
 r=1
 for i in 1 2 3 4 5; do
 f=
-for p in /proc/[0-9]*; do
-if grep -qs "{MARKER_VARIABLE}=$1" "$p/environ"; then kill -9 "${{p#/proc/}}" && f=1 r=0; fi
+for p in $(grep -ls "{MARKER_VARIABLE}=$1" /proc/[0-9]*/environ); do
+p=${{p#/proc/}}
+kill -9 "${{p%/environ}}" && f=1 r=0
 done
-[ -n "$f" ] || break
+if [ -z "$f" ]; then [ $r -eq 1 ] || break; sleep 0.1 || sleep 1; fi
 done 2>/dev/null
 exit $r
 """

@@ -80,30 +80,29 @@ def observe(resource: BaseCustomResource, deadline: Deadline) -> Generator[Event
 
 
 def _changes(resource: BaseCustomResource, deadline: Deadline) -> Generator[Event, None, None]:
+    """The watch of this one object; if it cannot begin, it is begun again and again for a while."""
     client, namespace, name = resource._place()
     selectors = {"fieldSelector": f"metadata.name={name}"}
     patience, backoff = Deadline(PATIENCE, client.clock), Backoff()
-    begun = False
-    while True:
+    failure: Optional[Exception] = None
+    while failure is None or not deadline.expired:
+        begun = False
         watch = Watch(client, resource._resource(), namespace, selectors=selectors, deadline=deadline, marks=True)
         try:
             with watch:
                 for event in watch:
                     begun = True
                     yield event
-            return
+            if begun or failure is None:
+                return
         except _PASSING as error:
             if begun or patience.expired or not _is_known(resource):
                 raise
-            _pause(resource, backoff.next(), deadline, error)
-
-
-def _pause(resource: BaseCustomResource, seconds: float, deadline: Deadline, error: Exception) -> None:
-    client, _, _ = resource._place()
-    client.clock.sleep(deadline.capped(seconds) or 0.0)
-    if deadline.expired:
-        message = f"{resource!r} could not be looked at within {deadline.seconds:g} s"
-        raise WaitTimeoutError(message, report=f"  last failure: {error}") from error
+            failure = error
+            client.clock.sleep(deadline.capped(backoff.next()) or 0.0)
+    raise WaitTimeoutError(
+        f"{resource!r} could not be looked at within {deadline.seconds:g} s", report=f"  last failure: {failure}"
+    ) from failure
 
 
 def _is_known(resource: BaseCustomResource) -> bool:
