@@ -107,13 +107,16 @@ def load_body(body: bytes, media: str) -> Any:
     return json.loads(body) if media == JSON else load_yaml(body)
 
 
+TEXT = "tag:yaml.org,2002:str"
+
+
 class _YAMLDumper(yaml.SafeDumper):
     """YAML as Go writes it: what would be read as something else than text stands in double quotes."""
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    ambiguous = dumper.resolve(yaml.ScalarNode, text, (True, False)) != "tag:yaml.org,2002:str"
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if ambiguous else None)
+    ambiguous = dumper.resolve(yaml.ScalarNode, text, (True, False)) != TEXT  # type: ignore[no-untyped-call]
+    return dumper.represent_scalar(TEXT, text, style='"' if ambiguous else None)
 
 
 _YAMLDumper.add_representer(str, _represent_text)

@@ -115,6 +115,8 @@ class FakeAPIServer:
 
     def stop(self) -> None:
         """End everything, wait for it, and remove the temporary directory. Safe to call twice."""
+        if self.stopping.is_set():
+            return
         self.stopping.set()
         self.watches.wake()
         self.faults.release()

@@ -6,7 +6,6 @@ import http.client
 import socket
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -16,18 +15,6 @@ from .plainclient import DEVSERVERS, PlainClient, devserver
 from .wsclient import WSClient, exec_target, running_pod
 
 WATCH = f"{DEVSERVERS}?watch=1&timeoutSeconds=5"
-
-
-@pytest.fixture
-def fake() -> Iterator[FakeAPIServer]:
-    with FakeAPIServer(operator=False) as server:
-        yield server
-
-
-@pytest.fixture
-def client(fake: FakeAPIServer) -> Iterator[PlainClient]:
-    with PlainClient(fake) as plain:
-        yield plain
 
 
 def names(fake: FakeAPIServer) -> list[str]:

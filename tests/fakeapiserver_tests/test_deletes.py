@@ -1,0 +1,128 @@
+"""Deleting: finalizers, preconditions, propagation, grace, collections."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.fakeapiserver import FakeAPIServer
+
+from .plainclient import DEVSERVERS, MERGE, PlainClient, devserver
+
+POD = "/api/v1/namespaces/default/pods/p"
+
+
+def held(client: PlainClient, name: str = "a") -> Any:
+    body = devserver(name)
+    body["metadata"]["finalizers"] = ["example.io/hold"]
+    return client.ask("POST", DEVSERVERS, body).json()
+
+
+def test_a_finalizer_holds_an_object_until_it_is_removed(client: PlainClient) -> None:
+    held(client)
+    marked = client.ask("DELETE", f"{DEVSERVERS}/a").json()["metadata"]
+    assert (marked["deletionGracePeriodSeconds"], marked["generation"]) == (0, 2)
+    last = client.ask("PATCH", f"{DEVSERVERS}/a", {"metadata": {"finalizers": None}}, MERGE)
+    assert (last.status, last.json()["metadata"].get("finalizers")) == (200, None)
+    assert client.get(f"{DEVSERVERS}/a").status == 404
+
+
+def test_the_event_of_the_last_finalizer_shows_the_object_as_it_was_stored(client: PlainClient) -> None:
+    version = held(client)["metadata"]["resourceVersion"]
+    client.ask("DELETE", f"{DEVSERVERS}/a")
+    client.ask("PATCH", f"{DEVSERVERS}/a", {"metadata": {"finalizers": []}}, MERGE)
+    events = client.watch(f"{DEVSERVERS}?watch=1&resourceVersion={version}")
+    assert [next(events)["type"], next(events)["object"]["metadata"]["finalizers"]] == ["MODIFIED", ["example.io/hold"]]
+
+
+def test_deleting_again_changes_nothing(client: PlainClient) -> None:
+    held(client)
+    first, second = (client.ask("DELETE", f"{DEVSERVERS}/a").json() for _ in range(2))
+    assert first == second
+
+
+def test_preconditions_must_hold(client: PlainClient) -> None:
+    obj = client.create("a").json()
+    refused = client.ask("DELETE", f"{DEVSERVERS}/a", {"preconditions": {"resourceVersion": "1"}})
+    assert (refused.status, refused.json()["details"]["kind"]) == (409, "DevServer")
+    assert "the ResourceVersion in the precondition (1) does not match" in refused.message
+    right = {"preconditions": {"resourceVersion": obj["metadata"]["resourceVersion"], "uid": obj["metadata"]["uid"]}}
+    assert client.ask("DELETE", f"{DEVSERVERS}/a", right).json()["status"] == "Success"
+
+
+def test_options_may_stand_in_the_query(client: PlainClient) -> None:
+    client.create("a")
+    assert client.ask("DELETE", f"{DEVSERVERS}/a?preconditions.uid=other").status == 409
+    assert client.ask("DELETE", f"{DEVSERVERS}/a?dryRun=All").json()["status"] == "Success"
+    assert client.get(f"{DEVSERVERS}/a").status == 200
+
+
+def test_propagation_policies_put_the_collectors_finalizers_on(client: PlainClient) -> None:
+    for name, policy, finalizers in (("a", "Orphan", ["orphan"]), ("b", "Foreground", ["foregroundDeletion"])):
+        client.create(name)
+        obj = client.ask("DELETE", f"{DEVSERVERS}/{name}", {"propagationPolicy": policy}).json()
+        assert obj["metadata"]["finalizers"] == finalizers
+
+
+def test_background_takes_the_collectors_finalizers_off_again(client: PlainClient) -> None:
+    client.create("a")
+    client.ask("DELETE", f"{DEVSERVERS}/a?propagationPolicy=Foreground")
+    assert client.ask("DELETE", f"{DEVSERVERS}/a?propagationPolicy=Background").json()["status"] == "Success"
+    assert client.get(f"{DEVSERVERS}/a").status == 404
+
+
+def test_cascading_as_old_clients_ask_for_it_is_accepted(client: PlainClient) -> None:
+    held(client)
+    assert client.ask("DELETE", f"{DEVSERVERS}/a?orphanDependents=false").status == 202
+
+
+def test_two_ways_to_say_the_policy_contradict_each_other(client: PlainClient) -> None:
+    answer = client.ask("DELETE", f"{DEVSERVERS}/a", {"orphanDependents": True, "propagationPolicy": "Orphan"})
+    assert answer.message == (
+        'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Invalid value: "Orphan": '
+        "orphanDependents and deletionPropagation cannot be both set"
+    )
+
+
+def test_options_that_cannot_be_read_are_an_error_without_a_reason(client: PlainClient) -> None:
+    malformed = client.ask("DELETE", f"{DEVSERVERS}/a", b"{")
+    mistyped = client.ask("DELETE", f"{DEVSERVERS}/a", {"gracePeriodSeconds": "1"})
+    assert (malformed.status, malformed.reason) == (500, "")
+    assert mistyped.message == (
+        "json: cannot unmarshal string into Go struct field DeleteOptions.gracePeriodSeconds of type int64"
+    )
+
+
+def test_a_collection_goes_by_selector_and_is_listed_as_it_was(client: PlainClient) -> None:
+    for name, team in (("a", "red"), ("b", "blue"), ("c", "red")):
+        body = devserver(name)
+        body["metadata"]["labels"] = {"team": team}
+        client.ask("POST", DEVSERVERS, body)
+    gone = client.ask("DELETE", f"{DEVSERVERS}?labelSelector=team%3Dred").json()
+    assert [item["metadata"]["name"] for item in gone["items"]] == ["a", "c"]
+    left = client.get(DEVSERVERS).json()
+    assert [item["metadata"]["name"] for item in left["items"]] == ["b"]
+
+
+def test_a_pod_is_answered_as_an_object_and_gone(fake: FakeAPIServer, client: PlainClient) -> None:
+    fake.apply("{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {nodeName: n}}")
+    assert client.ask("DELETE", POD).json()["kind"] == "Pod"
+    assert client.get(POD).status == 404
+
+
+def test_where_a_kubelet_ends_pods_they_get_their_grace(fake: FakeAPIServer, client: PlainClient) -> None:
+    fake.api.graceful_pods = True
+    fake.apply(
+        "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {nodeName: n, terminationGracePeriodSeconds: 9}}"
+    )
+    assert client.ask("DELETE", POD).json()["metadata"]["deletionGracePeriodSeconds"] == 9
+    assert client.ask("DELETE", f"{POD}?gracePeriodSeconds=3").json()["metadata"]["deletionGracePeriodSeconds"] == 3
+    assert client.ask("DELETE", f"{POD}?gracePeriodSeconds=0").status == 200
+    assert client.get(POD).status == 404
+
+
+def test_a_namespace_takes_its_contents_along(fake: FakeAPIServer, client: PlainClient) -> None:
+    fake.apply("{apiVersion: v1, kind: Namespace, metadata: {name: team}}")
+    client.ask("POST", DEVSERVERS.replace("default", "team"), devserver("a"))
+    assert client.ask("DELETE", "/api/v1/namespaces/team").json()["status"]["phase"] == "Terminating"
+    assert client.get("/api/v1/namespaces/team").status == 404
+    assert fake.store.list("devservers", "team") == []

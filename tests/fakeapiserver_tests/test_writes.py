@@ -1,0 +1,265 @@
+"""Creating, updating and patching, beyond what the recordings show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.fakeapiserver import FakeAPIServer
+
+from .plainclient import DEVSERVERS, FLAVORS, JSON_PATCH, MERGE, STRATEGIC, Answer, PlainClient, devserver
+
+UNKNOWN = devserver("a", nosuch=1)
+
+
+def created(client: PlainClient, name: str = "a", **spec: Any) -> Any:
+    answer = client.create(name, **spec)
+    assert answer.status == 201, answer.raw
+    return answer.json()
+
+
+def causes(answer: Answer) -> list[tuple[str, str]]:
+    return [(cause["field"], cause["reason"]) for cause in answer.json()["details"]["causes"]]
+
+
+# bodies
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"", "json parse error: unexpected end of JSON input (<empty>)"),
+        (b'{"kind": x}', "json parse error: invalid character 'x' looking for beginning of value ({\"kind\": x})"),
+        (b"null x", "json parse error: invalid character 'x' after top-level value (6e756c6c2078)"),
+        (b'{"a" 1}', "json parse error: invalid character '1' after object key ({\"a\" 1})"),
+        (b'{"a":1 "b"}', "json parse error: invalid character '\"' after object key:value pair"),
+        (b"[1,]", "json parse error: invalid character ']' looking for beginning of value (5b312c5d)"),
+        (b'{"a": tru }', "json parse error: invalid character ' ' in literal true (expecting 'e')"),
+        (b'{"a": "\\x"}', "json parse error: invalid character 'x' in string escape code"),
+        (b'{"a": 1.}', "json parse error: invalid character '}' after decimal point in numeric literal"),
+    ],
+)
+def test_a_body_that_is_no_json_is_told_in_gos_words(client: PlainClient, body: bytes, why: str) -> None:
+    answer = client.ask("POST", DEVSERVERS, body)
+    assert (answer.status, answer.reason) == (400, "BadRequest")
+    assert answer.message.startswith("the object provided is unrecognized (must be of type DevServer): ")
+    assert why in answer.message
+
+
+def test_a_label_that_is_no_text_cannot_be_handled(client: PlainClient) -> None:
+    body = devserver("a")
+    body["metadata"]["labels"] = {"team": 5}
+    answer = client.ask("POST", DEVSERVERS, body)
+    assert answer.status == 400
+    assert answer.message == (
+        'DevServer in version "v1" cannot be handled as a DevServer: '
+        "json: cannot unmarshal number into Go struct field ObjectMeta.labels of type string"
+    )
+
+
+def test_unknown_fields_are_warned_of_ignored_or_refused_as_asked(client: PlainClient) -> None:
+    warned = client.ask("POST", f"{DEVSERVERS}?dryRun=All", UNKNOWN)
+    ignored = client.ask("POST", f"{DEVSERVERS}?dryRun=All&fieldValidation=Ignore", UNKNOWN)
+    refused = client.ask("POST", f"{DEVSERVERS}?dryRun=All&fieldValidation=Strict", UNKNOWN)
+    assert warned.headers["Warning"] == '299 - "unknown field \\"spec.nosuch\\""'
+    assert (ignored.status, ignored.headers["Warning"]) == (201, None)
+    assert refused.status == 400
+    assert refused.message.endswith('strict decoding error: unknown field "spec.nosuch"')
+
+
+def test_a_field_given_twice_is_warned_of_and_the_last_counts(client: PlainClient) -> None:
+    twice = (
+        b'{"apiVersion":"devserver.io/v1","kind":"DevServer","metadata":{"name":"a"},'
+        b'"spec":{"flavor":"x","flavor":"y"}}'
+    )
+    answer = client.ask("POST", DEVSERVERS, twice)
+    assert answer.headers["Warning"] == '299 - "duplicate field \\"spec.flavor\\""'
+    assert answer.json()["spec"]["flavor"] == "y"
+
+
+def test_nulls_give_way_to_defaults_or_vanish(client: PlainClient) -> None:
+    spec = created(client, mode=None, image=None)["spec"]
+    assert spec == {"flavor": "cpu-small", "mode": "standalone"}
+
+
+def test_an_object_in_a_namespace_that_is_not_there_is_not_created(client: PlainClient) -> None:
+    answer = client.ask("POST", DEVSERVERS.replace("default", "nowhere"), devserver("a"))
+    assert (answer.status, answer.message) == (404, 'namespaces "nowhere" not found')
+
+
+# validation
+
+
+def test_every_cause_is_told_and_joined_in_the_message(client: PlainClient) -> None:
+    answer = client.create("a", mode="solo", volumes=[{"claimName": "c"}])
+    assert answer.status == 422
+    assert causes(answer) == [
+        ("spec.mode", "FieldValueNotSupported"),
+        ("spec.volumes[0].mountPath", "FieldValueRequired"),
+    ]
+    assert answer.message == (
+        'DevServer.devserver.io "a" is invalid: [spec.mode: Unsupported value: "solo": '
+        'supported values: "standalone", "distributed", spec.volumes[0].mountPath: Required value]'
+    )
+
+
+def test_a_text_that_is_too_long_does_not_come_back(client: PlainClient) -> None:
+    user = {
+        "apiVersion": "devserver.io/v1",
+        "kind": "DevServerUser",
+        "metadata": {"name": "u"},
+        "spec": {"username": "u" * 64},
+    }
+    answer = client.ask("POST", "/apis/devserver.io/v1/devserverusers", user)
+    assert causes(answer) == [("spec.username", "FieldValueTooLong")]
+    assert answer.message.endswith("spec.username: Too long: may not be more than 63 bytes")
+
+
+def test_a_type_error_names_both_types(client: PlainClient) -> None:
+    answer = client.create("a", persistentHome={"enabled": "yes"})
+    assert answer.message.endswith('spec.persistentHome.enabled in body must be of type boolean: "string"')
+    assert causes(answer) == [("spec.persistentHome.enabled", "FieldValueTypeInvalid")]
+
+
+def test_names_and_finalizers_are_validated(client: PlainClient) -> None:
+    body = devserver("a")
+    body["metadata"].update({"finalizers": ["not ok/"], "annotations": {"bad key": "x"}})
+    answer = client.ask("POST", DEVSERVERS, body)
+    assert {field for field, _ in causes(answer)} == {"metadata.annotations", "metadata.finalizers"}
+
+
+def test_a_finalizer_without_a_domain_earns_a_warning(client: PlainClient) -> None:
+    body = devserver("a")
+    body["metadata"]["finalizers"] = ["hold"]
+    answer = client.ask("POST", DEVSERVERS, body)
+    assert answer.status == 201
+    assert "prefer a domain-qualified finalizer name" in answer.headers["Warning"]
+
+
+# updates
+
+
+def test_an_update_without_status_erases_it_where_there_is_no_subresource(client: PlainClient) -> None:
+    obj = created(client)
+    obj["status"] = {"phase": "Running"}
+    obj = client.ask("PUT", f"{DEVSERVERS}/a", obj).json()
+    assert obj["status"] == {"phase": "Running"}
+    del obj["status"]
+    assert "status" not in client.ask("PUT", f"{DEVSERVERS}/a", obj).json()
+
+
+def test_metadata_changes_leave_the_generation_alone(client: PlainClient) -> None:
+    obj = created(client)
+    obj["metadata"]["annotations"] = {"x": "y"}
+    changed = client.ask("PUT", f"{DEVSERVERS}/a", obj).json()["metadata"]
+    assert changed["generation"] == 1
+    assert changed["resourceVersion"] != obj["metadata"]["resourceVersion"]
+
+
+def test_an_immutable_field_is_refused_twice_as_by_the_real_server(client: PlainClient) -> None:
+    created(client)
+    answer = client.ask("PATCH", f"{DEVSERVERS}/a", {"metadata": {"uid": "other"}}, MERGE)
+    assert causes(answer) == [("metadata.uid", "FieldValueInvalid")] * 2
+    assert answer.message == (
+        'DevServer.devserver.io "a" is invalid: metadata.uid: Invalid value: "other": field is immutable'
+    )
+
+
+def test_a_put_to_a_collection_lacks_a_name(client: PlainClient) -> None:
+    answer = client.ask("PUT", DEVSERVERS, devserver("a"))
+    assert (answer.status, answer.message) == (400, "name must be provided")
+
+
+def test_a_put_without_a_name_in_the_body_is_refused(client: PlainClient) -> None:
+    obj = created(client)
+    del obj["metadata"]["name"]
+    answer = client.ask("PUT", f"{DEVSERVERS}/a", obj)
+    assert answer.message == "the name of the object (a based on URL) was undeterminable: name must be provided"
+
+
+def test_dry_runs_answer_as_if_and_store_nothing(client: PlainClient) -> None:
+    before = created(client)
+    answer = client.ask("PATCH", f"{DEVSERVERS}/a?dryRun=All", {"spec": {"image": "x"}}, MERGE).json()
+    assert (answer["spec"]["image"], answer["metadata"]["generation"]) == ("x", 2)
+    assert client.get(f"{DEVSERVERS}/a").json() == before
+
+
+# patches
+
+
+def test_a_patch_of_nothing_changes_nothing(client: PlainClient) -> None:
+    before = created(client)
+    assert client.ask("PATCH", f"{DEVSERVERS}/a", {}, MERGE).json() == before
+
+
+def test_a_patch_of_what_is_not_there_is_not_found(client: PlainClient) -> None:
+    assert client.ask("PATCH", f"{DEVSERVERS}/a", {"spec": {}}, MERGE).reason == "NotFound"
+
+
+def test_json_patch_operations(client: PlainClient) -> None:
+    created(client, image="one", volumes=[{"claimName": "c", "mountPath": "/m"}])
+    operations = [
+        {"op": "test", "path": "/spec/image", "value": "one"},
+        {"op": "add", "path": "/spec/volumes/-", "value": {"claimName": "d", "mountPath": "/n"}},
+        {"op": "copy", "from": "/spec/image", "path": "/spec/owner"},
+        {"op": "remove", "path": "/spec/image"},
+        {"op": "add", "path": "/metadata/labels", "value": {"a/b": "c"}},
+        {"op": "replace", "path": "/metadata/labels/a~1b", "value": "d"},
+    ]
+    obj = client.ask("PATCH", f"{DEVSERVERS}/a", operations, JSON_PATCH).json()
+    assert [volume["claimName"] for volume in obj["spec"]["volumes"]] == ["c", "d"]
+    assert (obj["spec"]["owner"], obj["spec"].get("image")) == ("one", None)
+    assert obj["metadata"]["labels"] == {"a/b": "d"}
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "remove", "path": "/spec/nosuch"},
+        {"op": "replace", "path": "/spec/nosuch", "value": 1},
+        {"op": "add", "path": "/nosuch/deep", "value": 1},
+        {"op": "jump", "path": "/spec"},
+        {"path": "/spec"},
+    ],
+)
+def test_a_json_patch_that_cannot_be_applied_is_one_and_the_same_422(client: PlainClient, operation: Any) -> None:
+    created(client)
+    answer = client.ask("PATCH", f"{DEVSERVERS}/a", [operation], JSON_PATCH)
+    assert (answer.status, answer.reason, answer.json()["details"]) == (422, "Invalid", {})
+    assert answer.message == "the server rejected our request due to an error in our request"
+
+
+def test_a_patch_that_breaks_the_form_is_invalid_as_a_patch(client: PlainClient) -> None:
+    created(client)
+    answer = client.ask("PATCH", f"{DEVSERVERS}/a?fieldValidation=Strict", {"spec": {"nosuch": 1}}, MERGE)
+    assert answer.status == 422
+    assert answer.message.startswith(' "" is invalid: patch: Invalid value: "{\\"apiVersion\\":\\"devserver.io/v1\\"')
+    assert answer.message.endswith('strict decoding error: unknown field "spec.nosuch"')
+
+
+def test_force_is_for_apply_only(client: PlainClient) -> None:
+    answer = client.ask("PATCH", f"{DEVSERVERS}/a?force=true", {}, MERGE)
+    assert answer.message.endswith("force: Forbidden: may not be specified for non-apply patch")
+
+
+def test_strategic_merge_is_for_builtin_kinds_only(client: PlainClient, fake: FakeAPIServer) -> None:
+    created(client)
+    assert client.ask("PATCH", f"{DEVSERVERS}/a", {"spec": {}}, STRATEGIC).status == 415
+    fake.apply("{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: a}, {name: b, image: x}]}}")
+    change = {"spec": {"containers": [{"name": "b", "image": "y"}, {"name": "a", "$patch": "delete"}]}}
+    pod = client.ask("PATCH", "/api/v1/namespaces/default/pods/p", change, STRATEGIC).json()
+    assert pod["spec"]["containers"] == [{"name": "b", "image": "y"}]
+
+
+# the status subresource
+
+
+def test_a_status_patch_changes_the_status_alone(client: PlainClient) -> None:
+    flavor = {"apiVersion": "devserver.io/v1", "kind": "DevServerFlavor", "metadata": {"name": "f"}, "spec": {"a": 1}}
+    client.ask("POST", FLAVORS, flavor)
+    change = {"metadata": {"labels": {"x": "y"}}, "spec": {"a": 2}, "status": {"schedulable": "No"}}
+    obj = client.ask("PATCH", f"{FLAVORS}/f/status", change, MERGE).json()
+    assert (obj["spec"], obj["status"]) == ({"a": 1}, {"schedulable": "No"})
+    assert "labels" not in obj["metadata"]
+    assert [entry.get("subresource") for entry in obj["metadata"]["managedFields"]] == [None, "status"]
