@@ -90,10 +90,11 @@ def test_one_object_can_be_entered_twice(operated: StagedServer) -> None:
 
 
 def test_entered_again_it_waits_again(cluster: StagedServer) -> None:
-    server = devserver(wait_timeout=SHORT)
+    server = devserver()
     cluster.after("POST", "devservers", lambda: set_status(cluster, phase="Running"))
+    cluster.rules.deny("admin", "list", "pods")
     with server:
-        pass
+        server.wait_timeout = SHORT
     with pytest.raises(errors.WaitTimeoutError), server:
         pytest.fail("the status of the server before must not count")
 
