@@ -84,6 +84,10 @@ def coerce(obj: Object, resource: ResourceType, body: bytes) -> list[str]:
 
     Raises ValueError with the decoder's sentence where the object cannot be of its kind.
     """
+    if not resource.custom:  # builtin kinds may leave out what the path says
+        obj.update(
+            {"kind": obj.get("kind") or resource.kind, "apiVersion": obj.get("apiVersion") or resource.api_version}
+        )
     if not obj.get("kind"):
         raise ValueError(f"Object 'Kind' is missing in '{body.decode('utf-8', 'replace')}'")
     metadata, unknown = _metadata(obj)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import shutil
 import tempfile
 import threading
@@ -94,13 +93,13 @@ class FakeAPIServer:
         self._install(operator)
 
     def _install(self, operator: bool) -> None:
-        """Pods' subresources and the operator live in modules of their own, loaded when a server is made."""
-        for name in ("pods", "operator") if operator else ("pods",):
-            try:
-                module = importlib.import_module(f".{name}", __package__)
-            except ImportError:
-                continue
-            module.install(self)
+        """Pods' subresources and the operator are installed like any handler of a test's own."""
+        from . import operator as devserver_operator
+        from . import pods
+
+        pods.install(self)
+        if operator:
+            devserver_operator.install(self)
 
     # life
 

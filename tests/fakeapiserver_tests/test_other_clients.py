@@ -1,0 +1,152 @@
+"""Clients by others, against the fake: what they take from a cluster they must get here."""
+
+from __future__ import annotations
+
+import gc
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.fakeapiserver import FakeAPIServer
+
+from .plainclient import devserver
+
+WHY = "a client of extra 'verify', which is not installed"
+DEVSERVERS = ("devserver.io", "v1", "default", "devservers")
+
+# They warn of what is theirs: sockets they leave to the garbage collector, versions they have not heard of.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "tls"])
+def cluster(request: pytest.FixtureRequest) -> Iterator[FakeAPIServer]:
+    with FakeAPIServer(tls=request.param) as server:
+        yield server
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gc.collect()  # their sockets go now, while their warnings are ignored
+
+
+def phase(obj: Any) -> str:
+    return str((obj.get("status") or {}).get("phase", ""))
+
+
+class TestTheOfficialClient:
+    @pytest.fixture
+    def kubernetes(self, cluster: FakeAPIServer) -> Iterator[Any]:
+        module = pytest.importorskip("kubernetes", reason=WHY)
+        module.config.load_kube_config(str(cluster.kubeconfig))
+        yield module
+        module.client.Configuration.set_default(None)
+
+    def test_crud_and_watch(self, kubernetes: Any) -> None:
+        api = kubernetes.client.CustomObjectsApi()
+        created = api.create_namespaced_custom_object(*DEVSERVERS, devserver("a"))
+        watch = kubernetes.watch.Watch()
+        phases = []
+        for event in watch.stream(api.list_namespaced_custom_object, *DEVSERVERS, timeout_seconds=10):
+            phases.append(phase(event["object"]))
+            if phases[-1] == "Running":
+                watch.stop()
+        assert phases[-1] == "Running"
+        patched = api.patch_namespaced_custom_object(*DEVSERVERS, "a", {"spec": {"image": "x"}})
+        assert (patched["spec"]["image"], patched["metadata"]["uid"]) == ("x", created["metadata"]["uid"])
+        patched["spec"]["image"] = "y"
+        assert api.replace_namespaced_custom_object(*DEVSERVERS, "a", patched)["spec"]["image"] == "y"
+        assert api.delete_namespaced_custom_object(*DEVSERVERS, "a")["status"] == "Success"
+        with pytest.raises(kubernetes.client.ApiException) as missing:
+            api.get_namespaced_custom_object(*DEVSERVERS, "a")
+        assert missing.value.status == 404
+
+    def test_pods_logs_and_exec(self, kubernetes: Any, cluster: FakeAPIServer) -> None:
+        cluster.store.create("devservers", devserver("a"))
+        wait_until_running(cluster, "a")
+        core = kubernetes.client.CoreV1Api()
+        assert [pod.metadata.name for pod in core.list_namespaced_pod("default").items] == ["a-0"]
+        assert core.read_namespaced_pod_log("a-0", "default") == "a-0: ready\n"
+        said = kubernetes.stream.stream(
+            core.connect_get_namespaced_pod_exec,
+            "a-0",
+            "default",
+            command=["echo", "hi"],
+            stdout=True,
+            stderr=True,
+            stdin=False,
+            tty=False,
+        )
+        assert said == "hi\n"
+
+    def test_typed_objects_and_reviews(self, kubernetes: Any) -> None:
+        client = kubernetes.client
+        made = client.CoreV1Api().create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name="team")))
+        assert made.status.phase == "Active"
+        asked = client.V1ResourceAttributes(verb="get", resource="pods")
+        spec = client.V1SelfSubjectAccessReviewSpec(resource_attributes=asked)
+        review = client.V1SelfSubjectAccessReview(spec=spec)
+        answer = client.AuthorizationV1Api().create_self_subject_access_review(review)
+        assert answer.status.allowed is True
+
+    def test_the_dynamic_client_finds_kinds_by_discovery(self, kubernetes: Any) -> None:
+        dynamic = pytest.importorskip("kubernetes.dynamic", reason=WHY)
+        kind = dynamic.DynamicClient(kubernetes.client.ApiClient()).resources.get(
+            api_version="devserver.io/v1", kind="DevServer"
+        )
+        kind.create(body=devserver("d"), namespace="default")
+        assert [item.metadata.name for item in kind.get(namespace="default").items] == ["d"]
+
+
+class TestKr8s:
+    def test_crud_watch_logs_and_exec(self, cluster: FakeAPIServer) -> None:
+        kr8s = pytest.importorskip("kr8s", reason=WHY)
+        objects = pytest.importorskip("kr8s.objects", reason=WHY)
+        api = kr8s.api(kubeconfig=str(cluster.kubeconfig))
+        kind = objects.new_class(kind="DevServer", version="devserver.io/v1", namespaced=True, plural="devservers")
+        server = kind(devserver("a"), api=api)
+        server.create()
+        server.wait("jsonpath='{.status.phase}'=Running", timeout=10)
+        server.patch({"spec": {"image": "x"}})
+        server.label({"team": "red"})
+        found = list(kr8s.get("devservers.devserver.io", api=api, label_selector={"team": "red"}))
+        assert [(item.name, item.spec.image) for item in found] == [("a", "x")]
+        pod = objects.Pod.get("a-0", api=api)
+        assert pod.ready()
+        assert pod.exec(["echo", "hi"]).stdout == b"hi\n"
+        assert list(pod.logs()) == ["a-0: ready"]
+        kind_of_event, seen = next(iter(api.watch("pods", namespace="default")))
+        assert (kind_of_event, seen.name) == ("ADDED", "a-0")
+        server.delete()
+        assert not server.exists()
+
+
+class TestLightkube:
+    def test_crud_watch_apply_and_logs(self, cluster: FakeAPIServer) -> None:
+        lightkube = pytest.importorskip("lightkube", reason=WHY)
+        generic = pytest.importorskip("lightkube.generic_resource", reason=WHY)
+        core = pytest.importorskip("lightkube.resources.core_v1", reason=WHY)
+        kind = generic.create_namespaced_resource("devserver.io", "v1", "DevServer", "devservers")
+        client = lightkube.Client(config=lightkube.KubeConfig.from_file(str(cluster.kubeconfig)))
+        client.create(kind(devserver("a")), namespace="default")
+        for _, obj in client.watch(kind, namespace="default"):
+            if phase(obj) == "Running":
+                break
+        merge = lightkube.types.PatchType.MERGE
+        patched = client.patch(kind, "a", {"spec": {"image": "x"}}, namespace="default", patch_type=merge)
+        assert patched.spec["image"] == "x"
+        body = devserver("b")
+        body["metadata"]["namespace"] = "default"
+        assert client.apply(kind(body), field_manager="me").spec["mode"] == "standalone"
+        assert "a-0" in [pod.metadata.name for pod in client.list(core.Pod, namespace="default")]
+        assert list(client.log("a-0", namespace="default")) == ["a-0: ready\n"]
+        client.delete(kind, "a", namespace="default")
+        with pytest.raises(lightkube.ApiError) as missing:
+            client.get(kind, "a", namespace="default")
+        assert missing.value.status.reason == "NotFound"
+
+
+def wait_until_running(cluster: FakeAPIServer, name: str) -> None:
+    """Watch from inside until the operator has brought a DevServer to run."""
+    for _, obj in cluster.watch_objects("devservers"):
+        if obj["metadata"]["name"] == name and phase(obj) == "Running":
+            return
