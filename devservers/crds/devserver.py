@@ -147,7 +147,7 @@ class DevServer(BaseCustomResource):
     def __enter__(self: D) -> D:
         from .lifetime import create_and_wait
 
-        self._created = create_and_wait(self)
+        create_and_wait(self)
         return self
 
     def __exit__(

@@ -59,15 +59,14 @@ class Created(NamedTuple):
         return cls(resource, metadata.get("namespace") or namespace, metadata["name"], metadata.get("uid"))
 
 
-def create_and_wait(server: DevServer) -> Created:
+def create_and_wait(server: DevServer) -> None:
     """Create ``server`` and wait until it is ready; deleted again if anything goes wrong, Ctrl-C included."""
     attempt = _Attempt(server)
     try:
         server._take(attempt.create())
         server._generated_name = server.metadata.name if attempt.generates_name else ""
         server.wait_for_ready()
-        assert attempt.created is not None
-        return attempt.created
+        server._created = attempt.created
     except BaseException as error:
         if server.delete_on_exit != "never":
             attempt.undo(error)
@@ -115,15 +114,16 @@ class _Attempt:
         return raw
 
     def _settle(self, error: BaseException) -> Optional[dict[str, Any]]:
-        """Find out whether the create was executed: the object it made, or None."""
-        self._uncertain = False
+        """Find out whether the create was executed: the object it made, or None. (Ctrl-C leaves it uncertain.)"""
         try:
             found = self._find()
         except DevServersError as problem:
+            self._uncertain = False  # and it stays so: asking again would tell the same
             metadata = self._body["metadata"]
             what = f'{self._resource.kind} "{metadata.get("name") or metadata["generateName"] + "…"}"'
             _note(error, f"whether {what} was created could not be found out: look for it, and delete it ({problem})")
             return None
+        self._uncertain = False
         return None if found is None else self._made(found)
 
     def _find(self) -> Optional[dict[str, Any]]:
@@ -159,7 +159,7 @@ def delete_created(client: RESTClient, created: Created, hiding: Optional[BaseEx
 def _delete(client: RESTClient, created: Created) -> None:
     resource, namespace, name, uid = created
     deadline = Deadline(DELETE_SECONDS, client.clock)
-    for last, pause in enumerate(DELETE_PAUSES, 1 - len(DELETE_PAUSES)):
+    for attempt, pause in enumerate(DELETE_PAUSES, 1):
         client.clock.sleep(pause)
         try:
             client.delete(resource, namespace, name, uid=uid, deadline=deadline)
@@ -167,7 +167,7 @@ def _delete(client: RESTClient, created: Created) -> None:
         except (NotFoundError, ConflictError):  # gone, or gone and made anew by somebody else
             return
         except (*_UNKNOWN_OUTCOME, TooManyRequestsError):
-            if last == 0 or deadline.expired:
+            if attempt == len(DELETE_PAUSES) or deadline.expired:
                 raise
 
 

@@ -122,6 +122,23 @@ def test_during_the_create_when_it_is_executed_a_little_later(cluster: StagedSer
     assert names_on(cluster) == []
 
 
+def test_while_a_lost_answer_is_being_settled(cluster: StagedServer) -> None:
+    began = threading.Event()
+    children: list[subprocess.Popen[str]] = []
+
+    def interrupt_the_first_look() -> None:
+        assert began.wait(LONG)
+        interrupt(children[0])
+        eventually(lambda: requests_of(cluster, "DELETE"), "the deletion")
+
+    cluster.before("GET", LOOK, interrupt_the_first_look)
+    with cluster.fault.reset_after_execution("create"), running() as child:
+        children.append(child)
+        began.set()
+        assert last_words(child) == "interrupted"
+    assert names_on(cluster) == []
+
+
 def test_a_signal_handler_s_own_exception_is_as_good_as_ctrl_c(cluster: StagedServer) -> None:
     handler = """
 import signal
