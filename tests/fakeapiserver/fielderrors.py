@@ -35,6 +35,12 @@ def invalid(field: str, value: Any, detail: str) -> Cause:
     return _cause("FieldValueInvalid", field, invalid_value(value, detail))
 
 
+def invalid_struct(field: str, value: Any, detail: str) -> Cause:
+    """The same of a typed value, whose fields are shown in the order of their declaration."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return _cause("FieldValueInvalid", field, f"Invalid value: {text}: {detail}")
+
+
 def type_invalid(field: str, value: Any, detail: str) -> Cause:
     return _cause("FieldValueTypeInvalid", field, invalid_value(value, detail))
 

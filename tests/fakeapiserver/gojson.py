@@ -35,11 +35,11 @@ def _pairs(pairs: list[tuple[str, Any]]) -> Any:
 
 
 def load(text: bytes) -> Any:
-    """Parse JSON; raises :class:`JSONError` with Go's message."""
+    """Parse JSON; raises :class:`JSONError` with Go's message. Bytes that are no UTF-8 are replaced, as Go does."""
     try:
-        return json.loads(text, object_pairs_hook=_pairs, parse_constant=_refuse)
+        return json.loads(text.decode("utf-8", "replace"), object_pairs_hook=_pairs, parse_constant=_refuse)
     except ValueError:
-        raise JSONError(_explain(text.decode("utf-8", "replace"))) from None
+        raise JSONError(_explain(text.decode("latin-1"))) from None  # Go's scanner goes byte by byte
 
 
 def _refuse(name: str) -> Any:
@@ -224,9 +224,14 @@ class _Scanner:
 
 
 def _quoted(letter: str) -> str:
-    """A character as Go's scanner quotes it."""
-    if letter == "'":
-        return "'\\''"
-    if letter == '"':
-        return "'\"'"
-    return f"'{json.dumps(letter, ensure_ascii=False)[1:-1]}'"
+    """A byte as Go's scanner quotes it."""
+    return f"'{ESCAPES.get(letter) or _printable(letter)}'"
+
+
+ESCAPES = {"'": "\\'", "\\": "\\\\", **{chr(7 + at): f"\\{name}" for at, name in enumerate("abtnvfr")}}
+
+
+def _printable(letter: str) -> str:
+    if letter.isprintable():
+        return letter
+    return f"\\x{ord(letter):02x}" if letter < "\x80" else f"\\u{ord(letter):04x}"

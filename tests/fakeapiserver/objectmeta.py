@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Callable
 
-from .fielderrors import Cause, forbidden, invalid, required, too_long
+from .fielderrors import Cause, forbidden, invalid, invalid_struct, required, too_long
 from .gojson import cannot_unmarshal
 from .names import label_errors, label_value_errors, qualified_name_errors, subdomain_errors
 
@@ -164,17 +164,29 @@ def _maps(metadata: Metadata) -> Iterator[Cause]:
 
 def _owners(owners: list[Any]) -> Iterator[Cause]:
     path = "metadata.ownerReferences"
+    declared = LISTS["ownerReferences"][1]
+    owners = [{name: owner[name] for name in declared if name in owner} for owner in owners]
+    first = ""
     for owner in owners:
-        if not owner.get("apiVersion", "").split("/")[-1]:
-            yield invalid(f"{path}.apiVersion", owner.get("apiVersion", ""), "version must not be empty")
-        for name in ("kind", "name", "uid"):
-            if not owner.get(name):
-                yield invalid(f"{path}.{name}", "", "must not be empty")
-    controllers = [f"{owner.get('apiVersion')}/{owner.get('kind')}" for owner in owners if owner.get("controller")]
-    if len(controllers) > 1:
-        why = 'Only one reference can have Controller set to true. Found "true" in references for '
-        why += " and ".join(controllers[:2])
-        yield invalid(path, owners, why)
+        yield from _owner(owner, path)
+        if not owner.get("controller"):
+            continue
+        shown = f"{owner.get('kind', '')}/{owner.get('name', '')}"
+        if first:
+            why = 'Only one reference can have Controller set to true. Found "true" in references for'
+            yield invalid_struct(path, owners, f"{why} {first} and {shown}")
+        first = first or shown
+
+
+def _owner(owner: dict[str, Any], path: str) -> Iterator[Cause]:
+    version = owner.get("apiVersion", "")
+    if not version.split("/")[-1]:
+        yield invalid(f"{path}.apiVersion", version, "version must not be empty")
+    for name in ("kind", "name", "uid"):
+        if not owner.get(name):
+            yield invalid(f"{path}.{name}", "", "must not be empty")
+    if (version, owner.get("kind")) == ("v1", "Event"):
+        yield invalid_struct(path, owner, "/v1, Kind=Event is disallowed from being an owner")
 
 
 def _finalizers(finalizers: list[str]) -> Iterator[Cause]:

@@ -256,15 +256,15 @@ def _unescape(value: str) -> str:
     for letter in value:
         if escaped:
             if letter not in "\\,=":
-                raise SelectorError(f'invalid field selector: invalid escape sequence: "\\\\{letter}"')
+                raise SelectorError(f"invalid field selector: invalid escape sequence: \\{letter}")
             result += letter
             escaped = False
         elif letter == "\\":
             escaped = True
         elif letter in ",=":
-            raise SelectorError(f"invalid field selector: unescaped character in value: {letter}")
+            raise SelectorError(f"invalid field selector: unescaped character in value: {ord(letter)}")
         else:
             result += letter
     if escaped:
-        raise SelectorError("invalid field selector: invalid escape sequence at the end of a value")
+        raise SelectorError("invalid field selector: invalid escape sequence: \\")
     return result

@@ -1,0 +1,73 @@
+"""Sentences of refusals that clients have been seen to parse, word for word."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.fakeapiserver import FakeAPIServer
+from tests.fakeapiserver.gojson import JSONError, load
+from tests.fakeapiserver.selectors import SelectorError, parse_fields
+
+from .plainclient import DEVSERVERS, PlainClient, devserver
+
+
+@pytest.mark.parametrize(
+    "text, sentence",
+    [
+        (b"\x81\xaa", r"invalid character '\u0081' looking for beginning of value"),
+        ('{"a": é}'.encode(), "invalid character 'Ã' looking for beginning of value"),
+        (b'"a\nb"', r"invalid character '\n' in string literal"),
+        (b'{"a" \\}', r"invalid character '\\' after object key"),
+        (b"'a'", r"invalid character '\'' looking for beginning of value"),
+        (b"[\x01]", r"invalid character '\x01' looking for beginning of value"),
+    ],
+)
+def test_malformed_json_is_explained_byte_by_byte(text: bytes, sentence: str) -> None:
+    with pytest.raises(JSONError) as caught:
+        load(text)
+    assert str(caught.value) == sentence
+
+
+def test_bytes_that_are_no_utf8_are_replaced_in_strings() -> None:
+    assert load(b'{"a": "\xff"}') == {"a": "\ufffd"}
+
+
+@pytest.mark.parametrize(
+    "selector, sentence",
+    [
+        ("a=b=c", "invalid field selector: unescaped character in value: 61"),
+        ("metadata.name=a\\q", "invalid field selector: invalid escape sequence: \\q"),
+        ("metadata.name=a\\", "invalid field selector: invalid escape sequence: \\"),
+    ],
+)
+def test_a_field_selectors_bad_escapes_are_named(selector: str, sentence: str) -> None:
+    with pytest.raises(SelectorError) as caught:
+        parse_fields(selector)
+    assert str(caught.value) == sentence
+
+
+def causes(client: PlainClient, owners: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    body = devserver("owned")
+    body["metadata"]["ownerReferences"] = owners
+    answer = client.ask("POST", DEVSERVERS, body)
+    assert answer.status == 422
+    return [(cause["field"], cause["message"]) for cause in answer.json()["details"]["causes"]]
+
+
+def test_only_one_owner_is_the_controller(fake: FakeAPIServer, client: PlainClient) -> None:
+    owners = [
+        {"uid": uid, "name": f"n{uid}", "kind": "Pod", "apiVersion": "v1", "controller": True} for uid in ("1", "2")
+    ]
+    shown = ",".join(
+        f'{{"apiVersion":"v1","kind":"Pod","name":"n{uid}","uid":"{uid}","controller":true}}' for uid in "12"
+    )
+    why = 'Only one reference can have Controller set to true. Found "true" in references for Pod/n1 and Pod/n2'
+    assert causes(client, owners) == [("metadata.ownerReferences", f"Invalid value: [{shown}]: {why}")]
+
+
+def test_an_event_owns_nothing(fake: FakeAPIServer, client: PlainClient) -> None:
+    [(field, message)] = causes(client, [{"apiVersion": "v1", "kind": "Event", "name": "e", "uid": "1"}])
+    assert field == "metadata.ownerReferences"
+    assert message.endswith('"uid":"1"}: /v1, Kind=Event is disallowed from being an owner')
