@@ -182,11 +182,11 @@ def parse(data: bytes, path: str) -> KubeConfig:
 def _named(top: Entry, section: str, kind: str) -> dict[str, Entry]:
     entries: dict[str, Entry] = {}
     for number, item in enumerate(top.items(section), 1):
-        if not isinstance(item, dict):
+        if not isinstance(item, (dict, type(None))):
             raise top.wrong(f"entry {number} of {section} must be a mapping, not {_kind_of(item)}")
-        name = Entry(f"entry {number} of {section}", top.file, item).text("name")
+        name = Entry(f"entry {number} of {section}", top.file, item or {}).text("name")
         if not name:
-            raise top.wrong(f"entry {number} of {section} has no name")
+            continue  # nothing can refer to it; kubectl reads on, too
         if name in entries:
             raise top.wrong(f"{section} has {name!r} twice; rename or remove one of them")
         label = f"{kind} {name!r}"
@@ -224,7 +224,11 @@ def _load_yaml(text: str, path: str) -> Any:
             "run `pip install pyyaml`, or write it as JSON with `kubectl config view --raw --flatten -o json`"
         ) from error
     try:
-        return yaml.load(text, Loader=_yaml_loader())  # noqa: S506 - a subclass of the safe loader
+        loader = _yaml_loader()(text)
+        try:
+            return loader.get_data() if loader.check_data() else None  # the first document, as kubectl reads it
+        finally:
+            loader.dispose()
     except yaml.YAMLError as error:
         problem = _describe_yaml_error(error)
     except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as error:
@@ -235,15 +239,26 @@ def _load_yaml(text: str, path: str) -> Any:
 
 
 def _yaml_loader() -> Any:
-    """PyYAML's safe loader (in C where there is one), less dates: Go leaves ``2024-01-01`` a string."""
+    """PyYAML's safe loader (in C where there is one), with Go's idea of plain scalars.
+
+    ``2024-01-01``, ``12:30`` (in PyYAML a number to the base of 60) and ``=`` are strings there.
+    """
     import yaml
 
     base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     resolvers = {
-        first: [(tag, pattern) for tag, pattern in candidates if tag != "tag:yaml.org,2002:timestamp"]
+        first: [(tag, _without_colon(tag, pattern)) for tag, pattern in candidates if tag not in _STRINGS_IN_GO]
         for first, candidates in base.yaml_implicit_resolvers.items()
     }
     return type("KubeconfigLoader", (base,), {"yaml_implicit_resolvers": resolvers})
+
+
+_STRINGS_IN_GO = ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value")
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+
+
+def _without_colon(tag: str, pattern: re.Pattern[str]) -> re.Pattern[str]:
+    return re.compile("(?!.*:)" + pattern.pattern, pattern.flags) if tag in _NUMBERS else pattern
 
 
 def _describe_yaml_error(error: Exception) -> str:

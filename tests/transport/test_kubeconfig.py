@@ -66,10 +66,37 @@ users:
         config = config_of(document(cluster={"proxy-url": None}, user={"token": None, "exec": None, "as-groups": None}))
         assert config.credentials.headers() == []
 
-    def test_a_date_stays_the_text_that_it_is_in_go(self) -> None:
-        text = json.dumps(document(user={"token": "DATE"})).replace('"DATE"', "2024-01-31").replace("{", "{ ")
+    @pytest.mark.parametrize("plain", ["2024-01-31", "12:30", "190:20:30.15", "=", "1:2"])
+    def test_what_is_plain_text_in_go_stays_text(self, plain: str) -> None:
+        text = json.dumps(document(user={"token": "PLAIN"})).replace('"PLAIN"', plain + " ").replace("{", "{ ")
         config = client_config(parse(b"#\n" + text.encode(), FILE), None, None)
-        assert config.credentials.headers() == [("Authorization", "Bearer 2024-01-31")]
+        assert config.credentials.headers() == [("Authorization", f"Bearer {plain}")]
+
+    @pytest.mark.parametrize("rest", ["---\n", "---\na: b\n", "...\n---\n{ not: [yaml\n"])
+    def test_only_the_first_document_counts(self, rest: str) -> None:
+        text = "---\n" + json.dumps(document(user={"token": "abc"})) + "\n" + rest
+        config = client_config(parse(text.encode(), FILE), None, None)
+        assert config.credentials.headers() == [("Authorization", "Bearer abc")]
+
+    def test_a_file_of_nothing_but_comments_is_an_empty_configuration(self) -> None:
+        assert parse(b"# to be filled\n", FILE).contexts == {}
+
+    def test_an_entry_without_a_name_is_passed_over(self) -> None:
+        content = document(user={"token": "abc"})
+        for section in ("clusters", "contexts", "users"):
+            content[section] = [None, {"name": ""}, {}, *content[section]]
+        assert config_of(content).credentials.headers() == [("Authorization", "Bearer abc")]
+
+    @pytest.mark.parametrize("change", [("\n", "\r\n"), (": ", ":\t"), ("\n", "\n\n"), ("\n", " # remark\n")])
+    def test_line_ends_tabs_and_remarks_between_tokens_do_no_harm(self, change: tuple[str, str]) -> None:
+        text = "current-context: dev\ncontexts:\n- name: dev\n  context:\n    cluster: main\n"
+        kube = parse(text.replace(*change).encode(), FILE)
+        assert kube.current_context == "dev"
+        assert kube.contexts["dev"].body == {"cluster": "main"}
+
+    def test_anchors_and_merge_keys_are_yaml_and_understood(self) -> None:
+        kube = parse(b"x: &same {token: abc}\nusers: [{name: a, user: {<<: *same}}, {name: b, user: *same}]", FILE)
+        assert kube.users["a"].body == kube.users["b"].body == {"token": "abc"}
 
     @pytest.mark.parametrize(
         ("text", "said"),
@@ -89,7 +116,6 @@ users:
             (b"clusters: {}", "clusters must be a list, not a mapping"),
             (b"clusters: [a]", "entry 1 of clusters must be a mapping"),
             (b"users: [{name: a}, {name: 7}]", "entry 2 of users in /etc/kube/config: name must be a string"),
-            (b"users: [{user: {}}]", "entry 1 of users has no name"),
             (b"users: [{name: a, user: []}]", "user 'a' in /etc/kube/config: user must be a mapping"),
             (b"contexts: [{name: a}, {name: a}]", "contexts has 'a' twice"),
             (b"current-context: 5", "current-context must be a string"),
