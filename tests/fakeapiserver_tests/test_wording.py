@@ -14,7 +14,7 @@ from .plainclient import DEVSERVERS, PlainClient, devserver
 
 
 @pytest.mark.parametrize(
-    "text, sentence",
+    ("text", "sentence"),
     [
         (b"\x81\xaa", r"invalid character '\u0081' looking for beginning of value"),
         ('{"a": é}'.encode(), "invalid character 'Ã' looking for beginning of value"),
@@ -35,7 +35,7 @@ def test_bytes_that_are_no_utf8_are_replaced_in_strings() -> None:
 
 
 @pytest.mark.parametrize(
-    "selector, sentence",
+    ("selector", "sentence"),
     [
         ("a=b=c", "invalid field selector: unescaped character in value: 61"),
         ("metadata.name=a\\q", "invalid field selector: invalid escape sequence: \\q"),
