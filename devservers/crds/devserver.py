@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
 
 from ..errors import ExecError, ForbiddenError, NotFoundError
-from ..transport.client import default_client
 from . import const
 from .base import BaseCustomResource
 from .metadata import Metadata
@@ -153,12 +152,9 @@ class DevServer(BaseCustomResource):
     def __exit__(
         self, kind: Optional[type[BaseException]], error: Optional[BaseException], traceback: Optional[TracebackType]
     ) -> None:
-        from .lifetime import delete_created
+        from .lifetime import leave
 
-        created, self._created = self._created, None
-        keep = self.delete_on_exit == "never" or (self.delete_on_exit == "on_success" and error is not None)
-        if created is not None and not keep:
-            delete_created(self._client or default_client(), created, hiding=error)
+        leave(self, error)
 
     # -- use ------------------------------------------------------------------------------------------------------
 

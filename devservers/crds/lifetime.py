@@ -9,7 +9,8 @@ which makes it safe to repeat.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from ..errors import (
@@ -23,6 +24,7 @@ from ..errors import (
     TooManyRequestsError,
     TransportError,
 )
+from ..transport.client import default_client
 from ..transport.deadline import Deadline
 
 if TYPE_CHECKING:
@@ -69,7 +71,29 @@ def create_and_wait(server: DevServer) -> None:
         server._created = attempt.created
     except BaseException as error:
         if server.delete_on_exit != "never":
-            attempt.undo(error)
+            _insist(partial(attempt.undo, error), error)
+        raise
+
+
+def leave(server: DevServer, error: Optional[BaseException]) -> None:
+    """The end of the ``with``: delete what it created, or keep it; ``error`` is what the body raised."""
+    created = server._created
+    keep = server.delete_on_exit == "never" or (server.delete_on_exit == "on_success" and error is not None)
+    if created is not None and not keep:
+        client = server._client or default_client()
+        _insist(partial(delete_created, client, created, hiding=error), error)
+    server._created = None
+
+
+def _insist(delete: Callable[[], None], error: Optional[BaseException]) -> None:
+    """Delete even if Ctrl-C comes meanwhile, which is raised afterwards; the second Ctrl-C is obeyed at once."""
+    try:
+        delete()
+    except Exception:
+        raise
+    except BaseException:
+        if error is None or isinstance(error, Exception):
+            delete()
         raise
 
 

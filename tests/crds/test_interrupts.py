@@ -139,6 +139,46 @@ def test_while_a_lost_answer_is_being_settled(cluster: StagedServer) -> None:
     assert names_on(cluster) == []
 
 
+QUIET = PROGRAM.replace("sys.stdin.read()", "pass")
+
+
+def test_on_the_way_out_the_first_one_waits_for_the_deletion(operated: StagedServer) -> None:
+    began = threading.Event()
+    children: list[subprocess.Popen[str]] = []
+
+    def interrupt_the_deletion() -> None:
+        assert began.wait(LONG)
+        interrupt(children[0])
+        eventually(lambda: requests_of(operated, "DELETE"), "another deletion")
+
+    operated.before("DELETE", "", interrupt_the_deletion)
+    with running(QUIET) as child:
+        children.append(child)
+        began.set()
+        assert last_words(child) == "inside\ninterrupted"
+    assert names_on(operated) == []
+
+
+def test_on_the_way_out_the_second_one_is_obeyed_at_once(operated: StagedServer) -> None:
+    began, over = threading.Event(), threading.Event()
+    children: list[subprocess.Popen[str]] = []
+
+    def interrupt_the_deletion() -> None:
+        assert began.wait(LONG)
+        interrupt(children[0])
+        assert over.wait(LONG)
+        operated.rules.deny("admin", "delete")
+
+    for _ in range(2):
+        operated.before("DELETE", "", interrupt_the_deletion)
+    with running(QUIET) as child:
+        children.append(child)
+        began.set()
+        assert last_words(child) == "inside\ninterrupted"
+        over.set()
+    assert names_on(operated) == ["dev"]
+
+
 def test_a_signal_handler_s_own_exception_is_as_good_as_ctrl_c(cluster: StagedServer) -> None:
     handler = """
 import signal
