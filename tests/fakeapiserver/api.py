@@ -13,10 +13,19 @@ from .http import Reply, Request, Response
 from .negotiate import JSON, YAML, MediaType, dump, parse_accept
 from .requestinfo import RequestInfo, request_info
 from .resources import BUILTIN, ResourceType
-from .status import APIFailure, internal, method_not_supported, not_found, page_not_found, warning_headers
+from .status import (
+    APIFailure,
+    internal,
+    method_not_supported,
+    not_found,
+    page_not_found,
+    too_large_body,
+    warning_headers,
+)
 from .store import Object, Sources
 
 if TYPE_CHECKING:
+    from .collector import Collector
     from .server import FakeAPIServer
 
 VerbHandler = Callable[["API", ResourceType, Request], Reply]
@@ -32,6 +41,7 @@ VERBS: dict[str, VerbHandler] = {
     "deletecollection": deletes.delete_collection,
 }
 STATUS_VERBS = {verb: VERBS[verb] for verb in ("get", "update", "patch")}
+BODY_LIMIT = 3 << 20
 ACROSS_NAMESPACES = ("list", "watch")
 
 
@@ -44,6 +54,7 @@ class API:
         self.watches = server.watches
         self.graceful_pods = False
         """Does a kubelet end the pods of this server? Then deleting a running pod waits for it."""
+        self.collector: Optional[Collector] = None
         self._types: dict[tuple[str, str, str], ResourceType] = {}
         self.crds = CRDController(self)
         for resource in BUILTIN:
@@ -76,6 +87,8 @@ class API:
 
     def _answer(self, request: Request) -> Reply:
         try:
+            if len(request.body) > BODY_LIMIT:
+                raise too_large_body(BODY_LIMIT)
             self.server.rules.check(request.user, request.info)
             return self.route(request, request.info)
         except APIFailure as failure:
@@ -211,10 +224,14 @@ class API:
 
     def marked(self, resource: ResourceType, stored: Stored) -> None:
         """Called when a deletion has begun: a namespace's contents go first."""
+        if self.collector is not None:
+            self.collector.marked(resource, stored)
         if resource.plural == "namespaces":
             self._empty_namespace(stored.name)
 
     def removed(self, resource: ResourceType, last: Stored) -> None:
+        if self.collector is not None:
+            self.collector.removed()
         if resource.plural == "customresourcedefinitions":
             self.crds.removed(last)
 

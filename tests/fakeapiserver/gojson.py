@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Union
 
 # what Go's messages call the value that the head of every object is read into
 TYPE_META = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
@@ -37,9 +37,16 @@ def _pairs(pairs: list[tuple[str, Any]]) -> Any:
 def load(text: bytes) -> Any:
     """Parse JSON; raises :class:`JSONError` with Go's message. Bytes that are no UTF-8 are replaced, as Go does."""
     try:
-        return json.loads(text.decode("utf-8", "replace"), object_pairs_hook=_pairs, parse_constant=_refuse)
+        decoded = text.decode("utf-8", "replace")
+        return json.loads(decoded, object_pairs_hook=_pairs, parse_constant=_refuse, parse_float=_number)
     except ValueError:
         raise JSONError(_explain(text.decode("latin-1"))) from None  # Go's scanner goes byte by byte
+
+
+def _number(text: str) -> Union[int, float]:
+    """Go writes a float without a fraction as an integer again, up to a size."""
+    value = float(text)
+    return int(value) if value.is_integer() and abs(value) < 1e21 else value
 
 
 def _refuse(name: str) -> Any:

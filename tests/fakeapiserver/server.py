@@ -93,12 +93,13 @@ class FakeAPIServer:
         self._install(operator)
 
     def _install(self, operator: bool) -> None:
-        """Pods' subresources and the operator are installed like any handler of a test's own."""
+        """Pods' subresources and the controllers are installed like any handler of a test's own."""
+        from . import collector, pods
         from . import operator as devserver_operator
-        from . import pods
 
         pods.install(self)
         if operator:
+            collector.install(self)
             devserver_operator.install(self)
 
     # life

@@ -141,6 +141,10 @@ def too_large_version(wanted: int, current: int) -> APIFailure:
     return APIFailure(504, "Timeout", message, {"causes": [cause], "retryAfterSeconds": 1})
 
 
+def too_large_body(limit: int) -> APIFailure:
+    return APIFailure(413, "RequestEntityTooLarge", f"Request entity is too large: limit is {limit}")
+
+
 def not_acceptable(types: Iterable[str]) -> APIFailure:
     message = f"only the following media types are accepted: {', '.join(types)}"
     return APIFailure(406, "NotAcceptable", message)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .api import API
 
 SYSTEM_FIELDS = ("creationTimestamp", "uid", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
+ETCD_LIMIT = 3 << 19
 UNCONDITIONAL = ("configmaps", "events", "namespaces", "pods", "secrets", "serviceaccounts", "services")
 
 
@@ -109,9 +110,16 @@ def store_new(write: Write, obj: Object) -> bytes:
         if key in write.api.store.table(resource).objects:
             raise already_exists(resource, metadata["name"])
         return encode(obj)
+    _check_size(obj)
     stored = write.api.store.add(resource, {**obj, "apiVersion": resource.storage_api_version})
     write.api.stored(resource, stored)
     return stored.raw
+
+
+def _check_size(obj: Object) -> None:
+    """etcd takes no more than 1.5 MiB in one request."""
+    if len(encode(obj)) > ETCD_LIMIT:
+        raise internal("etcdserver: request is too large")
 
 
 def match_namespace(resource: ResourceType, metadata: Object, namespace: str) -> None:
@@ -192,6 +200,7 @@ def change(write: Write, make: Callable[[Stored, Object], Object]) -> bytes:
             store.remove(resource, write.namespace, write.name)
             write.api.removed(resource, current)
             return encode(new)
+        _check_size(new)
         stored = store.change(
             resource, write.namespace, write.name, lambda _: {**new, "apiVersion": resource.storage_api_version}
         )

@@ -75,6 +75,21 @@ def test_cascading_as_old_clients_ask_for_it_is_accepted(client: PlainClient) ->
     assert client.ask("DELETE", f"{DEVSERVERS}/a?orphanDependents=false").status == 202
 
 
+def test_with_controllers_dependents_go_first_in_the_foreground_and_stay_when_orphaned() -> None:
+    with FakeAPIServer() as cluster, PlainClient(cluster) as client:
+        for name, policy in (("a", "Foreground"), ("b", "Orphan")):
+            owner = client.create(name).json()["metadata"]
+            reference = {"apiVersion": "devserver.io/v1", "kind": "DevServer", "name": name, "uid": owner["uid"]}
+            cluster.store.create("configmaps", {"metadata": {"name": f"of-{name}", "ownerReferences": [reference]}})
+            with PlainClient(cluster) as watching:
+                events = watching.watch(f"{DEVSERVERS}?watch=1&resourceVersion={cluster.store.revision}")
+                client.ask("DELETE", f"{DEVSERVERS}/{name}?propagationPolicy={policy}")
+                assert "DELETED" in (event["type"] for event in events)
+        left = cluster.store.list("configmaps")
+        assert [obj["metadata"]["name"] for obj in left] == ["of-b"]
+        assert left[0]["metadata"]["ownerReferences"] == []
+
+
 def test_two_ways_to_say_the_policy_contradict_each_other(client: PlainClient) -> None:
     answer = client.ask("DELETE", f"{DEVSERVERS}/a", {"orphanDependents": True, "propagationPolicy": "Orphan"})
     assert answer.message == (

@@ -88,6 +88,13 @@ def test_an_object_in_a_namespace_that_is_not_there_is_not_created(client: Plain
     assert (answer.status, answer.message) == (404, 'namespaces "nowhere" not found')
 
 
+def test_bodies_have_a_limit_and_objects_a_smaller_one(client: PlainClient) -> None:
+    body = client.create("a", image="x" * (3 << 20))
+    stored = client.create("a", image="x" * (3 << 19))
+    assert (body.status, body.message) == (413, "Request entity is too large: limit is 3145728")
+    assert (stored.status, stored.message) == (500, "etcdserver: request is too large")
+
+
 # validation
 
 
