@@ -105,6 +105,7 @@ class TestKr8s:
         kind = objects.new_class(kind="DevServer", version="devserver.io/v1", namespaced=True, plural="devservers")
         server = kind(devserver("a"), api=api)
         server.create()
+        wait_until_running(cluster, "a")  # its own wait fails on an object that has no status yet
         server.wait("jsonpath='{.status.phase}'=Running", timeout=10)
         server.patch({"spec": {"image": "x"}})
         server.label({"team": "red"})
