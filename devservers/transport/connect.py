@@ -138,7 +138,7 @@ def _proxy_tls(sock: socket.socket, config: ClientConfig, proxy: Proxy, deadline
 def _server_tls(stream: Stream, config: ClientConfig, deadline: Deadline) -> Stream:
     context = config.ssl_context(deadline)
     certificate = config.credentials.client_certificate(deadline)
-    name = config.tls.server_name or config.host
+    name = (config.tls.server_name or config.host).rstrip(".")  # the root's dot stands in no certificate
     _step(stream, deadline, config.server)
     try:
         if isinstance(stream, (ssl.SSLSocket, TunnelledTLS)):

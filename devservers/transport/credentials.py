@@ -100,15 +100,20 @@ class BasicAuth(Authorizer):
 
 
 class TokenFile(Authorizer):
-    """A token in a file that others replace: read again every minute, the last good value kept while that fails."""
+    """A token in a file that others replace: read again every minute, the last good value kept while that fails.
 
-    def __init__(self, path: str, source: str, clock: Clock = SYSTEM_CLOCK) -> None:
+    ``instead`` is a token to use until the file has been read for the first time.
+    """
+
+    def __init__(
+        self, path: str, source: str, clock: Clock = SYSTEM_CLOCK, instead: Optional[BearerToken] = None
+    ) -> None:
         self._path = path
         self._source = f"{source} ({path})"
         self._clock = clock
         self._lock = threading.Lock()
-        self._credential: Optional[Credential] = None
-        self._read_again_at = 0.0
+        self._credential = instead.current(Deadline(None)) if instead else None
+        self._read_again_at = float("-inf")
 
     def current(self, deadline: Deadline) -> Credential:
         with self._lock:

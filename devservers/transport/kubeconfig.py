@@ -33,7 +33,7 @@ def client_config(kube: KubeConfig, context: Optional[str], namespace: Optional[
     if cluster is None:
         raise entry.wrong("names no cluster; set its cluster")
     return ClientConfig(
-        server=_server(cluster),
+        server=_server(cluster, user),
         namespace=namespace or entry.text("namespace") or None,
         credentials=_credentials(user, cluster) if user else Credentials(),
         tls=_tls_settings(cluster),
@@ -72,17 +72,20 @@ def _referred(entries: Mapping[str, Entry], context: Entry, kind: str) -> Option
     return entries[name]
 
 
-def _server(cluster: Entry) -> str:
+def _server(cluster: Entry, user: Optional[Entry]) -> str:
     server = cluster.text("server").strip()
     if not server:
         raise cluster.wrong("names no server; set it to the API server's URL, https://HOST:PORT")
     if "://" in server:
         return server
-    tls_is_set_up = any(cluster.body.get(key) for key in _TLS_KEYS)
-    return f"https://{server}" if tls_is_set_up else f"http://{server}"  # a bare host:port, as kubectl reads it
+    tls_is_set_up = any(entry.body.get(key) for entry in (cluster, user) if entry for key in _TLS_KEYS)
+    return f"https://{server}" if tls_is_set_up else f"http://{server}"  # a bare host:port, as client-go reads it
 
 
-_TLS_KEYS = ("certificate-authority", "certificate-authority-data", "insecure-skip-tls-verify")
+_TLS_KEYS = (
+    "certificate-authority", "certificate-authority-data", "insecure-skip-tls-verify",
+    "client-certificate", "client-certificate-data",
+)  # fmt: skip
 
 
 def _tls_settings(cluster: Entry) -> TLSSettings:
@@ -147,7 +150,8 @@ def _authorizer(user: Entry, cluster: Entry) -> Authorizer:
     if provider is not None:
         raise _auth_provider_error(user, provider, plugin is not None)
     if token_path:
-        authorizer = TokenFile(token_path, f"tokenFile of {user}")
+        static = BearerToken(token, f"token of {user}") if token else None
+        authorizer = TokenFile(token_path, f"tokenFile of {user}", instead=static)
         authorizer.current(Deadline(None))  # a missing file is an error now, not at the first request
         return authorizer
     if token:

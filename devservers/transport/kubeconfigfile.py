@@ -182,9 +182,11 @@ def parse(data: bytes, path: str) -> KubeConfig:
 def _named(top: Entry, section: str, kind: str) -> dict[str, Entry]:
     entries: dict[str, Entry] = {}
     for number, item in enumerate(top.items(section), 1):
-        if not isinstance(item, (dict, type(None))):
+        if item is None:
+            continue
+        if not isinstance(item, dict):
             raise top.wrong(f"entry {number} of {section} must be a mapping, not {_kind_of(item)}")
-        name = Entry(f"entry {number} of {section}", top.file, item or {}).text("name")
+        name = Entry(f"entry {number} of {section}", top.file, item).text("name")
         if not name:
             continue  # nothing can refer to it; kubectl reads on, too
         if name in entries:

@@ -111,7 +111,7 @@ def make_proxy_context(settings: TLSSettings) -> ssl.SSLContext:
         return _unverified(context)
     if settings.ca is not None:
         _trust(context, settings.ca)
-    return context
+    return _verifying_as_go_does(context)
 
 
 def _verifying_context(settings: TLSSettings) -> ssl.SSLContext:
@@ -120,11 +120,11 @@ def _verifying_context(settings: TLSSettings) -> ssl.SSLContext:
     if settings.insecure:
         return _unverified(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
     if settings.ca is None:
-        return ssl.create_default_context()
+        return _verifying_as_go_does(ssl.create_default_context())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     _trust(context, settings.ca)
-    return context
+    return _verifying_as_go_does(context)
 
 
 def _unverified(context: ssl.SSLContext) -> ssl.SSLContext:
@@ -135,22 +135,32 @@ def _unverified(context: ssl.SSLContext) -> ssl.SSLContext:
     return context
 
 
-def _trust(context: ssl.SSLContext, ca: Material) -> None:
-    """Trust each certificate of ``ca``, as Go does: also an intermediate one, and one that strict rules reject."""
+def _verifying_as_go_does(context: ssl.SSLContext) -> ssl.SSLContext:
+    """Trust an authority that is no root, and one that lacks extensions which strict rules want."""
     import ssl
 
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # Python 3.13 sets it: the CAs of EKS and of many companies fail it
+    context.verify_flags |= ssl.VerifyFlags(_PARTIAL_CHAIN)
+    return context
+
+
+def _trust(context: ssl.SSLContext, ca: Material) -> None:
+    """Trust each certificate of ``ca``; one that cannot be read is passed over, as long as there is another."""
     blocks = [block.group(0) for block in _PEM_BLOCK.finditer(ca.read()) if block.group(1) == b"CERTIFICATE"]
     if not blocks:
         raise BadCertificateError(f"{ca}: holds no PEM certificate; copy the cluster's CA certificate there again")
-    problem = ""
+    if not [block for block in blocks if _is_trusted_now(context, block)]:
+        raise BadCertificateError(f"{ca}: holds a damaged certificate; copy the cluster's CA certificate there again")
+
+
+def _is_trusted_now(context: ssl.SSLContext, block: bytes) -> bool:
+    import ssl
+
     try:
-        context.load_verify_locations(cadata=b"\n".join(blocks).decode("ascii") + "\n")
+        context.load_verify_locations(cadata=block.decode("ascii") + "\n")
     except (ssl.SSLError, ValueError):
-        problem = f"{ca}: holds a damaged certificate; copy the cluster's CA certificate there again"
-    if problem:
-        raise BadCertificateError(problem)
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # Python 3.13 sets it, and the CA of an EKS cluster fails it
-    context.verify_flags |= ssl.VerifyFlags(_PARTIAL_CHAIN)
+        return False
+    return True
 
 
 def _load_client_certificate(context: ssl.SSLContext, certificate: ClientCertificate) -> None:

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
     from .config import ClientConfig
 
-_UNKNOWN_CA = frozenset({2, 18, 19, 20, 21, 24})  # X509_V_ERR_*: issuer missing, self-signed, unverifiable, not a CA
+# X509_V_ERR_*: issuer missing, signed by another of the same name (every rebuilt cluster's CA is "kubernetes"),
+# self-signed, unverifiable, not a CA (24 and, from OpenSSL 3 on, 79)
+_UNKNOWN_CA = frozenset({2, 7, 18, 19, 20, 21, 24, 79})
 _EXPIRED, _NOT_YET_VALID = frozenset({10, 15}), frozenset({9})
 _WRONG_NAME = frozenset({62, 64})
 
@@ -36,7 +38,10 @@ def _explain_verification(code: int, detail: str, settings: TLSSettings) -> str:
             "fetch the cluster's current CA, or check that this is the right cluster"
         )
     if code in _EXPIRED:
-        return f"its certificate has expired ({detail}); renew it on the server, and check this machine's clock"
+        return (
+            f"its certificate has expired, or that of its authority ({detail}); "
+            "renew it on the server, and check this machine's clock"
+        )
     if code in _NOT_YET_VALID:
         return f"its certificate is not valid yet ({detail}); check the clocks of this machine and the server"
     if code in _WRONG_NAME:
@@ -44,7 +49,7 @@ def _explain_verification(code: int, detail: str, settings: TLSSettings) -> str:
             f"its certificate is for another name ({detail}); "
             "use a host name the certificate holds in `server`, or set `tls-server-name` of the cluster entry to one"
         )
-    return f"its certificate was rejected ({detail})"
+    return f"its certificate was rejected ({detail}); have it and its authority's made anew"
 
 
 def _explain_alert(reason: str, certificate: Optional[ClientCertificate]) -> str:

@@ -7,6 +7,7 @@ import select
 import socket
 import ssl
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Optional
 
 import pytest
@@ -20,7 +21,7 @@ from devservers.transport.tls import ClientCertificate, InsecureTLSWarning, Mate
 from devservers.transport.tlserrors import refusal_of_certificate
 from devservers.transport.tlsintls import TunnelledTLS
 
-from .certificates import Pair, authority, server_context
+from .certificates import BareAuthority, Pair, authority, server_context
 from .proxyserver import Proxy, proxying
 from .tlsserver import Server, answer_http, echo, serving, stay_silent
 
@@ -106,6 +107,31 @@ class TestDirect:
         with serving(answer_http, server_context(pair)) as server:
             assert exchange(connect(for_server(server, ca=leaf), deadline())).endswith(b"ok")
 
+    @pytest.mark.parametrize("from_the_system", [False, True])
+    def test_an_authority_that_fails_strict_rules_is_trusted_as_go_trusts_it(
+        self, from_the_system: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        eks = BareAuthority()
+        (tmp_path / "ca.pem").write_bytes(eks.pem)
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        ca = None if from_the_system else Material("certificate-authority-data", eks.pem)
+        with serving(answer_http, server_context(eks.issue("localhost"))) as server:
+            config = for_server(server, ca=ca, server_name="localhost")
+            assert exchange(connect(config, deadline())).endswith(b"ok")
+
+    def test_a_self_signed_certificate_that_is_given_as_the_ca_is_trusted(self) -> None:
+        pair = BareAuthority().issue("localhost")
+        with serving(answer_http, server_context(pair)) as server:
+            config = for_server(
+                server, ca=Material("certificate-authority-data", pair.certificate), server_name="localhost"
+            )
+            assert exchange(connect(config, deadline())).endswith(b"ok")
+
+    def test_the_dot_of_a_fully_qualified_name_is_not_looked_for_in_the_certificate(self) -> None:
+        with tls_server("api.example") as server:
+            assert exchange(connect(for_server(server, server_name="api.example."), deadline())).endswith(b"ok")
+            assert server.names == ["api.example"]
+
     def test_the_insecure_flag_connects_to_anybody_and_warns(self) -> None:
         with tls_server("other.example", days=-1) as server:
             config = for_server(server, ca=None, insecure=True)
@@ -120,6 +146,13 @@ class TestTLSFailures:
             said = failure_of(for_server(server, ca=other), TLSError)
         assert f"no TLS connection to https://127.0.0.1:{server.port}: its certificate is not signed by {CA}" in said
         assert "fetch the cluster's current CA" in said
+
+    def test_an_authority_of_the_same_name_is_unknown_too(self) -> None:
+        with serving(answer_http, server_context(BareAuthority().issue("localhost"))) as server:
+            rebuilt = Material(CA.source, BareAuthority().pem)
+            assert f"is not signed by {CA}" in failure_of(
+                for_server(server, ca=rebuilt, server_name="localhost"), TLSError
+            )
 
     def test_without_a_ca_the_message_says_that_the_cluster_entry_names_none(self) -> None:
         with tls_server() as server:

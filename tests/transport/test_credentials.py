@@ -114,6 +114,13 @@ class TestTokenFile:
         config = user_config(token="static", tokenFile=str(path))
         assert config.credentials.headers() == [("Authorization", "Bearer first")]
 
+    def test_a_token_beside_it_serves_until_it_can_be_read(self, tmp_path: Path) -> None:
+        path = tmp_path / "later"
+        credentials = user_config(token="static", tokenFile=str(path)).credentials
+        assert credentials.headers() == [("Authorization", "Bearer static")]
+        path.write_text("first")
+        assert credentials.headers() == [("Authorization", "Bearer first")]
+
     def test_surrounding_white_space_is_not_part_of_it(self, tmp_path: Path) -> None:
         assert self.file(tmp_path, b"\n  abc \r\n\n")[1].current(NO_LIMIT).authorization == "Bearer abc"
 

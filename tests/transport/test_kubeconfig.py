@@ -221,6 +221,9 @@ class TestClusters:
         assert cluster_config(server="10.0.0.1:8080").server == "http://10.0.0.1:8080"
         tls = cluster_config(**{"server": "10.0.0.1:6443", "certificate-authority-data": B64})
         assert tls.server == "https://10.0.0.1:6443"
+        certificate = {"client-certificate-data": B64, "client-key-data": B64}
+        content = document(cluster={"server": "10.0.0.1:6443"}, user=certificate)
+        assert config_of(content).server == "https://10.0.0.1:6443"
 
     def test_a_ca_excludes_the_insecure_flag(self) -> None:
         cluster = {"certificate-authority-data": B64, "insecure-skip-tls-verify": True}

@@ -6,11 +6,12 @@ import os
 import ssl
 import tempfile
 from pathlib import Path
+from typing import Optional
 
 import pytest
 
 from devservers.errors import KubeConfigError, TLSError
-from devservers.transport.tls import ClientCertificate, Material, TLSSettings, make_context
+from devservers.transport.tls import ClientCertificate, Material, TLSSettings, make_context, make_proxy_context
 from devservers.transport.tlserrors import explain_handshake_failure
 
 from .certificates import authority
@@ -50,8 +51,15 @@ class TestTrust:
         bundle = "# unsre CA ü\n".encode() + authority().pem + b"\n# another\n" + authority("another").pem
         assert trusting(bundle).cert_store_stats()["x509"] == 2
 
-    def test_strict_rules_which_python_3_13_adds_are_off_for_it(self) -> None:
-        assert not trusting(authority().pem).verify_flags & ssl.VERIFY_X509_STRICT
+    @pytest.mark.parametrize("ca", [Material(CA, authority().pem), None])
+    def test_strict_rules_which_python_3_13_adds_are_off(self, ca: Optional[Material]) -> None:
+        assert not make_context(TLSSettings(ca), None).verify_flags & ssl.VERIFY_X509_STRICT
+        assert not make_proxy_context(TLSSettings(ca)).verify_flags & ssl.VERIFY_X509_STRICT
+
+    def test_a_damaged_certificate_beside_good_ones_is_passed_over(self) -> None:
+        damaged = b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+        bundle = authority().pem + damaged + authority("another").pem
+        assert trusting(bundle).cert_store_stats()["x509"] == 2
 
     def test_verification_is_on_and_old_protocols_are_off(self) -> None:
         context = trusting(authority().pem)
