@@ -19,7 +19,7 @@ def shown(value: Any) -> str:
     if isinstance(value, str):
         return quote(value)
     if value is None:
-        return "null"
+        return '"null"'
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
 
 

@@ -26,6 +26,8 @@ OPERATION_FIELDS = {"op": str, "path": str, "from": str, "value": object}
 def read_merge_patch(body: bytes) -> tuple[dict[str, Any], list[str]]:
     """The patch and its strict errors; raises 400."""
     patch = _load(body)
+    if patch is None:
+        raise bad_request("Invalid JSON Patch")
     if not isinstance(patch, dict):
         raise _undecodable(cannot_unmarshal(patch, "value of type map[string]interface {}"))
     return patch, [f'duplicate field "{path}"' for path in duplicates(patch)]
@@ -34,6 +36,7 @@ def read_merge_patch(body: bytes) -> tuple[dict[str, Any], list[str]]:
 def read_json_patch(body: bytes) -> tuple[list[dict[str, Any]], list[str]]:
     """The operations and their strict errors; raises 400."""
     operations = _load(body)
+    operations = [] if operations is None else operations
     if not isinstance(operations, list):
         raise _undecodable(cannot_unmarshal(operations, "value of type []handlers.jsonPatchOp"))
     strict = [error for index, item in enumerate(operations) for error in _operation_errors(item, index)]
@@ -67,10 +70,22 @@ def _undecodable(why: str) -> APIFailure:
 def apply_json_patch(obj: dict[str, Any], operations: list[dict[str, Any]]) -> Any:
     """RFC 6902; whatever goes wrong is one and the same 422."""
     try:
-        return jsonpatch.apply_patch(copy.deepcopy(obj), operations)
+        patched = copy.deepcopy(obj)
+        for operation in operations:
+            if not _finds_nothing(patched, operation):
+                patched = jsonpatch.apply_patch(patched, [{"value": None, **operation}], in_place=True)
+        return patched
     except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError, KeyError, ValueError):
         message = "the server rejected our request due to an error in our request"
         raise APIFailure(422, "Invalid", message, {}) from None
+
+
+def _finds_nothing(obj: Any, operation: dict[str, Any]) -> bool:
+    """A member that is not there passes a test for null."""
+    if operation.get("op") != "test" or operation.get("value") is not None or not operation.get("path"):
+        return False
+    parent, name = jsonpointer.JsonPointer(operation["path"]).to_last(obj)
+    return isinstance(parent, dict) and name not in parent
 
 
 def merge(target: Any, patch: Any) -> Any:

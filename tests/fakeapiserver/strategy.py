@@ -9,6 +9,7 @@ from .crds import complete, definition_causes
 from .fielderrors import Cause, invalid
 from .fieldtypes import object_type
 from .managedfields import FieldManager
+from .names import path_segment_errors
 from .objectmeta import name_rule, validate_new, validate_update
 from .resources import ResourceType
 from .schemavalidation import validate
@@ -49,6 +50,9 @@ def prepare_create(resource: ResourceType, obj: Object) -> None:
 def prepare_update(resource: ResourceType, subresource: str, old: Object, new: Object) -> Object:
     """The object to store: the server's fields from the old one, the status or the rest kept, generation counted."""
     metadata = new["metadata"]
+    if not new.get("apiVersion"):
+        why = "Object 'apiVersion' is missing in 'object has no apiVersion field'"
+        raise APIFailure(500, "InternalError", f"Internal error occurred: {why}", {"causes": [{"message": why}]})
     _keep(metadata, old["metadata"])
     if subresource == "status":
         return _status_only(resource, old, new)
@@ -109,13 +113,14 @@ def validate_create(resource: ResourceType, obj: Object) -> None:
 
 
 def validate_change(resource: ResourceType, new: Object, old: Object) -> None:
-    """Raise 422 with all causes; the ones of metadata come twice, as the real server checks them twice."""
-    causes = list(validate_update(new["metadata"], old["metadata"]))
+    """Raise 422 with all causes; metadata is checked as if new, as changed, and once more by the kind's own rules."""
+    changed = list(validate_update(new["metadata"], old["metadata"]))
+    causes = [*validate_new(new["metadata"], resource.namespaced, path_segment_errors), *changed]
     wrong_type = type_causes(resource, new)
     if wrong_type:
         causes += wrong_type
     else:
-        causes += causes
+        causes += changed
         causes += validate(new, resource.schema) if resource.schema else []
     refuse(new, causes)
 
@@ -123,9 +128,9 @@ def validate_change(resource: ResourceType, new: Object, old: Object) -> None:
 def type_causes(resource: ResourceType, obj: Object) -> list[Cause]:
     causes = []
     if obj.get("kind") != resource.kind:
-        causes.append(invalid("kind", obj.get("kind"), f"must be {resource.kind}"))
+        causes.append(invalid("kind", obj.get("kind") or "", f"must be {resource.kind}"))
     if obj.get("apiVersion") != resource.api_version:
-        causes.append(invalid("apiVersion", obj.get("apiVersion"), f"must be {resource.api_version}"))
+        causes.append(invalid("apiVersion", obj.get("apiVersion") or "", f"must be {resource.api_version}"))
     return causes
 
 

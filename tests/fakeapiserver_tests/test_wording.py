@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -71,3 +72,50 @@ def test_an_event_owns_nothing(fake: FakeAPIServer, client: PlainClient) -> None
     [(field, message)] = causes(client, [{"apiVersion": "v1", "kind": "Event", "name": "e", "uid": "1"}])
     assert field == "metadata.ownerReferences"
     assert message.endswith('"uid":"1"}: /v1, Kind=Event is disallowed from being an owner')
+
+
+def changed(client: PlainClient, kind: str, body: Any) -> Any:
+    client.create("a")
+    return client.ask("PATCH", f"{DEVSERVERS}/a", body, f"application/{kind}-patch+json")
+
+
+def test_changed_metadata_is_checked_three_times(client: PlainClient) -> None:
+    status = changed(client, "merge", {"metadata": {"labels": {"a": "not valid!"}}}).json()
+    assert [cause["field"] for cause in status["details"]["causes"]] == ["metadata.labels"] * 3
+    assert status["message"].count("not valid!") == 1
+
+
+def test_a_finalizer_must_be_a_name_in_updates_too(client: PlainClient) -> None:
+    answer = changed(client, "merge", {"metadata": {"finalizers": ["a b"]}})
+    assert answer.status == 422
+    assert [cause["field"] for cause in answer.json()["details"]["causes"]] == ["metadata.finalizers"]
+
+
+def test_an_object_without_version_is_an_internal_error(client: PlainClient) -> None:
+    answer = changed(client, "merge", {"apiVersion": None})
+    why = "Object 'apiVersion' is missing in 'object has no apiVersion field'"
+    assert answer.status == 500
+    assert answer.json()["message"] == f"Internal error occurred: {why}"
+    assert answer.json()["details"] == {"causes": [{"message": why}]}
+
+
+@pytest.mark.parametrize(
+    ("operations", "image"),
+    [
+        (None, "none"),
+        (
+            [{"op": "test", "path": "/spec/image", "value": None}, {"op": "add", "path": "/spec/image", "value": "x"}],
+            "x",
+        ),
+        ([{"op": "add", "path": "/spec/image"}], "none"),
+    ],
+)
+def test_null_stands_for_what_a_json_patch_leaves_out(client: PlainClient, operations: Any, image: str) -> None:
+    answer = changed(client, "json", json.dumps(operations))
+    assert answer.status == 200
+    assert answer.json()["spec"].get("image", "none") == image
+
+
+def test_null_is_no_merge_patch(client: PlainClient) -> None:
+    answer = changed(client, "merge", "null")
+    assert (answer.status, answer.json()["message"]) == (400, "Invalid JSON Patch")
