@@ -28,6 +28,8 @@ def decode(request: Request, resource: ResourceType, directive: str) -> tuple[Ob
     media = body_type(request, resource.custom)
     try:
         parsed = parse(request.body, media)
+        if resource.custom and not parsed.get("kind") and directive != "Ignore":  # else the path's kind is assumed
+            raise Unrecognized(missing_kind(request.body))
     except Unrecognized as error:
         what = f"the object provided is unrecognized (must be of type {resource.kind}): {error}"
         raise bad_request(f"{what} ({summarize(request.body)})") from None
@@ -54,6 +56,10 @@ def parse(body: bytes, media: str) -> Object:
             why = cannot_unmarshal(parsed[name], f"struct field .{name} of type string")
             raise Unrecognized(f"couldn't get version/kind; json parse error: {why}")
     return parsed
+
+
+def missing_kind(body: bytes) -> str:
+    return f"Object 'Kind' is missing in '{body.decode('utf-8', 'replace')}'"
 
 
 def summarize(body: bytes) -> str:
@@ -89,7 +95,7 @@ def coerce(obj: Object, resource: ResourceType, body: bytes) -> list[str]:
             {"kind": obj.get("kind") or resource.kind, "apiVersion": obj.get("apiVersion") or resource.api_version}
         )
     if not obj.get("kind"):
-        raise ValueError(f"Object 'Kind' is missing in '{body.decode('utf-8', 'replace')}'")
+        raise ValueError(missing_kind(body))
     metadata, unknown = _metadata(obj)
     if resource.custom:
         unknown += _by_schema(obj, resource)

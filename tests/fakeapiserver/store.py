@@ -181,6 +181,12 @@ class ObjectStore:
                 table.log.compact()
                 table.log.compacted = self.revision
 
+    def rebase(self, revision: int) -> None:
+        """Go on counting from another revision; all history is forgotten. For replaying what happened elsewhere."""
+        with self.lock:
+            self.revision = revision
+            self.compact()
+
     # for tests and controllers in this process
 
     def create(self, resource: str, obj: Object) -> Object:

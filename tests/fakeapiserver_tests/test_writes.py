@@ -47,6 +47,16 @@ def test_a_body_that_is_no_json_is_told_in_gos_words(client: PlainClient, body: 
     assert why in answer.message
 
 
+def test_a_body_without_a_kind_is_unrecognized_or_assumed_to_be_of_the_paths(client: PlainClient) -> None:
+    checked, assumed = (client.ask("POST", DEVSERVERS + query, b"{}") for query in ("", "?fieldValidation=Ignore"))
+    assert checked.message == (
+        "the object provided is unrecognized (must be of type DevServer): Object 'Kind' is missing in '{}' ({})"
+    )
+    assert assumed.message == (
+        "DevServer in version \"v1\" cannot be handled as a DevServer: Object 'Kind' is missing in '{}'"
+    )
+
+
 def test_a_label_that_is_no_text_cannot_be_handled(client: PlainClient) -> None:
     body = devserver("a")
     body["metadata"]["labels"] = {"team": 5}
