@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devservers.crds.merge import MergeConflict, contains, same, three_way
@@ -21,21 +21,25 @@ OBJECT = st.dictionaries(
 )
 
 
+@settings(max_examples=50, deadline=None)
 @given(OBJECT, OBJECT)
 def test_without_changes_of_my_own_theirs_stands(base: Any, theirs: Any) -> None:
     assert same(three_way(base, base, theirs), theirs)
 
 
+@settings(max_examples=50, deadline=None)
 @given(OBJECT, OBJECT)
 def test_without_changes_of_theirs_mine_stands(base: Any, mine: Any) -> None:
     assert same(three_way(base, mine, base), mine)
 
 
+@settings(max_examples=50, deadline=None)
 @given(OBJECT, OBJECT)
 def test_the_same_change_on_both_sides_is_no_conflict(base: Any, changed: Any) -> None:
     assert same(three_way(base, changed, changed), changed)
 
 
+@settings(max_examples=50, deadline=None)
 @given(OBJECT, OBJECT, OBJECT)
 def test_a_merge_does_not_depend_on_who_is_called_mine(base: Any, mine: Any, theirs: Any) -> None:
     try:
@@ -86,6 +90,7 @@ def test_true_is_not_one() -> None:
     assert same({"a": 1.0}, {"a": 1})
 
 
+@settings(max_examples=50, deadline=None)
 @given(OBJECT)
 def test_an_object_contains_itself(value: Any) -> None:
     assert contains(value, value)

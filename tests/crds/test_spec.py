@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devservers.crds.base import ObjectMeta
@@ -157,6 +157,7 @@ def test_what_is_no_quantity_is_refused(size: str) -> None:
         PersistentHomeSpec(size=size)
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.integers(1, 10**7))
 def test_a_time_to_live_goes_there_and_back(seconds: int) -> None:
     delta = timedelta(seconds=seconds)

@@ -11,6 +11,7 @@ import pytest
 from devservers import errors
 from devservers.crds.base import ObjectMeta
 from devservers.crds.devserver import DevServer
+from tests.fakeapiserver import FakeAPIServer
 
 from .builders import LONG, SPEC, created, requests_of
 from .staged import StagedServer
@@ -33,6 +34,15 @@ def test_the_documented_example(either: StagedServer, tree: Path) -> None:
     with server:
         server.sync()
         assert server.exec("cat /workspace/project/hello.txt").stdout == "hello from local workspace"
+
+
+def test_over_tls_it_is_no_different(tls_server: FakeAPIServer, tree: Path) -> None:
+    with DevServer(ObjectMeta(name="dev"), SPEC, sync_workspace={os.fspath(tree): "/workspace/project"}) as server:
+        server.sync()
+        data = bytes(range(256)) * 4000
+        assert server.exec("cat - /workspace/project/hello.txt", input=data, text=False).stdout == (
+            data + b"hello from local workspace"
+        )
 
 
 def test_every_entry_is_copied_in_order_directories_and_single_files(either: StagedServer, tree: Path) -> None:
