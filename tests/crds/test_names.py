@@ -1,4 +1,4 @@
-"""Names, namespaces and scope: what the server would refuse never reaches a URL, and where a request goes is one rule."""
+"""Names, namespaces and scope: what the server would refuse never reaches a URL; one rule for where requests go."""
 
 from __future__ import annotations
 
