@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from . import deletes, discovery, reads, reviews, views, writes
+from . import deletes, discovery, patching, reads, reviews, views, writes
 from .crds import CRDController
 from .eventlog import Stored, encode
 from .http import Reply, Request, Response
@@ -36,7 +36,7 @@ VERBS: dict[str, VerbHandler] = {
     "watch": reads.list_or_watch,
     "create": writes.create,
     "update": writes.update,
-    "patch": writes.patch,
+    "patch": patching.patch,
     "delete": deletes.delete,
     "deletecollection": deletes.delete_collection,
 }

@@ -35,18 +35,18 @@ class Tokens:
         self._users.pop(token, None)
 
     def authenticate(self, request: Request) -> User:
-        """The sender; without credentials anonymous, with bad ones a 401."""
+        """The sender; without credentials (or in a scheme other than Bearer) anonymous, with bad ones a 401."""
         header = request.headers.get("Authorization")
-        if header is not None:
-            return self._bearer(header)
+        scheme, token = (*(header or "").strip().split(" ", 2), "", "")[:2]
+        if scheme.lower() == "bearer" and token:
+            return self._owner(token)
         certificate = request.connection.peer_certificate()
         if certificate:
             return _from_certificate(certificate)
-        return ADMIN if _credentials_withheld(request) else ANONYMOUS
+        return ADMIN if header is None and _credentials_withheld(request) else ANONYMOUS
 
-    def _bearer(self, header: str) -> User:
-        scheme, _, token = header.partition(" ")
-        user = self._users.get(token.strip()) if scheme.lower() == "bearer" else None
+    def _owner(self, token: str) -> User:
+        user = self._users.get(token)
         if user is None:
             raise unauthorized()
         return user

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Callable
 
 from . import openapi, reviews
 from .http import Reply, Request, Response
@@ -33,26 +33,48 @@ VERSION = {
 def serve(api: API, request: Request) -> Reply:
     """Answer a path that names no resource."""
     parts = [part for part in request.path.split("/") if part]
-    if parts == ["version"]:
-        return Response(200, json.dumps(VERSION, indent=2).encode())
-    if parts in (["healthz"], ["livez"], ["readyz"]):
-        return Response(200, b"ok", "text/plain; charset=utf-8")
-    if parts[:1] == ["openapi"] and len(parts) > 1:
-        return openapi.serve(api, request, parts[1:])
-    if parts == ["api"]:
-        return Response(200, {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})
-    if parts == ["api", "v1"]:
-        return resource_list(api, "", "v1")
-    if parts == ["apis"]:
-        groups = dict.fromkeys(resource.group for resource in _types(api) if resource.group)
-        return Response(
-            200, {"kind": "APIGroupList", "apiVersion": "v1", "groups": [group(api, name) for name in groups]}
-        )
-    if parts[:1] == ["apis"] and len(parts) == 2 and group_versions(api, parts[1]):
-        return Response(200, {"kind": "APIGroup", "apiVersion": "v1", **group(api, parts[1])})
-    if parts[:1] == ["apis"] and len(parts) == 3:
-        return resource_list(api, parts[1], parts[2])
+    top = parts[0] if parts else ""
+    return _SERVED.get((top, len(parts)), _page_not_found)(api, request, parts)
+
+
+def _page_not_found(api: API, request: Request, parts: list[str]) -> Reply:
     return page_not_found()
+
+
+def _version(api: API, request: Request, parts: list[str]) -> Reply:
+    return Response(200, json.dumps(VERSION, indent=2).encode())
+
+
+def _healthy(api: API, request: Request, parts: list[str]) -> Reply:
+    return Response(200, b"ok", "text/plain; charset=utf-8")
+
+
+def _core_versions(api: API, request: Request, parts: list[str]) -> Reply:
+    addresses = [{"clientCIDR": "0.0.0.0/0", "serverAddress": request.headers.get("Host") or ""}]
+    return Response(200, {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": addresses})
+
+
+def _core_resources(api: API, request: Request, parts: list[str]) -> Reply:
+    return resource_list(api, "", parts[1])
+
+
+def _groups(api: API, request: Request, parts: list[str]) -> Reply:
+    names = dict.fromkeys(resource.group for resource in _types(api) if resource.group)
+    return Response(200, {"kind": "APIGroupList", "apiVersion": "v1", "groups": [group(api, name) for name in names]})
+
+
+def _group(api: API, request: Request, parts: list[str]) -> Reply:
+    if not group_versions(api, parts[1]):
+        return page_not_found()
+    return Response(200, {"kind": "APIGroup", "apiVersion": "v1", **group(api, parts[1])})
+
+
+def _resources(api: API, request: Request, parts: list[str]) -> Reply:
+    return resource_list(api, parts[1], parts[2])
+
+
+def _openapi(api: API, request: Request, parts: list[str]) -> Reply:
+    return openapi.serve(api, request, parts[1:])
 
 
 def _types(api: API) -> list[ResourceType]:
@@ -104,3 +126,17 @@ def _entries(resource: ResourceType) -> list[dict[str, object]]:
         for sub in resource.subresources
     ]
     return [entry, *subresources]
+
+
+_SERVED: dict[tuple[str, int], Callable[[API, Request, list[str]], Reply]] = {
+    ("version", 1): _version,
+    ("healthz", 1): _healthy,
+    ("livez", 1): _healthy,
+    ("readyz", 1): _healthy,
+    ("api", 1): _core_versions,
+    ("api", 2): _core_resources,
+    ("apis", 1): _groups,
+    ("apis", 2): _group,
+    ("apis", 3): _resources,
+    **{("openapi", depth): _openapi for depth in (2, 4, 5)},
+}

@@ -1,345 +1,48 @@
-"""HTTP/1.1 over sockets: a listener, one thread per connection, and the messages that handlers speak in.
+"""HTTP/1.1 over sockets: a listener, and one thread for each connection.
 
 One thread per connection is the idea: a reader that stalls, a watch that idles, an exec session that waits block
 their own thread and nobody else's. Handlers return a :class:`Response`, a :class:`StreamResponse` (chunked), or an
-:class:`Upgrade`, by which they take over the raw connection.
-
-Rules:
-
-* A connection is closed by its own thread; others only shut its socket down, which makes that thread's calls return.
-* A socket carries TLS or not from its first byte; the handshake happens on the connection's thread.
-* ``stop()`` returns after every connection thread has ended.
+:class:`Upgrade`, by which they take over the raw connection. Everything that a handler needs can be imported from
+here. ``stop()`` returns after every connection thread has ended.
 """
 
 from __future__ import annotations
 
-import json
-import select
 import selectors
 import socket
 import ssl
 import threading
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from http import HTTPStatus
-from typing import Any, Callable, Optional, Union
-from urllib.parse import parse_qsl, unquote
-
-HEAD_LIMIT = 1 << 20  # net/http's own limit for a request's head
-BODY_LIMIT = 64 << 20
-BUFFERED_BODY = 2048  # what net/http buffers: longer bodies go out chunked unless the handler set a length
-
-REASONS = {status.value: status.phrase for status in HTTPStatus}
-REASONS.update({413: "Request Entity Too Large", 422: "Unprocessable Entity"})
-
-
-class Headers:
-    """Header fields, looked up without regard to case; repeated ones are kept apart."""
-
-    __slots__ = ("_values", "items")
-
-    def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
-        self.items: list[tuple[str, str]] = list(items)
-        self._values: dict[str, str] = {}
-        for name, value in self.items:
-            key = name.lower()
-            self._values[key] = f"{self._values[key]}, {value}" if key in self._values else value
-
-    def get(self, name: str, default: Optional[str] = None) -> Optional[str]:
-        """The field's value; values of a repeated field are joined by a comma."""
-        return self._values.get(name.lower(), default)
-
-    def get_all(self, name: str) -> list[str]:
-        wanted = name.lower()
-        return [value for key, value in self.items if key.lower() == wanted]
-
-    def __contains__(self, name: str) -> bool:
-        return name.lower() in self._values
-
-    def __repr__(self) -> str:
-        return f"Headers({[name for name, _ in self.items]})"
-
-
-@dataclass(frozen=True)
-class User:
-    """Who sent a request, as authentication found."""
-
-    name: str
-    groups: tuple[str, ...] = ()
-
-
-ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))
-
-
-class Request:
-    """One request, read whole."""
-
-    __slots__ = ("_query", "body", "connection", "headers", "info", "method", "path", "query_string", "target", "user")
-
-    def __init__(self, method: str, target: str, headers: Headers, body: bytes, connection: Connection) -> None:
-        self.method = method
-        self.target = target
-        path, _, self.query_string = target.partition("?")
-        self.path = unquote(path)
-        self.headers = headers
-        self.body = body
-        self.connection = connection
-        self.user = ANONYMOUS
-        self.info: Any = None  # the RequestInfo, once the path has been understood
-        self._query: Optional[list[tuple[str, str]]] = None
-
-    @property
-    def query(self) -> list[tuple[str, str]]:
-        if self._query is None:
-            self._query = parse_qsl(self.query_string, keep_blank_values=True) if self.query_string else []
-        return self._query
-
-    def arg(self, name: str, default: Optional[str] = None) -> Optional[str]:
-        """The first value of a query parameter."""
-        return next((value for key, value in self.query if key == name), default)
-
-    def args(self, name: str) -> list[str]:
-        """All values of a repeated query parameter, in order."""
-        return [value for key, value in self.query if key == name]
-
-    def flag(self, name: str) -> bool:
-        """A boolean parameter as the API server reads it: present without a value is true."""
-        value = self.arg(name)
-        return value is not None and value.lower() not in ("0", "false")
-
-
-@dataclass
-class Response:
-    """An answer with a known body; a dict body is sent as JSON."""
-
-    status: int
-    body: Union[bytes, dict[str, Any]] = b""
-    content_type: str = "application/json"
-    headers: Iterable[tuple[str, str]] = ()
-
-    def without_body(self) -> Upgrade:
-        """The head alone, as HEAD is answered; the connection is closed after it."""
-        head = reply_head(self.status, self.content_type, self.headers, False, len(self.payload()))
-        return Upgrade(lambda connection: connection.send(head))
-
-    def wire(self, keep_alive: bool) -> tuple[bytes, bytes]:
-        """Head and body as they are sent: a long body is one chunk."""
-        payload = self.payload()
-        if len(payload) <= BUFFERED_BODY:
-            return reply_head(self.status, self.content_type, self.headers, keep_alive, len(payload)), payload
-        head = reply_head(self.status, self.content_type, self.headers, keep_alive, None)
-        return head, b"%x\r\n%s\r\n0\r\n\r\n" % (len(payload), payload)
-
-    def payload(self) -> bytes:
-        if isinstance(self.body, bytes):
-            return self.body
-        return json.dumps(self.body, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
-
-
-@dataclass
-class StreamResponse:
-    """An answer sent chunk by chunk; ``chunks`` is closed whatever happens."""
-
-    status: int
-    content_type: str
-    chunks: Iterator[bytes]
-    headers: Iterable[tuple[str, str]] = ()
-
-
-@dataclass
-class Upgrade:
-    """The handler takes over the connection, which is closed when ``run`` returns."""
-
-    run: Callable[[Connection], None]
-
-
-Reply = Union[Response, StreamResponse, Upgrade]
-Handler = Callable[[Request], Reply]
-
-
-class BadRequestLine(Exception):
-    """What came is not HTTP/1.x; the connection is answered with a 400 and closed."""
-
-
-class Disconnected(Exception):
-    """The peer has gone, or a fault cut the connection."""
-
-
-class Connection:
-    """One accepted connection; ``socket`` is connected (and encrypted, with TLS)."""
-
-    def __init__(self, sock: socket.socket, address: Any) -> None:
-        self.socket = sock
-        self.address = address
-        self._buffer = bytearray()
-        self._reset = False
-
-    def buffered(self) -> bytes:
-        """Bytes already read beyond the request; calling it hands them over."""
-        data = bytes(self._buffer)
-        self._buffer.clear()
-        return data
-
-    def send(self, data: bytes) -> None:
-        try:
-            self.socket.sendall(data)
-        except OSError as error:
-            raise Disconnected(str(error)) from error
-
-    def peer_certificate(self) -> Optional[dict[str, Any]]:
-        """The verified client certificate, as :meth:`ssl.SSLSocket.getpeercert` gives it."""
-        return self.socket.getpeercert() if isinstance(self.socket, ssl.SSLSocket) else None
-
-    def peer_has_gone(self) -> bool:
-        """Has the peer closed its side? Asked without reading, so nothing in flight is lost."""
-        if not hasattr(select, "poll"):
-            return False
-        poll = select.poll()
-        hangup = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
-        try:
-            poll.register(self.socket.fileno(), hangup)
-            return bool(poll.poll(0))
-        except (OSError, ValueError):
-            return True
-
-    def abort(self) -> None:
-        """Let the close send RST instead of FIN."""
-        self._reset = True
-        raise Disconnected("aborted on purpose")
-
-    def shut_down(self) -> None:
-        """Wake the connection's thread from whatever call it sits in (from any thread)."""
-        try:
-            self.socket.shutdown(socket.SHUT_RDWR)
-        except (OSError, ValueError):
-            pass
-
-    def close(self) -> None:
-        try:
-            if self._reset:
-                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-            elif isinstance(self.socket, ssl.SSLSocket):
-                self.socket.settimeout(0)
-                self.socket.unwrap()  # sends close_notify; the peer's answer is not waited for
-        except (OSError, ValueError):
-            pass
-        self.socket.close()
-
-    # reading
-
-    def _fill(self) -> None:
-        try:
-            data = self.socket.recv(65536)
-        except OSError as error:
-            raise Disconnected(str(error)) from error
-        if not data:
-            raise Disconnected("closed by the peer")
-        self._buffer += data
-
-    def _take_until(self, mark: bytes, limit: int) -> bytes:
-        start = 0
-        while True:
-            at = self._buffer.find(mark, start)
-            if at >= 0:
-                taken = bytes(self._buffer[:at])
-                del self._buffer[: at + len(mark)]
-                return taken
-            if len(self._buffer) > limit:
-                raise BadRequestLine("head too long")
-            start = max(0, len(self._buffer) - len(mark))
-            self._fill()
-
-    def _take(self, count: int) -> bytes:
-        while len(self._buffer) < count:
-            self._fill()
-        taken = bytes(self._buffer[:count])
-        del self._buffer[:count]
-        return taken
-
-    def read_request(self) -> Request:
-        """The next request; raises :class:`Disconnected` at the end of the connection."""
-        head = self._take_until(b"\r\n\r\n", HEAD_LIMIT).decode("latin-1").lstrip("\r\n")
-        first, *lines = head.split("\r\n")
-        try:
-            method, target, version = first.split(" ")
-            headers = Headers((name, value.strip()) for name, value in (line.split(":", 1) for line in lines))
-        except ValueError:
-            raise BadRequestLine("malformed request") from None
-        if not version.startswith("HTTP/1."):
-            raise BadRequestLine("unknown protocol")
-        return Request(method, target, headers, self._read_body(headers), self)
-
-    def _read_body(self, headers: Headers) -> bytes:
-        if (headers.get("Expect") or "").lower() == "100-continue":
-            self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-        if "chunked" in (headers.get("Transfer-Encoding") or "").lower():
-            return self._read_chunks()
-        try:
-            length = int(headers.get("Content-Length") or 0)
-        except ValueError:
-            raise BadRequestLine("bad Content-Length") from None
-        if not 0 <= length <= BODY_LIMIT:
-            raise BadRequestLine("body too long")
-        return self._take(length) if length else b""
-
-    def _read_chunks(self) -> bytes:
-        body = bytearray()
-        while True:
-            try:
-                size = int(self._take_until(b"\r\n", HEAD_LIMIT).split(b";")[0], 16)
-            except ValueError:
-                raise BadRequestLine("bad chunk size") from None
-            if not size:
-                while self._take_until(b"\r\n", HEAD_LIMIT):
-                    pass  # trailers
-                return bytes(body)
-            body += self._take(size)
-            self._take(2)
-
-    # writing
-
-    def reply(self, reply: Reply, keep_alive: bool) -> bool:
-        """Send an answer; False if the connection cannot carry another request."""
-        if isinstance(reply, Response):
-            head, body = reply.wire(keep_alive)
-            self.send(head + body)
-            return keep_alive
-        if isinstance(reply, Upgrade):
-            reply.run(self)
-            return False
-        self._send_stream(reply, keep_alive)
-        return keep_alive
-
-    def _send_stream(self, reply: StreamResponse, keep_alive: bool) -> None:
-        chunks = reply.chunks
-        try:
-            self.send(reply_head(reply.status, reply.content_type, reply.headers, keep_alive, None))
-            for chunk in chunks:
-                if chunk:
-                    self.send(b"%x\r\n%s\r\n" % (len(chunk), chunk))
-            self.send(b"0\r\n\r\n")
-        finally:
-            close = getattr(chunks, "close", None)
-            if close is not None:
-                close()
-
-
-def reply_head(
-    status: int, content_type: str, headers: Iterable[tuple[str, str]], keep_alive: bool, length: Optional[int]
-) -> bytes:
-    """Status line and header fields; without a length the body is chunked."""
-    lines = [f"HTTP/1.1 {status} {REASONS.get(status, 'Unknown')}"]
-    if content_type:
-        lines.append(f"Content-Type: {content_type}")
-    lines.extend(f"{name}: {value}" for name, value in headers)
-    lines.append("Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}")
-    if not keep_alive:
-        lines.append("Connection: close")
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
-
-
-def wants_keep_alive(request: Request) -> bool:
-    return "close" not in (request.headers.get("Connection") or "").lower()
+from typing import Any, Optional
+
+from .connection import BadRequestLine, Connection, Disconnected
+from .messages import (
+    ANONYMOUS,
+    Handler,
+    Headers,
+    Reply,
+    Request,
+    Response,
+    StreamResponse,
+    Upgrade,
+    User,
+    wants_keep_alive,
+)
+
+__all__ = [
+    "ANONYMOUS",
+    "Connection",
+    "Disconnected",
+    "HTTPServer",
+    "Handler",
+    "Headers",
+    "Reply",
+    "Request",
+    "Response",
+    "StreamResponse",
+    "Upgrade",
+    "User",
+]
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -95,9 +96,41 @@ def load_yaml(text: bytes) -> Any:
     try:
         return yaml.load(text, Loader=_YAMLLoader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
-        problem = str(getattr(error, "problem", "") or "cannot be parsed")
-        line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
-        raise ValueError(f"error converting YAML to JSON: yaml: line {line}: {problem}") from None
+        raise ValueError(f"error converting YAML to JSON: yaml: {_explain(error)}") from None
+
+
+PROBLEMS = (
+    (r"expected the node content.*", "did not find expected node content"),
+    (r"expected (',' or '.'), but got.*", r"did not find expected \1"),
+    (r"expected <block end>, but found.*", "did not find expected key"),
+    (r"expected '?(<document start>)'?, but found.*", r"did not find expected \1"),
+    (r"mapping values are not allowed here", "mapping values are not allowed in this context"),
+    (r"found character .* that cannot start any token", "found character that cannot start any token"),
+    (r"found undefined alias '(.*)'", r"unknown anchor '\1' referenced"),
+)
+
+
+def _explain(error: yaml.YAMLError) -> str:
+    """What is wrong, in libyaml's words, and where: lines are counted from 0 unless a single token is to blame."""
+    problem = str(getattr(error, "problem", None) or "cannot be parsed").replace("\n", " ")
+    for pattern, words in PROBLEMS:
+        problem = re.sub(pattern, words, problem)
+    if getattr(error, "context", None) == "while parsing a block collection":
+        problem = problem.replace("expected key", "expected '-' indicator")
+    in_token = isinstance(error, yaml.scanner.ScannerError)
+    mark = getattr(error, "problem_mark", None)
+    line = mark.line if mark is not None else 0
+    if mark is not None and (not in_token or "':'" in problem) and _at_end(mark):
+        line += 1
+    if line:
+        return f"line {line + in_token}: {problem}"
+    context = getattr(error, "context_mark", None)
+    return f"line {context.line}: {problem}" if context is not None and context.line else problem
+
+
+def _at_end(mark: yaml.Mark) -> bool:
+    """Is this the end of the text? It is a line of its own."""
+    return bool(mark.column) and mark.buffer is not None and mark.buffer[mark.pointer : mark.pointer + 1] in ("", "\0")
 
 
 def load_body(body: bytes, media: str) -> Any:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable
 
-from . import patches, strategy
-from .body import check_version, coerce, decode
+from . import strategy
+from .body import check_version, decode
 from .eventlog import Stored, encode
 from .fielderrors import invalid
-from .gojson import cannot_unmarshal
 from .http import Reply, Request
 from .managedfields import manager_name
-from .negotiate import MediaType, body_type, load_yaml, negotiate
+from .negotiate import MediaType, body_type, negotiate
 from .objectmeta import finalizer_warnings
 from .options import WriteOptions, parse_version, write_options
 from .resources import ResourceType
@@ -22,8 +21,6 @@ from .status import (
     bad_request,
     conflict,
     internal,
-    not_found,
-    unsupported_media_type,
 )
 from .status import invalid as invalid_object
 from .store import Object, object_key
@@ -82,13 +79,15 @@ def _create(write: Write, obj: Object) -> bytes:
     check_version(obj, resource)
     match_namespace(resource, metadata, write.namespace)
     check_namespace(write.api, resource, write.namespace)
-    obj = write.track({"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": {}}, _wiped(obj))
+    blank: Object = {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": {}}
+    obj = write.track(blank, without_system_fields(obj))
     if not obj["metadata"].get("name") and obj["metadata"].get("generateName"):
         obj["metadata"]["name"] = write.api.store.sources.name(obj["metadata"]["generateName"])
     return store_new(write, obj)
 
 
-def _wiped(obj: Object) -> Object:
+def without_system_fields(obj: Object) -> Object:
+    """What a creator says of these is not heard."""
     for name in SYSTEM_FIELDS:
         obj["metadata"].pop(name, None)
     return obj
@@ -238,128 +237,3 @@ def _last_finalizer_removed(new: Object, old: Object) -> bool:
     if new.get("finalizers") or "deletionTimestamp" not in old:
         return False
     return not old.get("deletionGracePeriodSeconds")
-
-
-# patches
-
-
-def patch(api: API, resource: ResourceType, request: Request) -> Reply:
-    kind = (request.headers.get("Content-Type") or "").split(";")[0].strip()
-    supported = patches.CUSTOM_PATCHES if resource.custom else patches.BUILTIN_PATCHES
-    if kind not in supported:
-        raise unsupported_media_type(supported)
-    if not request.info.name:
-        raise bad_request("name must be provided")
-    media = negotiate(request)
-    write = Write(api, resource, request, write_options("PatchOptions", request, kind == patches.APPLY_PATCH))
-    try:
-        return _PATCHES[kind](write, media)
-    except APIFailure as failure:
-        raise write.fail(failure) from None
-
-
-def _merge_patch(write: Write, media: MediaType) -> Reply:
-    def patched(obj: Object) -> tuple[Object, list[str]]:
-        change, strict = patches.read_merge_patch(write.request.body)
-        return patches.merge(obj, change), strict
-
-    return write.answer(200, _patch_with(write, patched), media)
-
-
-def _json_patch(write: Write, media: MediaType) -> Reply:
-    def patched(obj: Object) -> tuple[Object, list[str]]:
-        operations, strict = patches.read_json_patch(write.request.body)
-        return patches.apply_json_patch(obj, operations), strict
-
-    return write.answer(200, _patch_with(write, patched), media)
-
-
-def _strategic_patch(write: Write, media: MediaType) -> Reply:
-    def patched(obj: Object) -> tuple[Object, list[str]]:
-        change, strict = patches.read_merge_patch(write.request.body)
-        return patches.strategic_merge(obj, change), strict
-
-    return write.answer(200, _patch_with(write, patched), media)
-
-
-def _patch_with(write: Write, patched: Callable[[Object], tuple[Object, list[str]]]) -> bytes:
-    def make(current: Stored, live: Object) -> Object:
-        obj, strict = patched(live)
-        obj = _decode_patched(write, obj, strict)
-        obj = write.track(live, obj)
-        match_namespace(write.resource, obj["metadata"], write.namespace)
-        check_name(obj["metadata"], write.name)
-        return obj
-
-    return change(write, make)
-
-
-def _decode_patched(write: Write, obj: Object, strict: list[str]) -> Object:
-    """The patched object as a body would be decoded; what is wrong with it is a 422 on the patch."""
-    raw = encode(obj)
-    try:
-        if not isinstance(obj, dict):
-            raise ValueError(cannot_unmarshal(obj, "value of type map[string]interface {}"))
-        errors = strict + [f'unknown field "{path}"' for path in coerce(obj, write.resource, raw)]
-    except ValueError as error:
-        raise _bad_patch(raw, str(error)) from None
-    if write.options.field_validation == "Strict" and errors:
-        raise _bad_patch(raw, f"strict decoding error: {', '.join(errors)}")
-    if write.options.field_validation == "Warn":
-        write.warnings.extend(errors)
-    return obj
-
-
-def _bad_patch(raw: bytes, why: str) -> APIFailure:
-    return invalid_object("", "", "", [invalid("patch", raw.decode(), why)])
-
-
-def _apply_patch(write: Write, media: MediaType) -> Reply:
-    applied = _read_configuration(write.request.body)
-    with write.api.store.lock:
-        try:
-            write.api.store.find(write.resource, write.namespace, write.name)
-        except APIFailure:
-            return write.answer(201, _apply_new(write, applied), media)
-        return write.answer(200, change(write, lambda current, live: _applied(write, live, applied)), media)
-
-
-def _read_configuration(raw: bytes) -> Object:
-    try:
-        applied = load_yaml(raw)
-    except ValueError as error:
-        raise bad_request(f"error decoding YAML: {error}") from None
-    if not isinstance(applied, dict):
-        why = cannot_unmarshal(applied, "value of type map[string]interface {}")
-        raise bad_request(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: {why}")
-    return applied
-
-
-def _applied(write: Write, live: Object, applied: Object) -> Object:
-    manager = strategy.field_manager(write.resource, write.subresource)
-    time = write.api.store.sources.now()
-    obj = manager.apply(live, applied, write.options.field_manager, bool(write.options.force), time)
-    coerce(obj, write.resource, b"")
-    match_namespace(write.resource, obj["metadata"], write.namespace)
-    check_name(obj["metadata"], write.name)
-    return obj
-
-
-def _apply_new(write: Write, applied: Object) -> bytes:
-    if write.subresource:
-        raise not_found(write.resource, write.name)
-    blank: Object = {"apiVersion": write.resource.api_version, "kind": write.resource.kind, "metadata": {}}
-    obj = _applied(write, blank, applied)
-    if obj["metadata"].get("uid"):
-        why = f"uid mismatch: the provided object specified uid {obj['metadata']['uid']}"
-        raise conflict(write.resource, write.name, f"{why}, and no existing object was found")
-    check_namespace(write.api, write.resource, write.namespace)
-    return store_new(write, _wiped(obj))
-
-
-_PATCHES: dict[str, Callable[[Write, MediaType], Reply]] = {
-    patches.JSON_PATCH: _json_patch,
-    patches.MERGE_PATCH: _merge_patch,
-    patches.STRATEGIC_PATCH: _strategic_patch,
-    patches.APPLY_PATCH: _apply_patch,
-}

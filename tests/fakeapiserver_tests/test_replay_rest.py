@@ -23,19 +23,8 @@ import yaml
 from tests.fakeapiserver import FakeAPIServer
 from tests.fakeapiserver.status import APIFailure
 
-from .recordedworld import (
-    ABSENT,
-    Exchange,
-    Key,
-    Object,
-    RecordedWorld,
-    Recording,
-    Snapshots,
-    is_object,
-    key_of,
-    revision,
-    versions_in,
-)
+from .recordedworld import RecordedWorld
+from .recording import ABSENT, Exchange, Key, Object, Recording, Snapshots, is_object, key_of, revision, versions_in
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
 
