@@ -92,9 +92,10 @@ _YAMLLoader.yaml_implicit_resolvers = {
 
 
 def load_yaml(text: bytes) -> Any:
-    """Parse one YAML document; ValueError with the server's prefix when it cannot be."""
+    """Parse the first YAML document; ValueError with the server's prefix when it cannot be."""
     try:
-        return yaml.load(text, Loader=_YAMLLoader)  # noqa: S506 - a SafeLoader
+        loader = _YAMLLoader(text)
+        return loader.get_data() if loader.check_data() else None  # type: ignore[no-untyped-call]
     except yaml.YAMLError as error:
         raise ValueError(f"error converting YAML to JSON: yaml: {_explain(error)}") from None
 
@@ -105,6 +106,7 @@ PROBLEMS = (
     (r"expected <block end>, but found.*", "did not find expected key"),
     (r"expected '?(<document start>)'?, but found.*", r"did not find expected \1"),
     (r"mapping values are not allowed here", "mapping values are not allowed in this context"),
+    (r"found character '\\t' that cannot start any token", "found a tab character that violates indentation"),
     (r"found character .* that cannot start any token", "found character that cannot start any token"),
     (r"found undefined alias '(.*)'", r"unknown anchor '\1' referenced"),
 )

@@ -36,7 +36,7 @@ def test_anonymous_may_ask_for_the_version_and_nothing_else(fake: FakeAPIServer)
     assert refused.json()["details"] == {}
 
 
-@pytest.mark.parametrize("header", ["Bearer wrong", "Basic YTpi", "Bearer"])
+@pytest.mark.parametrize("header", ["Bearer wrong", "bearer wrong again"])
 def test_bad_credentials_are_unauthorized_everywhere(fake: FakeAPIServer, header: str) -> None:
     with PlainClient(fake, None) as client:
         answer = client.get("/version", Authorization=header)

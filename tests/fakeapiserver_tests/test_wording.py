@@ -9,6 +9,7 @@ import pytest
 
 from tests.fakeapiserver import FakeAPIServer
 from tests.fakeapiserver.gojson import JSONError, load
+from tests.fakeapiserver.negotiate import load_yaml
 from tests.fakeapiserver.selectors import SelectorError, parse_fields
 
 from .plainclient import DEVSERVERS, PlainClient, devserver
@@ -119,3 +120,35 @@ def test_null_stands_for_what_a_json_patch_leaves_out(client: PlainClient, opera
 def test_null_is_no_merge_patch(client: PlainClient) -> None:
     answer = changed(client, "merge", "null")
     assert (answer.status, answer.json()["message"]) == (400, "Invalid JSON Patch")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (b"{", "line 1: did not find expected node content"),
+        (b"a: b: c", "mapping values are not allowed in this context"),
+        (b"a: b\nkind: x: y\n", "line 2: mapping values are not allowed in this context"),
+        (b"a: [1", "line 1: did not find expected ',' or ']'"),
+        (b"- a\nb: c", "line 1: did not find expected '-' indicator"),
+        (b"a: b\nc", "line 3: could not find expected ':'"),
+        (b"a: b\n\tc: d", "line 2: found a tab character that violates indentation"),
+        (b"@x", "found character that cannot start any token"),
+        (b"a: *q", "unknown anchor 'q' referenced"),
+    ],
+)
+def test_malformed_yaml_is_explained_as_go_does(text: bytes, sentence: str) -> None:
+    with pytest.raises(ValueError, match=r"^error converting YAML to JSON: yaml: ") as caught:
+        load_yaml(text)
+    assert str(caught.value) == f"error converting YAML to JSON: yaml: {sentence}"
+
+
+def test_only_the_first_yaml_document_counts() -> None:
+    assert load_yaml(b"a: 1\n---\nb: 2\n") == {"a": 1}
+
+
+@pytest.mark.parametrize("credentials", ["Basic YTpi", "Bearer", "Bearer ", "Negotiate x"])
+def test_credentials_of_another_scheme_are_none(fake: FakeAPIServer, credentials: str) -> None:
+    with PlainClient(fake, token=None) as client:
+        answer = client.get(DEVSERVERS, Authorization=credentials)
+    assert answer.status == 403
+    assert 'User "system:anonymous"' in answer.json()["message"]
