@@ -31,7 +31,8 @@ TIME_LIMIT = 60.0  # seconds for a plugin that works alone
 INTERACTIVE_TIME_LIMIT = 300.0  # and for one that may wait for somebody to log in
 
 _NEVER, _IF_AVAILABLE, _ALWAYS = "Never", "IfAvailable", "Always"
-_TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.\d+)?([Zz]|[+-]\d\d:\d\d)\Z")
+_TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:[.,]\d+)?([Zz]|[+-]\d\d:\d\d)\Z")
+_ZERO_TIME = "0001-01-01T00:00:00Z"  # how a plugin written in Go prints that it set none
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def _cluster_info(cluster: Entry) -> dict[str, Any]:
         if isinstance(item, dict) and item.get("name") == f"{GROUP}/exec":
             info["config"] = item.get("extension")
     try:
-        json.dumps(info)  # YAML knows values that JSON does not: bytes, sets, cycles
+        json.dumps(info, allow_nan=False)  # YAML knows values that JSON does not: bytes, sets, cycles, .nan
     except (TypeError, ValueError, RecursionError):
         info = {}
     if not info:
@@ -204,10 +205,10 @@ class _Answer:
     def __init__(self, label: str, output: bytes, api_version: str) -> None:
         self._label = label
         try:
-            decoded = json.loads(output.decode("utf-8"))
+            decoded = json.loads(output.decode("utf-8-sig"))
         except (ValueError, RecursionError):
             decoded = None
-        if not isinstance(decoded, dict) or decoded.get("kind") != "ExecCredential":
+        if not isinstance(decoded, dict) or decoded.get("kind", "ExecCredential") != "ExecCredential":
             raise self.wrong("is not an ExecCredential in JSON")
         if decoded.get("apiVersion") != api_version:
             raise self.wrong(f"is not of apiVersion {api_version}, which its kubeconfig entry asks for")
@@ -224,12 +225,12 @@ class _Answer:
         if value is None:
             return ""
         if not isinstance(value, str) or not _encodable(value):
-            raise self.wrong(f"holds a {name} that is not a string")
+            raise self.wrong(f"holds something else than a string as {name}")
         return value
 
     def expires(self) -> float:
         text = self.text("expirationTimestamp")
-        if not text:
+        if text in ("", _ZERO_TIME):
             return float("inf")
         try:
             return _epoch_seconds(text)

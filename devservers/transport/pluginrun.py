@@ -1,4 +1,8 @@
-"""Running a credential plugin: within its time, without a shell, and without letting a secret into a message."""
+"""Running a credential plugin: within its time, without a shell, and without letting a secret into a message.
+
+What it may print is bounded, too, and it has ended when its process has: a child that it leaves behind, with our pipes
+in its hands, is neither waited for nor killed.
+"""
 
 from __future__ import annotations
 
@@ -7,25 +11,28 @@ import json
 import os
 import re
 import signal
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import KubeConfigError, RequestTimeoutError
 from .deadline import Deadline
+from .masking import SECRET_NAME, masked
 
 if TYPE_CHECKING:
     import subprocess
 
-_STDERR_SHOWN = 2000  # characters; the last ones tell why it failed
-_SHORTEST_SECRET = 6  # a value of "1" or "true" is none, and masking it would garble the text
+_STDOUT_LIMIT = 1024 * 1024  # bytes; a token and a chain of certificates make a few thousand
+_STDERR_KEPT = 16 * 1024  # bytes; the last ones tell why it failed
+_QUIET = 0.2  # seconds without output after which to look whether the process has ended
+_OUT_OF_TIME, _TOO_MUCH_OUTPUT = "time", "output"
 
 
 class _Outcome(NamedTuple):
     code: int
     stdout: bytes
     stderr: bytes
-    timed_out: bool
+    killed_for: str  # "" if it ended by itself
 
 
 @dataclass(frozen=True)
@@ -48,16 +55,17 @@ class PluginRun:
         """What the command prints, if it succeeds.
 
         Raises:
-            KubeConfigError: it is missing, may not be run, fails, or takes longer than ``limit`` seconds; the message
-                holds its stderr.
+            KubeConfigError: it is missing, may not be run, fails, prints too much, or takes longer than ``limit``
+                seconds; the message holds its stderr.
             RequestTimeoutError: ``deadline`` came first.
         """
         within = deadline.sooner(limit)
         outcome = self._finish(self._start(), within)
-        if outcome.code == 0 and not outcome.timed_out:
+        if outcome.code == 0 and not outcome.killed_for:
             return outcome.stdout
         message = f"{self.label}: {_describe(outcome, within)}{self._stderr(outcome)}"
-        raise (RequestTimeoutError if outcome.timed_out and deadline.expired else KubeConfigError)(message)
+        in_time = outcome.killed_for != _OUT_OF_TIME or not deadline.expired
+        raise (KubeConfigError if in_time else RequestTimeoutError)(message)
 
     def _start(self) -> subprocess.Popen[bytes]:
         try:
@@ -65,6 +73,7 @@ class PluginRun:
 
             return subprocess.Popen(
                 list(self.arguments),
+                executable=_on_path(self.arguments[0]),
                 env=dict(self.env),
                 stdin=None if self.interactive else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -76,17 +85,16 @@ class PluginRun:
         raise KubeConfigError(f"{self.label}: {problem}")
 
     def _finish(self, process: subprocess.Popen[bytes], within: Deadline) -> _Outcome:
-        import subprocess
-
+        output = _Output()
         try:
-            stdout, stderr = process.communicate(timeout=within.remaining())
-            return _Outcome(process.returncode, stdout or b"", stderr or b"", False)
-        except subprocess.TimeoutExpired as expired:
-            self._kill(process)
-            return _Outcome(process.returncode, expired.stdout or b"", expired.stderr or b"", True)
+            killed_for = output.read(process, within)
         except BaseException:
             self._kill(process)
             raise
+        if killed_for:
+            self._kill(process)
+        _close_pipes(process)
+        return _Outcome(process.returncode, bytes(output.stdout), bytes(output.stderr), killed_for)
 
     def _kill(self, process: subprocess.Popen[bytes]) -> None:
         """End the plugin and, if it has a session of its own, all it started; a survivor must not hold our pipes."""
@@ -94,9 +102,7 @@ class PluginRun:
             process.kill() if self.interactive else os.killpg(process.pid, signal.SIGKILL)
         except OSError:
             process.kill()
-        for pipe in (process.stdout, process.stderr):
-            if pipe is not None:
-                pipe.close()
+        _close_pipes(process)
         process.wait()
 
     def _stderr(self, outcome: _Outcome) -> str:
@@ -106,42 +112,79 @@ class PluginRun:
     def _secrets(self) -> list[str]:
         """Values that must not be shown: the kubeconfig's and the environment's, and what follows a secret's flag."""
         values = [self.env[name] for name in self.private if not _HARMLESS_NAME.search(name)]
-        values += [value for name, value in self.env.items() if _SECRET_NAME.search(name)]
+        values += [value for name, value in self.env.items() if SECRET_NAME.search(name)]
         for flag, value in zip(self.arguments, [*self.arguments[1:], ""]):
-            if _SECRET_NAME.search(flag):
+            if SECRET_NAME.search(flag):
                 values.append(flag.partition("=")[2] or value)
         return values
 
 
 _HARMLESS_NAME = re.compile(r"(?i)(profile|region|endpoints?|path|home|name|environment|mode|level|log|debug)\Z")
-_SECRET_NAME = re.compile(r"(?i)token|passw|secret|credential|api[_-]?key|private[_-]?key|access[_-]?key")
-
-_MASKS = (
-    re.compile(r"-----BEGIN [^-]*-----.*?(-----END [^-]*-----|\Z)", re.DOTALL),
-    re.compile(r"\bey[\w-]{8,}\.[\w-]+(\.[\w-]*)*"),  # JSON web tokens
-    re.compile(r"(?i)(?<=\bbearer )\S+|(?<=\bbasic )\S+"),
-    re.compile(r"[A-Za-z0-9_+=-]{40,}"),  # nothing that is meant to be read is that long in one piece
-)
-_NAMED_VALUE = re.compile(  # token: VALUE, "client_secret": "VALUE"; but not "cannot get token: exit status 1"
-    r"""(?i:(?P<name>(?:token|passw\w*|secret|credentials?|key)[\w-]*["']?\s*[:=]\s*["']?))"""
-    r"""(?!(?:[a-z]+|[A-Z][a-z]*)(?:[\s.,;:]|\Z))(?P<value>[^\s"',}]{4,})"""
-)
-_TERMINAL_CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 
 
-def masked(text: str, secrets: Iterable[str]) -> str:
-    """The end of ``text``, known secrets and what looks like one replaced by ``***``."""
-    for secret in sorted(set(secrets), key=len, reverse=True):
-        if len(secret) >= _SHORTEST_SECRET:
-            text = text.replace(secret, "***")
-    for pattern in _MASKS:
-        text = pattern.sub("***", text)
-    text = _NAMED_VALUE.sub(r"\g<name>***", text)
-    return _TERMINAL_CONTROLS.sub("", text).strip()[-_STDERR_SHOWN:]
+def _on_path(command: str) -> str:
+    """The file that our PATH has for ``command``, by Go's rules: not the PATH of ``env``, no relative directories."""
+    if os.sep in command:
+        return command
+    for directory in os.get_exec_path():
+        path = os.path.join(directory, command)
+        if os.path.isabs(path) and os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+
+def _close_pipes(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
+
+
+class _Output:
+    """What a plugin writes: stdout up to a limit, and the end of stderr."""
+
+    def __init__(self) -> None:
+        self.stdout = bytearray()
+        self.stderr = bytearray()
+
+    def read(self, process: subprocess.Popen[bytes], within: Deadline) -> str:
+        """Read until the plugin has ended; the reason for which it must be killed, or ``""``."""
+        import selectors
+        import subprocess
+
+        with selectors.DefaultSelector() as selector:
+            for pipe, take in ((process.stdout, self._take_stdout), (process.stderr, self._take_stderr)):
+                if pipe is not None:
+                    selector.register(pipe, selectors.EVENT_READ, take)
+            while selector.get_map():
+                if within.expired:
+                    return _OUT_OF_TIME
+                ready = selector.select(within.capped(_QUIET))
+                if not ready and process.poll() is not None:
+                    return ""  # it has ended; what holds the pipes still is a child that it left behind
+                for key, _ in ready:
+                    data = os.read(key.fd, 65536)
+                    key.data(data)
+                    if not data:
+                        selector.unregister(key.fileobj)
+                if len(self.stdout) > _STDOUT_LIMIT:
+                    return _TOO_MUCH_OUTPUT
+        try:
+            process.wait(within.remaining())
+        except subprocess.TimeoutExpired:
+            return _OUT_OF_TIME
+        return ""
+
+    def _take_stdout(self, data: bytes) -> None:
+        self.stdout += data
+
+    def _take_stderr(self, data: bytes) -> None:
+        self.stderr = (self.stderr + data)[-_STDERR_KEPT:]
 
 
 def _describe(outcome: _Outcome, within: Deadline) -> str:
-    if outcome.timed_out:
+    if outcome.killed_for == _TOO_MUCH_OUTPUT:
+        return f"printed more than {_STDOUT_LIMIT // 1024} KiB and was killed; is it a credential plugin at all?"
+    if outcome.killed_for == _OUT_OF_TIME:
         return f"did not end within {within.seconds or 0:.3g} s and was killed; run it by hand to see what it waits for"
     if outcome.code < 0:
         return f"was killed by signal {-outcome.code}"
@@ -170,7 +213,7 @@ def _strings_in(output: bytes) -> list[str]:
     try:
         pending: list[Any] = [json.loads(output)]
     except (ValueError, RecursionError):
-        return output.decode("utf-8", "replace").split()
+        return output[:_STDERR_KEPT].decode("utf-8", "replace").split()
     found: list[str] = []
     while pending:
         value = pending.pop()

@@ -9,7 +9,7 @@ import threading
 from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 
@@ -139,6 +139,12 @@ class TestWhatThePluginIsTold:
             "config": {"audience": "team"},
         }
 
+    def test_a_number_that_json_does_not_know_is_refused(self) -> None:
+        stanza = {"apiVersion": f"{GROUP}/v1", "command": "x", "interactiveMode": "Never", "provideClusterInfo": True}
+        extension = {"name": f"{GROUP}/exec", "extension": {"limit": float("nan")}}
+        with pytest.raises(KubeConfigError, match="holds a value that JSON cannot carry"):
+            config_of(document(user={"exec": stanza}, cluster={"extensions": [extension]}))
+
     def test_without_it_the_cluster_stays_out(self, tmp_path: Path) -> None:
         assert "cluster" not in told(recording(tmp_path), tmp_path, extensions=[CLUSTER_CONFIG])["spec"]
 
@@ -180,6 +186,11 @@ class TestInteraction:
 class TestAnswers:
     def test_a_token_becomes_a_bearer_token(self, tmp_path: Path) -> None:
         assert using(printing(tmp_path)).credentials.headers() == [("Authorization", "Bearer t0ken")]
+
+    @pytest.mark.parametrize("before", ["\ufeff", "\n\n", ""])
+    def test_what_kubectl_reads_past_does_no_harm(self, tmp_path: Path, before: str) -> None:
+        answer = json.dumps({"apiVersion": f"{GROUP}/v1", "status": {"token": "t0ken", "more": 1}}) + "\n\n"
+        assert using(printing(tmp_path, before + answer)).credentials.headers() == [("Authorization", "Bearer t0ken")]
 
     def test_a_certificate_and_key_become_the_client_certificate(self, tmp_path: Path) -> None:
         pair = authority().issue("alice@x.example")
@@ -225,13 +236,16 @@ class TestAnswers:
             (json.dumps({"apiVersion": f"{GROUP}/v1", "kind": "ExecCredential"}), "has no status"),
             (exec_credential(), "holds neither a token nor a client certificate"),
             (exec_credential(token=""), "holds neither a token nor a client certificate"),
-            (exec_credential(token=12345678), "holds a token that is not a string"),
+            (exec_credential(token=12345678), "holds something else than a string as token"),
             (exec_credential(clientKeyData="s3cret"), "holds only one of clientCertificateData and clientKeyData"),
             (exec_credential(token="a", expirationTimestamp="soon"), "expirationTimestamp that is not an RFC 3339"),
             (exec_credential(token="a", expirationTimestamp="2024-13-01T00:00:00Z"), "expirationTimestamp that is not"),
             (exec_credential(token="s3cret\nX-Evil: 1"), "the token holds a space, a line break"),
             (exec_credential(token="s3cret\r"), "the token holds a space, a line break"),
-            (exec_credential(token="\ud800"), "holds a token that is not a string"),
+            (exec_credential(token="\ud800"), "holds something else than a string as token"),
+            (exec_credential(token="a", expirationTimestamp=1893456000), "than a string as expirationTimestamp"),
+            (exec_credential(token="s3cret") * 2, "is not an ExecCredential in JSON"),
+            ("Logging in...\n" + exec_credential(token="s3cret"), "is not an ExecCredential in JSON"),
         ],
     )
     def test_a_wrong_answer_is_refused_unshown(self, tmp_path: Path, output: str, said: str) -> None:
@@ -252,7 +266,13 @@ class TestCaching:
         return plugin, Credentials(ExecPlugin(command, lambda: clock[0])), clock
 
     @pytest.mark.parametrize(
-        "expires", ["2030-01-01T00:00:00Z", "2030-01-01T01:00:00.123456789+01:00", "2029-12-31T19:00:00-05:00"]
+        "expires",
+        [
+            "2030-01-01T00:00:00Z",
+            "2030-01-01T01:00:00.123456789+01:00",
+            "2029-12-31T19:00:00-05:00",
+            "2030-01-01T00:00:00,5Z",
+        ],
     )
     def test_a_credential_serves_until_it_expires(self, tmp_path: Path, expires: str) -> None:
         plugin, credentials, clock = self.plugin(tmp_path, expires)
@@ -263,8 +283,9 @@ class TestCaching:
         assert credentials.headers() == [("Authorization", "Bearer token-2")]
         assert plugin.runs == 2
 
-    def test_one_without_expiry_serves_for_the_process(self, tmp_path: Path) -> None:
-        plugin = printing(tmp_path)
+    @pytest.mark.parametrize("expires", [None, "0001-01-01T00:00:00Z"])
+    def test_one_without_expiry_serves_for_the_process(self, tmp_path: Path, expires: Optional[str]) -> None:
+        plugin = printing(tmp_path, exec_credential(token="t0ken", expirationTimestamp=expires))
         credentials = using(plugin).credentials
         for _ in range(3):
             credentials.headers()

@@ -13,7 +13,8 @@ import pytest
 
 from devservers.errors import KubeConfigError, RequestTimeoutError
 from devservers.transport.deadline import Deadline
-from devservers.transport.pluginrun import PluginRun, masked
+from devservers.transport.masking import masked
+from devservers.transport.pluginrun import PluginRun
 
 from .kubeconfigs import user_config
 from .plugins import GROUP, Plugin, exec_credential, failure_of, printing, using
@@ -63,6 +64,55 @@ def test_stderr_shows_no_secret(tmp_path: Path) -> None:
     )
     message = failure_of(Plugin(tmp_path, script, env=env, args=["--client-secret", "from-the-arguments"]))
     assert "using ***, ***, *** and profile production" in message
+
+
+def test_a_plugin_that_prints_without_end_is_killed(tmp_path: Path) -> None:
+    assert "printed more than 1024 KiB and was killed" in failure_of(Plugin(tmp_path, "exec cat /dev/zero"))
+
+
+def test_of_endless_complaints_the_last_are_shown(tmp_path: Path) -> None:
+    message = failure_of(Plugin(tmp_path, "yes 'still trying' | head -c 2600000 >&2; echo 'access denied' >&2; exit 1"))
+    assert message.endswith("| still trying\n  | access denied")
+    assert len(message) < 5000
+
+
+def test_a_child_that_it_leaves_behind_is_not_waited_for(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    plugin = Plugin(tmp_path, f"cat '{fifo}' & echo '{exec_credential(token='abc')}'")
+    assert using(plugin).credentials.headers(Deadline(10)) == [("Authorization", "Bearer abc")]
+    os.close(os.open(fifo, os.O_WRONLY))  # opens since the child still lives, and ends it
+
+
+def test_closed_output_is_not_the_end_of_it(tmp_path: Path) -> None:
+    script = f"echo '{exec_credential(token='abc')}'; exec >&- 2>&-; sleep 0.1; exit 4"
+    assert "failed with exit code 4" in failure_of(Plugin(tmp_path, script))
+
+
+def test_a_plugin_that_closes_its_output_and_stays_is_killed_too(tmp_path: Path) -> None:
+    credentials = using(Plugin(tmp_path, "exec >&- 2>&-; exec sleep 60")).credentials
+    with pytest.raises(RequestTimeoutError, match="did not end within"):
+        credentials.headers(Deadline(0.3))
+
+
+def test_the_command_is_looked_for_on_our_path_and_not_on_that_of_its_env(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin = Plugin(tmp_path, f"echo '{exec_credential(token='abc')}'", env=[{"name": "PATH", "value": "/nowhere"}])
+    plugin.stanza["command"] = plugin.path.name
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    assert using(plugin).credentials.headers() == [("Authorization", "Bearer abc")]
+
+
+@pytest.mark.parametrize("path", ["", ".", "here", ":"])
+def test_a_relative_directory_of_path_holds_no_plugins(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin = printing(tmp_path / "here")
+    plugin.stanza["command"] = plugin.path.name
+    monkeypatch.chdir(tmp_path / "here" if path != "here" else tmp_path)
+    monkeypatch.setenv("PATH", f"{path}{os.pathsep}/nowhere")
+    assert "not installed or not on PATH" in failure_of(plugin)
 
 
 def assert_nobody_reads(fifo: Path, within: float = 10.0) -> None:
@@ -140,6 +190,17 @@ def test_an_interrupt_ends_the_plugin_too(tmp_path: Path) -> None:
         ("cannot get token: exit status 1", "cannot get token: exit status 1"),
         ("Error: Token: Expired, log in", "Error: Token: Expired, log in"),
         ("token: abc123XYZ", "token: ***"),
+        ("token=hunter", "token=***"),
+        ("password: hunter", "password: ***"),
+        ("PASSWORD = 'correct horse'", "PASSWORD = '***'"),
+        ("secret=abcd,efgh next", "secret=*** next"),
+        ("GET https://bob:hunter@idp.example/login", "GET https://***@idp.example/login"),
+        ("key wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY refused", "key *** refused"),
+        (
+            "cannot open /usr/local/share/google/cloud/sdk/lib/gcloud",
+            "cannot open /usr/local/share/google/cloud/sdk/lib/gcloud",
+        ),
+        ("to\x1b[0mken: abc123XYZ", "token: ***"),
         ("error: token=hunter2x foo", "error: token=*** foo"),
         ('{"client_secret": "abcd"}', '{"client_secret": "***"}'),
         ("Authorization: Bearer abc", "Authorization: Bearer ***"),
