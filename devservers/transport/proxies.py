@@ -72,11 +72,15 @@ def _split(url: str, source: str) -> tuple[SplitResult, Optional[int]]:
     try:
         if any(ord(character) <= 0x20 or ord(character) == 0x7F for character in url):
             raise ValueError
+        url.encode()  # an environment that is not UTF-8 gives halves of surrogate pairs
         parts = urlsplit(url)
         return parts, parts.port
     except ValueError:
         pass
-    raise KubeConfigError(f"{source}: is not a URL (not shown: it may hold a password); write http://host:port")
+    raise KubeConfigError(
+        f"{source}: is not a URL (not shown: it may hold a password); write http://host:port, and percent-encode "
+        "what is special in a user name or password"
+    )
 
 
 def proxy_from_environment(

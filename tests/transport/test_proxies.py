@@ -136,7 +136,16 @@ class TestProxyURL:
 
     @pytest.mark.parametrize(
         "url",
-        ["proxy.example:3128", "ftp://proxy.example", "http://", "http://:3128", "http://a:port", "http://a b", "//a"],
+        [
+            "proxy.example:3128",
+            "ftp://proxy.example",
+            "http://",
+            "http://:3128",
+            "http://a:port",
+            "http://a b",
+            "//a",
+            "http://a:\udcffcret@b",
+        ],
     )
     def test_what_is_no_proxy_is_refused_unshown(self, url: str) -> None:
         with pytest.raises(KubeConfigError) as caught:
