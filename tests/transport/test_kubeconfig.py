@@ -87,8 +87,8 @@ users:
             content[section] = [None, {"name": ""}, {}, *content[section]]
         assert config_of(content).credentials.headers() == [("Authorization", "Bearer abc")]
 
-    @pytest.mark.parametrize("change", [("\n", "\r\n"), (": ", ":\t"), ("\n", "\n\n"), ("\n", " # remark\n")])
-    def test_line_ends_tabs_and_remarks_between_tokens_do_no_harm(self, change: tuple[str, str]) -> None:
+    @pytest.mark.parametrize("change", [("\n", "\r\n"), ("\n", "\n\n"), ("\n", " # remark\n")])
+    def test_line_ends_and_remarks_between_tokens_do_no_harm(self, change: tuple[str, str]) -> None:
         text = "current-context: dev\ncontexts:\n- name: dev\n  context:\n    cluster: main\n"
         kube = parse(text.replace(*change).encode(), FILE)
         assert kube.current_context == "dev"
