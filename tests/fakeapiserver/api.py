@@ -171,7 +171,7 @@ class API:
             return views.encode_view(views.table(resource, [obj], metadata, media, include, self.store.sources.now()))
         if media.view == "PartialObjectMetadata":
             return views.encode_view(views.partial_metadata(obj, media.view_version))
-        raise views.not_a_list(media.view)
+        raise views.not_a_list()
 
     def answer_list(
         self, resource: ResourceType, page: reads.Page, media: MediaType, include: str = "Metadata"
@@ -207,13 +207,16 @@ class API:
 
     @staticmethod
     def finish(response: Response, request: Request) -> Response:
-        """A Status in YAML, if that is what the client reads."""
+        """A Status in the form that the client reads: YAML perhaps; indented if none of its forms is known."""
         accept = request.headers.get("Accept") or JSON
-        if accept != JSON and response.content_type == JSON:
-            best = next((m for m, _ in parse_accept(accept) if m in (JSON, YAML, "*/*", "application/*")), JSON)
-            if best == YAML:
-                return Response(response.status, dump(response.payload(), MediaType(YAML)), YAML, response.headers)
-        return response
+        if accept == JSON or response.content_type != JSON:
+            return response
+        known = (media for media, parameters in parse_accept(accept) if "as" not in parameters)
+        best = next((media for media in known if media in (JSON, YAML, "*/*", "application/*")), "")
+        if best in (JSON, "*/*", "application/*"):
+            return response
+        form = MediaType(YAML) if best else MediaType(JSON, pretty=True)
+        return Response(response.status, dump(response.payload(), form), form.type, response.headers)
 
     # what follows from a write
 

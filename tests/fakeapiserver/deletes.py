@@ -48,7 +48,7 @@ def delete_collection(api: API, resource: ResourceType, request: Request) -> Rep
         except APIFailure as failure:
             if failure.code != 404:  # somebody else was faster
                 raise
-    return api.answer_list(resource, page, media, include_object(request.arg("includeObject")))
+    return api.answer_list(resource, page, media, include_object(request.arg("includeObject"), media))
 
 
 def remove(api: API, resource: ResourceType, namespace: str, name: str, options: DeleteOptions) -> tuple[Stored, bool]:

@@ -32,6 +32,11 @@ class Stored:
         self.labels: dict[str, str] = metadata.get("labels") or {}
         self.raw = encode(obj)
 
+    @property
+    def terminating(self) -> bool:
+        """Has its deletion begun?"""
+        return "deletionTimestamp" in self.load()["metadata"]
+
     def load(self) -> dict[str, Any]:
         """A copy of the object that the caller may change."""
         loaded: dict[str, Any] = json.loads(self.raw)

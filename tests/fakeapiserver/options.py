@@ -147,7 +147,8 @@ def _delete_body(body: bytes, media: str) -> dict[str, Any]:
     kind = options.get("kind", "DeleteOptions")
     if kind != "DeleteOptions":
         version = options.get("apiVersion", "v1")
-        raise internal(f'no kind "{kind}" is registered for version "{version}"')
+        scheme = "pkg/apis/meta/internalversion/scheme/register.go:27"
+        raise internal(f'no kind "{kind}" is registered for version "{version}" in scheme "{scheme}"')
     for name, (wanted, shown) in DELETE_FIELDS.items():
         value = options.get(name)
         if value is not None and (not isinstance(value, wanted) or (wanted is int and isinstance(value, bool))):

@@ -108,6 +108,8 @@ def _read_configuration(raw: bytes) -> Object:
         applied = load_yaml(raw)
     except ValueError as error:
         raise bad_request(f"error decoding YAML: {error}") from None
+    if applied is None:
+        return {}
     if not isinstance(applied, dict):
         why = cannot_unmarshal(applied, "value of type map[string]interface {}")
         raise bad_request(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: {why}")
@@ -133,6 +135,7 @@ def _apply_new(write: Write, applied: Object) -> bytes:
         why = f"uid mismatch: the provided object specified uid {obj['metadata']['uid']}"
         raise conflict(write.resource, write.name, f"{why}, and no existing object was found")
     check_namespace(write.api, write.resource, write.namespace)
+    obj["metadata"].pop("resourceVersion", None)
     return store_new(write, without_system_fields(obj))
 
 

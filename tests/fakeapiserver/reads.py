@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Optional
 
 from .eventlog import Stored, encode
 from .http import Reply, Request, StreamResponse
-from .negotiate import negotiate
+from .negotiate import JSON, PROTOBUF, YAML, negotiate
 from .options import ListOptions, list_options, parse_version
 from .pages import CONTINUE_EXPIRED, LIST_TOO_OLD, decode_token, encode_token, inconsistent
 from .resources import ResourceType
 from .selection import Selection
-from .status import APIFailure, bad_request, expired, too_large_version
+from .status import APIFailure, bad_request, expired, not_acceptable, too_large_version
 from .views import include_object
 from .watch import WatchRequest
 
@@ -27,7 +27,7 @@ def get(api: API, resource: ResourceType, request: Request) -> Reply:
     if wanted > api.store.revision:
         raise too_large_version(wanted, api.store.revision)
     stored = api.store.find(resource, info.namespace, info.name)
-    return api.answer(200, resource, stored.raw, media, include=include_object(request.arg("includeObject")))
+    return api.answer(200, resource, stored.raw, media, include=include_object(request.arg("includeObject"), media))
 
 
 def list_or_watch(api: API, resource: ResourceType, request: Request) -> Reply:
@@ -38,7 +38,7 @@ def list_or_watch(api: API, resource: ResourceType, request: Request) -> Reply:
     if watching:
         return watch(api, resource, request, selection, options)
     page = read_page(api, resource, request.info.namespace, selection, options)
-    return api.answer_list(resource, page, media, include_object(request.arg("includeObject")))
+    return api.answer_list(resource, page, media, include_object(request.arg("includeObject"), media))
 
 
 class Page:
@@ -134,8 +134,10 @@ def watch(
     api: API, resource: ResourceType, request: Request, selection: Selection, options: ListOptions
 ) -> StreamResponse:
     media = negotiate(request)
+    if media.type == YAML:
+        raise not_acceptable(f"{kind};stream=watch" for kind in (JSON, PROTOBUF))
     version = parse_version(options.version)
-    render = api.watch_renderer(resource, media, include_object(request.arg("includeObject")))
+    render = api.watch_renderer(resource, media, include_object(request.arg("includeObject"), media))
     wanted = WatchRequest(
         resource=resource,
         namespace=request.info.namespace,

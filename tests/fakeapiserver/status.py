@@ -106,9 +106,10 @@ def method_not_supported(group: str, resource: str, verb: str) -> APIFailure:
     return APIFailure(405, "MethodNotAllowed", message, details_of("", group, resource))
 
 
-def already_exists(resource: ResourceType, name: str) -> APIFailure:
+def already_exists(resource: ResourceType, name: str, terminating: bool = False) -> APIFailure:
     details = details_of(name, resource.group, resource.plural)
-    return APIFailure(409, "AlreadyExists", f'{resource.qualified} "{name}" already exists', details)
+    why = "object is being deleted: " if terminating else ""
+    return APIFailure(409, "AlreadyExists", f'{why}{resource.qualified} "{name}" already exists', details)
 
 
 def conflict(resource: ResourceType, name: str, why: str, kind: str = "") -> APIFailure:

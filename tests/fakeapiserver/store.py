@@ -135,7 +135,7 @@ class ObjectStore:
         with self.lock:
             table = self.table(resource)
             if key in table.objects:
-                raise already_exists(resource, metadata["name"])
+                raise already_exists(resource, metadata["name"], table.objects[key].terminating)
             stored = self._next(key, obj)
             table.put(stored)
             table.log.append(Change(ADDED, stored.revision, stored, None))

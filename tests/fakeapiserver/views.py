@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Callable, Optional
 
+from .fielderrors import invalid
 from .negotiate import MediaType
 from .resources import ResourceType
 from .status import APIFailure, bad_request
@@ -79,7 +80,7 @@ def table(
         "apiVersion": f"meta.k8s.io/{media.view_version}",
         "metadata": _omit_empty(metadata),
     }
-    result["columnDefinitions"] = [definition for definition, _ in columns] if headings else []
+    result["columnDefinitions"] = [definition for definition, _ in columns] if headings else None
     result["rows"] = [_row(item, columns, include, media.view_version, now) for item in items]
     return result
 
@@ -93,17 +94,18 @@ def _row(item: Object, columns: list[tuple[Object, Cell]], include: str, version
     return row
 
 
-def include_object(value: Optional[str]) -> str:
-    """The ``includeObject`` parameter; raises 400 for one that is not known."""
+def include_object(value: Optional[str], media: MediaType) -> str:
+    """The ``includeObject`` parameter; raises 400 for one that is not known, where a Table is asked for."""
     policy = value or "Metadata"
-    if policy not in ("None", "Metadata", "Object"):
-        raise bad_request(f'unrecognized includeObject value "{policy}"')
+    if media.view == "Table" and policy not in ("None", "Metadata", "Object"):
+        cause = invalid("includeObject", policy, "must be 'Metadata', 'Object', 'None', or empty")
+        raise bad_request(f"Unable to convert to Table as requested: includeObject: {cause['message']}")
     return policy
 
 
-def not_a_list(view: str) -> APIFailure:
-    message = f"you requested {view}, but the requested object is not a list (*unstructured.Unstructured)"
-    return APIFailure(406, "NotAcceptable", message)
+def not_a_list() -> APIFailure:
+    """What asking for the metadata of a single object's items gets."""
+    return APIFailure(500, "", "content is not a list")
 
 
 # columns

@@ -106,8 +106,9 @@ def store_new(write: Write, obj: Object) -> bytes:
         raise internal("resourceVersion should not be set on objects to be created")
     if write.options.dry_run:
         key = object_key(metadata.get("namespace", ""), metadata["name"])
-        if key in write.api.store.table(resource).objects:
-            raise already_exists(resource, metadata["name"])
+        there = write.api.store.table(resource).objects.get(key)
+        if there is not None:
+            raise already_exists(resource, metadata["name"], there.terminating)
         return encode(obj)
     _check_size(obj)
     stored = write.api.store.add(resource, {**obj, "apiVersion": resource.storage_api_version})

@@ -12,7 +12,7 @@ from tests.fakeapiserver.gojson import JSONError, load
 from tests.fakeapiserver.negotiate import load_yaml
 from tests.fakeapiserver.selectors import SelectorError, parse_fields
 
-from .plainclient import DEVSERVERS, PlainClient, devserver
+from .plainclient import APPLY, DEVSERVERS, PlainClient, devserver
 
 
 @pytest.mark.parametrize(
@@ -152,3 +152,56 @@ def test_credentials_of_another_scheme_are_none(fake: FakeAPIServer, credentials
         answer = client.get(DEVSERVERS, Authorization=credentials)
     assert answer.status == 403
     assert 'User "system:anonymous"' in answer.json()["message"]
+
+
+def test_a_name_whose_object_is_being_deleted_is_still_taken(fake: FakeAPIServer, client: PlainClient) -> None:
+    held = {**devserver("held"), "metadata": {"name": "held", "namespace": "default", "finalizers": ["a/b"]}}
+    fake.store.create("devservers", held)
+    client.ask("DELETE", f"{DEVSERVERS}/held")
+    refused = [client.ask("POST", DEVSERVERS + query, devserver("held")) for query in ("", "?dryRun=All")]
+    message = 'object is being deleted: devservers.devserver.io "held" already exists'
+    assert [(answer.status, answer.message) for answer in refused] == [(409, message)] * 2
+
+
+def test_an_empty_configuration_has_no_version(client: PlainClient) -> None:
+    answer = client.ask("PATCH", f"{DEVSERVERS}/a?fieldManager=me", b"", APPLY)
+    wrong = "Incorrect version specified in apply patch. Specified patch version: , expected: devserver.io/v1"
+    assert (answer.status, answer.message) == (400, wrong)
+
+
+def test_applying_a_new_object_ignores_a_resource_version(client: PlainClient) -> None:
+    body = {**devserver("a"), "metadata": {"name": "a", "resourceVersion": "7"}}
+    answer = client.ask("PATCH", f"{DEVSERVERS}/a?fieldManager=me", json.dumps(body), APPLY)
+    assert answer.status == 201
+    assert answer.json()["metadata"]["resourceVersion"] != "7"
+
+
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+
+
+@pytest.mark.parametrize("accept", ["text/html", TABLE, f"application/xml, {TABLE}"])
+def test_a_failure_that_cannot_have_the_form_asked_for_is_indented(client: PlainClient, accept: str) -> None:
+    answer = client.get(f"{DEVSERVERS}/nosuch", Accept=accept)
+    assert answer.status in (404, 406)
+    assert answer.raw.startswith(b'{\n  "kind": "Status",\n')
+    assert client.get(f"{DEVSERVERS}/nosuch", Accept=f"{accept}, */*").raw.startswith(b'{"kind":"Status"')
+
+
+def test_one_object_has_no_items_to_show_the_metadata_of(client: PlainClient) -> None:
+    client.create("a")
+    answer = client.get(f"{DEVSERVERS}/a", Accept=TABLE.replace("Table", "PartialObjectMetadataList"))
+    assert (answer.status, answer.message, answer.reason) == (500, "content is not a list", "")
+
+
+def test_only_tables_include_objects(client: PlainClient) -> None:
+    client.create("a")
+    assert client.get(f"{DEVSERVERS}/a?includeObject=Some").status == 200
+    answer = client.get(f"{DEVSERVERS}?includeObject=Some", Accept=TABLE)
+    why = """includeObject: Invalid value: "Some": must be 'Metadata', 'Object', 'None', or empty"""
+    assert (answer.status, answer.message) == (400, f"Unable to convert to Table as requested: {why}")
+
+
+def test_a_watch_is_not_told_in_yaml(client: PlainClient) -> None:
+    answer = client.get(f"{DEVSERVERS}?watch=1", Accept="application/yaml")
+    assert answer.status == 406
+    assert b"application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch" in answer.raw
