@@ -33,7 +33,17 @@ from typing import Any, Optional
 
 
 class DevServersError(Exception):
-    """Base of everything this package raises on its own account."""
+    """Base of everything this package raises on its own account. Copies and pickles keep all of it."""
+
+    def __reduce__(self) -> Any:
+        return _rebuild, (type(self), self.args, self.__dict__.copy())
+
+
+def _rebuild(cls: type[DevServersError], args: tuple[Any, ...], state: dict[str, Any]) -> DevServersError:
+    error = cls.__new__(cls)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 class KubeConfigError(DevServersError, ValueError):
@@ -49,7 +59,17 @@ class TransportError(DevServersError):
 
 
 class ConnectionFailedError(TransportError):
-    """The connection was refused, reset, cut in the middle of an answer, or the host name did not resolve."""
+    """The connection was refused, reset, cut in the middle of an answer, or the host name did not resolve.
+
+    Attributes:
+        nothing_sent: True if no byte of the request went out: it cannot have been executed.
+        may_pass: False where trying again would not help (a proxy that refuses).
+        on_kept_alive: True if the connection had been used before: it says little about the server.
+    """
+
+    nothing_sent: bool = False
+    may_pass: bool = True
+    on_kept_alive: bool = False
 
 
 class TLSError(TransportError):
@@ -106,15 +126,6 @@ class APIError(DevServersError):
         label = " ".join(part for part in (str(self.status or ""), self.reason) if part)
         hint = f"; {self._hint}" if self._hint else ""
         return f"{where}{self.message or 'the API server gave no message'} ({label}){hint}"
-
-    def __reduce__(self) -> Any:
-        return _rebuild, (type(self), self.args[0], self.__dict__.copy())
-
-
-def _rebuild(cls: type[APIError], message: str, state: dict[str, Any]) -> APIError:
-    error = cls(message)
-    error.__dict__.update(state)
-    return error
 
 
 class BadRequestError(APIError):

@@ -18,8 +18,9 @@ from ..errors import (
 )
 from ..transport import channels
 from ..transport.deadline import Deadline
-from ..transport.exec import ExecTarget, NotUpgradedError, Sink, open_session, returncode_of
+from ..transport.exec import ExecTarget, Sink, open_session, returncode_of
 from ..transport.rest import RESTClient
+from ..transport.websocket import NotUpgradedError
 from .command import KILL_OUTCOMES, SHELL, Command, check_directory, check_environment, parse_command
 from .workspace.remote import RemoteResult
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 from ..errors import (
     APIError,
     ConflictError,
+    ConnectionFailedError,
     DevServersError,
     KubeConfigError,
     MissingDependencyError,
@@ -116,6 +117,9 @@ class _Attempt:
         try:
             raw = self._client.create(self._resource, self._namespace, self._body, field_manager=self._manager)
         except _UNKNOWN_OUTCOME as error:
+            if isinstance(error, ConnectionFailedError) and error.nothing_sent:
+                self._uncertain = False
+                raise
             found = self._settle(error)
             if found is None:
                 raise

@@ -65,7 +65,7 @@ def parse_status(payload: bytes) -> Optional[ExitStatus]:
     """The outcome in a channel-3 payload, or None if it is no Status: the outcome is unknown then, not success."""
     try:
         status = json.loads(payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(status, dict) or status.get("status") not in ("Success", "Failure"):
         return None
@@ -83,5 +83,5 @@ def _exit_code(status: Mapping[str, Any], reason: str) -> Optional[int]:
     for cause in causes if isinstance(causes, list) else []:
         if isinstance(cause, Mapping) and cause.get("reason") == "ExitCode":
             text = str(cause.get("message") or "")
-            return int(text) if text.lstrip("-").isdigit() else None
+            return int(text) if text.isascii() and text.isdigit() else None
     return None

@@ -21,6 +21,16 @@ _client: Optional[RESTClient] = None
 _made_under: Optional[tuple[Optional[str], ...]] = None  # None: configured, whatever the environment says
 
 
+def _after_fork() -> None:
+    """A thread of the parent may have held the lock; here there is nobody to let it go."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 def default_client() -> RESTClient:
     """The process-wide client.
 

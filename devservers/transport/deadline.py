@@ -31,26 +31,60 @@ class Clock:
 SYSTEM_CLOCK = Clock()
 
 
+FOREVER = 1e8
+"""Seconds beyond which a timeout is no limit: sockets cannot count as far as ``inf``."""
+
+
+class Cancellation:
+    """Ends a call from another thread: its deadline has passed at once, and the socket it reads from is interrupted."""
+
+    def __init__(self) -> None:
+        import threading
+
+        self.event = threading.Event()
+        self.interrupt: Callable[[], None] = _nothing
+        """Ends the blocking read under way; set by whoever is about to read."""
+
+    def cancel(self) -> None:
+        self.event.set()
+        self.interrupt()
+
+
+def _nothing() -> None:
+    pass
+
+
 class Deadline:
     """The moment a call must be over, fixed once and handed down to every step.
 
-    ``Deadline(None)`` never expires.
+    ``Deadline(None)`` never expires. A cancelled one has expired.
+
+    Raises:
+        ValueError: ``seconds`` is not a number.
     """
 
-    __slots__ = ("_at", "_clock", "seconds")
+    __slots__ = ("_at", "_clock", "cancellation", "seconds")
 
-    def __init__(self, seconds: Optional[float], clock: Clock = SYSTEM_CLOCK) -> None:
-        self.seconds = seconds
+    def __init__(
+        self, seconds: Optional[float], clock: Clock = SYSTEM_CLOCK, cancellation: Optional[Cancellation] = None
+    ) -> None:
+        if seconds is not None and seconds != seconds:
+            raise ValueError("timeout: a number of seconds is needed, not NaN")
+        self.seconds = None if seconds is None or seconds > FOREVER else seconds
+        self.cancellation = cancellation
         self._clock = clock
-        self._at = None if seconds is None else clock.now() + seconds
+        self._at = None if self.seconds is None else clock.now() + self.seconds
 
     def remaining(self) -> Optional[float]:
         """Seconds left, never below zero; None without a limit."""
+        if self.cancellation is not None and self.cancellation.event.is_set():
+            return 0.0
         return None if self._at is None else max(0.0, self._at - self._clock.now())
 
     @property
     def expired(self) -> bool:
-        return self._at is not None and self._clock.now() >= self._at
+        left = self.remaining()
+        return left is not None and left <= 0
 
     def capped(self, seconds: Optional[float]) -> Optional[float]:
         """The smaller of ``seconds`` and the time left (None: no limit)."""
@@ -60,8 +94,13 @@ class Deadline:
         return min(left, seconds)
 
     def sooner(self, seconds: Optional[float]) -> Deadline:
-        """A deadline ``seconds`` from now, or this one if it comes first."""
-        return Deadline(self.capped(seconds), self._clock)
+        """A deadline ``seconds`` from now, or this one if it comes first; cancelled together with this one."""
+        return Deadline(self.capped(seconds), self._clock, self.cancellation)
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep, but not beyond the deadline; a cancellation wakes up."""
+        wake = None if self.cancellation is None else self.cancellation.event
+        self._clock.sleep(self.capped(seconds) or 0.0, wake)
 
 
 class Backoff:

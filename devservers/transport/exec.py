@@ -21,9 +21,9 @@ from ..errors import (
 from . import channels
 from .channels import ExitStatus
 from .deadline import Deadline
-from .paths import PODS, request_info
+from .paths import PODS
 from .rest import RESTClient, failure_of
-from .websocket import Message, NotUpgradedError, WebSocketStream, upgrade
+from .websocket import Message, WebSocketStream, upgrade
 
 PING_SECONDS = 10.0
 """Load balancers cut streams that were idle for 60 to 350 seconds."""
@@ -205,14 +205,3 @@ def returncode_of(status: ExitStatus, target: ExecTarget, command: Sequence[str]
             command=words,
         )
     raise ExecError(f"{words[0]!r} could not be started in {target}: {status.message}", command=words)
-
-
-__all__ = [
-    "ExecSession",
-    "ExecTarget",
-    "NotUpgradedError",
-    "Sink",
-    "open_session",
-    "request_info",
-    "returncode_of",
-]

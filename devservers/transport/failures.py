@@ -6,12 +6,13 @@ they quote what the peer sent, which may be a body.
 
 from __future__ import annotations
 
+import errno
 import http.client
 import socket
 import ssl
 from typing import Callable, TypeVar
 
-from ..errors import ConnectionFailedError, ProtocolError, RequestTimeoutError, TransportError
+from ..errors import ConnectionFailedError, DevServersError, ProtocolError, RequestTimeoutError, TransportError
 from .config import ClientConfig
 from .tlserrors import refusal_of_certificate
 
@@ -22,7 +23,7 @@ def guarded(config: ClientConfig, doing: str, call: Callable[[], T]) -> T:
     """``call()``, with what it raises translated; ``doing`` begins the message."""
     try:
         return call()
-    except TransportError:
+    except DevServersError:
         raise
     except (OSError, http.client.HTTPException, ValueError) as error:
         failure = translate(error, doing, config)
@@ -35,8 +36,8 @@ def translate(error: Exception, doing: str, config: ClientConfig) -> TransportEr
         failure: TransportError = refusal_of_certificate(error, config) or ConnectionFailedError(
             f"{doing}: the TLS connection broke ({error.reason or 'end of file'})"
         )
-    elif isinstance(error, (TimeoutError, socket.timeout)):
-        failure = RequestTimeoutError(f"{doing}: no whole answer in the time given")
+    elif isinstance(error, (TimeoutError, socket.timeout)) and getattr(error, "errno", None) != errno.ETIMEDOUT:
+        failure = RequestTimeoutError(f"{doing}: no whole answer from {config.server} in the time given")
     elif isinstance(error, http.client.IncompleteRead):
         failure = ConnectionFailedError(f"{doing}: the connection was cut before the answer was whole")
     elif isinstance(error, http.client.RemoteDisconnected):

@@ -9,17 +9,23 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 from urllib.parse import urlsplit
 
 from .. import __version__
 from ..errors import APIError, ConnectionFailedError, ExpiredError, ProtocolError, UnauthorizedError, error_class
 from . import retry
 from .config import ClientConfig, load_config
+from .connection import Pool
+from .credentials import check_header_text
 from .deadline import SYSTEM_CLOCK, Backoff, Clock, Deadline
-from .http import Answer, Pool, Request, build_opener
-from .paths import Query, Resource, request_info, with_query
+from .http import Answer, Request, build_opener
+from .paths import Query, RequestInfo, Resource, request_info, with_query
 
+if TYPE_CHECKING:
+    from email.message import Message
+
+T = TypeVar("T")
 Object = dict[str, Any]
 """A Kubernetes object as JSON."""
 
@@ -57,7 +63,7 @@ class RESTClient:
         self._timeout = timeout
         self._pool = Pool(self.config)
         self._opener = build_opener(self.config, self._pool)
-        self._user_agent = self.config.user_agent or user_agent()
+        self._user_agent = check_header_text(self.config.user_agent or user_agent(), "user_agent")
 
     def __repr__(self) -> str:
         return f"RESTClient({self.config!r})"
@@ -171,66 +177,65 @@ class RESTClient:
         target = with_query(path, query)
         data = None if body is None else json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
         deadline = (deadline or Deadline(None, self.clock)).sooner(self._timeout)
-        answer = self.send(method, target, data, content_type=content_type, deadline=deadline)
-        return _decode(answer.read(), method, target)
+
+        def attempt(fresh: bool) -> bytes:
+            return self._exchange(method, target, data, content_type, deadline, fresh=fresh).read()
+
+        return _decode(self.resend(method, deadline, attempt), method, target)
 
     def stream(self, path: str, *, query: Optional[Query] = None, deadline: Deadline, idle: float) -> Answer:
         """GET whose body is read as it comes; ``idle`` is the longest silence borne between two bytes, in seconds."""
+        target = with_query(path, query)
         first = deadline.sooner(self._timeout)
-        answer = self.send("GET", with_query(path, query), None, deadline=first, idle=idle)
-        answer.extend(deadline)
+
+        def attempt(fresh: bool) -> Answer:
+            return self._exchange("GET", target, None, "", first, fresh=fresh)
+
+        answer = self.resend("GET", first, attempt)
+        answer.extend(deadline, idle)
         return answer
 
-    def send(
-        self, method: str, target: str, data: Optional[bytes], *, content_type: str = "application/json",
-        deadline: Deadline, idle: Optional[float] = None,
-    ) -> Answer:  # fmt: skip
-        """Send until an answer of 2xx is had or nothing more may be tried; other answers are raised as APIError."""
+    def resend(self, method: str, deadline: Deadline, attempt: Callable[[bool], T]) -> T:
+        """``attempt(fresh)`` until it succeeds or nothing more may be tried.
+
+        What may go again is decided by :mod:`.retry`. Credentials that are refused (401) are renewed once, and the
+        request is sent with the new ones; that is not counted. ``fresh`` is True from the second time on.
+        """
         backoff = Backoff(first=0.1, limit=2.0)
-        refreshed = False
-        for attempt in range(1, retry.ATTEMPTS + 1):
-            request = self._build(method, target, data, content_type, deadline, fresh=attempt > 1)
-            request.idle = idle
+        refreshed, failures = False, 0
+        while True:
             try:
-                answer = self._open(request)
-            except ConnectionFailedError as error:
-                # A kept-alive connection that turns out to be closed says nothing about the server: no wait.
-                pause = 0.0 if request.reused else backoff.next()
-                self._pause(retry.retry_transport(method, not request.sent, pause), attempt, deadline, error)
-                continue
-            if 200 <= answer.status < 300:
-                return answer
-            failure = _failure(method, target, answer, self.config)
-            if isinstance(failure, UnauthorizedError) and not refreshed and self.config.credentials.refresh(deadline):
-                refreshed = True
-                self._pool.drop_idle()
-                continue
-            retry_after = failure.retry_after if isinstance(failure, APIError) else None
-            wait = retry.retry_answer(method, answer.status, retry_after, backoff.next())
-            self._pause(wait, attempt, deadline, failure)
-        raise AssertionError("unreachable: the last attempt returns or raises")
+                return attempt(refreshed or failures > 0)
+            except (APIError, ConnectionFailedError) as error:
+                if isinstance(error, UnauthorizedError) and not refreshed and self._refresh(deadline):
+                    refreshed = True
+                    continue
+                failures += 1
+                wait = retry.wait_after(error, method, backoff)
+                left = deadline.remaining()
+                if wait is None or failures >= retry.ATTEMPTS or (left is not None and wait >= left):
+                    raise
+            deadline.sleep(wait)
 
-    def _pause(self, wait: Optional[float], attempt: int, deadline: Deadline, error: Exception) -> None:
-        """Wait before the next attempt, or raise ``error`` where there is to be none."""
-        left = deadline.remaining()
-        if wait is None or attempt >= retry.ATTEMPTS or (left is not None and wait >= left):
-            raise error
-        self.clock.sleep(wait)
+    def _refresh(self, deadline: Deadline) -> bool:
+        if not self.config.credentials.refresh(deadline):
+            return False
+        self._pool.drop_idle()  # they may have been opened with another client certificate
+        return True
 
-    def _open(self, request: Request) -> Answer:
-        answer = self._opener.open(request, timeout=None)
-        assert isinstance(answer, Answer)
-        return answer
-
-    def _build(
+    def _exchange(
         self, method: str, target: str, data: Optional[bytes], content_type: str, deadline: Deadline, *, fresh: bool
-    ) -> Request:
+    ) -> Answer:
+        """Send once; an answer other than 2xx is raised."""
         headers = self.headers(deadline)
         if data is not None:
             headers.append(("Content-Type", content_type))
-        request = Request(self.config.server + target, method, headers, data, deadline)
-        request.fresh = fresh
-        return request
+        request = Request(self.config.server + target, method, headers, data, deadline, fresh=fresh)
+        answer = self._opener.open(request, timeout=None)
+        assert isinstance(answer, Answer)
+        if not 200 <= answer.status < 300:
+            raise failure_answer(method, target, answer.status, answer.headers, answer.read, headers)
+        return answer
 
     def headers(self, deadline: Deadline) -> list[tuple[str, str]]:
         """What every request carries, upgrades included: who we are and what we accept."""
@@ -254,7 +259,7 @@ def list_items(page: Object, resource: Resource) -> list[Object]:
 def _decode(raw: bytes, method: str, target: str) -> Object:
     try:
         decoded = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         decoded = None
     if isinstance(decoded, dict):
         return decoded
@@ -262,36 +267,43 @@ def _decode(raw: bytes, method: str, target: str) -> Object:
     raise ProtocolError(f"{where}: the answer is not a JSON object; is the server URL that of a Kubernetes API server?")
 
 
-def _failure(method: str, target: str, answer: Answer, config: ClientConfig) -> Exception:
-    """The exception for an answer that is not 2xx. Its body is read, so that the connection can be used again."""
-    if 300 <= answer.status < 400:
-        answer.close()
-        where = str(request_info(method, target))
-        return redirect_refused(where, answer.status, answer.headers.get("Location"), config)
+def failure_answer(
+    method: str, target: str, code: int, headers: Message, read: Callable[[], bytes], sent: list[tuple[str, str]]
+) -> Exception:
+    """The exception for an answer that is not 2xx, from its Status or, where a proxy answered, from the code.
+
+    Its body is read, so that the connection can be used again. ``sent`` are the request's headers: should the answer
+    echo the credentials among them, they are cut out.
+    """
     try:
-        raw = answer.read()
+        raw = read()
     except ConnectionFailedError:
         raw = b""
-    retry_after = retry.parse_retry_after(answer.headers.get("Retry-After"))
-    return status_error(answer.status, raw, method, target, retry_after=retry_after)
+    if 300 <= code < 400:
+        return _redirect_refused(method, target, code, headers.get("Location"))
+    for secret in _secrets(sent):
+        raw = raw.replace(secret, b"(hidden)")
+    retry_after = retry.parse_retry_after(headers.get("Retry-After"))
+    status = {"message": _plain(raw), **(_status(raw) or {})}
+    return failure_of({**status, "code": status.get("code") or code}, method, target, retry_after=retry_after)
 
 
-def redirect_refused(where: str, status: int, location: Optional[str], config: ClientConfig) -> ProtocolError:
+def _secrets(headers: list[tuple[str, str]]) -> Iterator[bytes]:
+    for name, value in headers:
+        if name == "Authorization":
+            yield value.rpartition(" ")[2].encode("latin-1")
+
+
+def _redirect_refused(method: str, target: str, code: int, location: Optional[str]) -> ProtocolError:
     """The error for a redirect: it names the host it leads to, and nothing else of the target."""
     try:
         host = urlsplit(location or "").hostname
     except ValueError:
         host = None
     return ProtocolError(
-        f"{where}: the server answers with a redirect ({status}) to {host or 'an unnamed host'}, which is not followed "
-        f"so that credentials stay with {config.host}; check the server URL in the kubeconfig"
+        f"{request_info(method, target)}: the server answers with a redirect ({code}) to {host or 'an unnamed host'}, "
+        "which is not followed so that credentials stay where they belong; check the server URL in the kubeconfig"
     )
-
-
-def status_error(code: int, raw: bytes, method: str, target: str, *, retry_after: Optional[float] = None) -> APIError:
-    """The exception for a failure answer: from its Status, or from the code where a proxy answered in its own way."""
-    status = _status(raw)
-    return failure_of(status or {"code": code, "message": _plain(raw)}, method, target, retry_after=retry_after)
 
 
 def failure_of(status: Mapping[str, Any], method: str, target: str, *, retry_after: Optional[float] = None) -> APIError:
@@ -308,23 +320,27 @@ def failure_of(status: Mapping[str, Any], method: str, target: str, *, retry_aft
     kind = error_class(code, reason)
     return kind(
         message, status=code, reason=reason, details=details, retry_after=retry_after, context=str(info),
-        hint=_hint(code, info.rule(), info.namespace),
+        hint=_hint(code, message, info),
     )  # fmt: skip
 
 
-def _hint(code: int, rule: str, namespace: str) -> str:
+_NOT_BY_ROLE = ("exceeded quota", "admission", "denied the request", "is being terminated", "violates PodSecurity")
+"""What other refusals with code 403 say: quotas, webhooks and policies, where no Role would help."""
+
+
+def _hint(code: int, message: str, info: RequestInfo) -> str:
     if code == 401:
         return "the API server does not accept these credentials: log in again, or check the user of the kubeconfig"
-    if code == 403:
-        kind = f'a Role in namespace "{namespace}"' if namespace else "a ClusterRole"
-        return f"{kind} bound to the user would allow it with the rule {rule}"
-    return ""
+    if code != 403 or any(sign in message for sign in _NOT_BY_ROLE):
+        return ""
+    kind = f'a Role in namespace "{info.namespace}"' if info.namespace else "a ClusterRole"
+    return f"{kind} bound to the user would allow it with the rule {info.rule()}"
 
 
 def _status(raw: bytes) -> Optional[Object]:
     try:
         decoded = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return decoded if isinstance(decoded, dict) and decoded.get("kind") == "Status" else None
 

@@ -7,7 +7,12 @@ only reads go again. A timeout is never retried here: its time is spent.
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
+
+from ..errors import APIError, ConnectionFailedError, DevServersError
+
+if TYPE_CHECKING:
+    from .deadline import Backoff
 
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 ATTEMPTS = 4
@@ -16,19 +21,25 @@ LONGEST_WAIT = 60.0
 """A Retry-After beyond this many seconds is reported to the caller instead of being slept through."""
 
 
-def retry_answer(method: str, status: int, retry_after: Optional[float], backoff: float) -> Optional[float]:
-    """Seconds to wait before this request is sent again after an answer of ``status``; None: report it."""
-    if status == 429 or (status == 503 and retry_after is not None):
-        wait = backoff if retry_after is None else retry_after
-        return wait if wait <= LONGEST_WAIT else None
-    if method in READS and status in (500, 502, 503, 504):
-        return backoff if retry_after is None else min(retry_after, LONGEST_WAIT)
+def wait_after(error: DevServersError, method: str, backoff: Backoff) -> Optional[float]:
+    """Seconds to wait before a request that failed with ``error`` is sent again; None: report it.
+
+    ``method`` is that of the request; an upgrade counts as a write: what it starts may run.
+    """
+    if isinstance(error, APIError):
+        return _after_answer(method, error.status, error.retry_after, backoff)
+    if isinstance(error, ConnectionFailedError) and error.may_pass and (error.nothing_sent or method in READS):
+        return 0.0 if error.on_kept_alive else backoff.next()
     return None
 
 
-def retry_transport(method: str, nothing_sent: bool, backoff: float) -> Optional[float]:
-    """The same after a connection that failed: ``nothing_sent`` is True when no byte of the request went out."""
-    return backoff if nothing_sent or method in READS else None
+def _after_answer(method: str, status: int, retry_after: Optional[float], backoff: Backoff) -> Optional[float]:
+    if status == 429 or (status == 503 and retry_after is not None):
+        wait = backoff.next() if retry_after is None else retry_after
+        return wait if wait <= LONGEST_WAIT else None
+    if method in READS and status in (500, 502, 503, 504):
+        return backoff.next() if retry_after is None else min(retry_after, LONGEST_WAIT)
+    return None
 
 
 def parse_retry_after(value: Optional[str]) -> Optional[float]:

@@ -9,7 +9,7 @@ known; both are pure. :class:`Watch` does the I/O and follows these rules:
 2. A version refused as expired (HTTP 410, an ERROR event, a run of instant empty streams) is never sent again: list
    anew and tell the caller the difference to what was known, so that a deletion during the gap comes out as DELETED.
 3. A line without its newline is a cut, not an event.
-4. A stream that ends in its time is reopened at once; one that failed, after a pause that grows.
+4. A stream that ends in its time is reopened at once; one that failed or lived but a moment, after a pause that grows.
 5. Silence for :data:`IDLE_SECONDS` is taken for a half-open connection and reopened from the last version.
 """
 
@@ -18,24 +18,33 @@ from __future__ import annotations
 import json
 import math
 import random
-import threading
-from collections.abc import Generator, Iterator, Mapping
-from typing import Any, Optional
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import closing
+from typing import Any, NamedTuple, Optional
 
-from ..errors import ExpiredError, ProtocolError, RequestTimeoutError, ServerError, TooManyRequestsError, TransportError
-from .deadline import Backoff, Deadline
+from ..errors import (
+    APIError,
+    ExpiredError,
+    ProtocolError,
+    RequestTimeoutError,
+    ServerError,
+    TooManyRequestsError,
+    TransportError,
+)
+from .deadline import Backoff, Cancellation, Deadline
 from .http import Answer
 from .paths import Resource, with_query
 from .rest import Object, RESTClient, failure_of
 
-IDLE_SECONDS = 50.0
-"""Longest silence on a stream, in seconds: below the 60 s after which common proxies drop a connection."""
+IDLE_SECONDS = 80.0
+"""Longest silence on a stream, in seconds: more than the minute between two bookmarks, which keep the version young. A
+proxy that cuts idle connections earlier is noticed at once."""
 PATIENCE = 300.0
-"""Seconds without any success after which a watch gives up and raises what it met last."""
+"""Seconds of nothing but failures after which a watch gives up and raises the last of them."""
 INSTANT = 1.0
-"""A stream that ends without a word within this many seconds is an instant empty one…"""
+"""A stream that lives no longer than this many seconds is followed by a pause…"""
 EMPTY_STREAMS = 3
-"""… and so many of them in a row mean that the version has expired and the server does not say so."""
+"""… and so many of them in a row without a word mean that the version has expired and the server does not say so."""
 
 Event = dict[str, Any]
 """``{"type": "ADDED" | "MODIFIED" | "DELETED", "object": raw dict}``."""
@@ -74,14 +83,15 @@ class WatchState:
     def __init__(self, version: str = "", complete: bool = True) -> None:
         self.version = version
         self.complete = complete
-        self._known: dict[tuple[str, str], Object] = {}
+        self._known: dict[tuple[str, str], _Known] = {}
 
     def relist(self, items: list[Object], version: str) -> list[Event]:
         """The events that lead from what was known to ``items``: deletions first, then what is new or changed."""
-        before, self._known = self._known, {_key(item): item for item in items}
+        before, self._known = self._known, {_key(item): _Known.of(item) for item in items}
         self.version = version
-        gone = [old for key, old in before.items() if _uid(self._known.get(key)) != _uid(old)]
-        changes = ((_change(before.get(_key(item)), item), item) for item in items)
+        now = self._known
+        gone = [old.item for key, old in before.items() if key not in now or now[key].uid != old.uid]
+        changes = ((_change(before.get(key), known), known.item) for key, known in now.items())
         return [
             *({"type": "DELETED", "object": old} for old in gone),
             *({"type": kind, "object": item} for kind, item in changes if kind),
@@ -96,8 +106,21 @@ class WatchState:
         if event["type"] == "DELETED":
             self._known.pop(_key(item), None)
         elif self.complete:
-            self._known[_key(item)] = item
+            self._known[_key(item)] = _Known.of(item)
         return True
+
+
+class _Known(NamedTuple):
+    """An object as last told. Its identity stands beside it: the caller may change what was handed out."""
+
+    uid: Optional[str]
+    version: Optional[str]
+    item: Object
+
+    @classmethod
+    def of(cls, item: Object) -> _Known:
+        metadata = item.get("metadata") or {}
+        return cls(metadata.get("uid"), metadata.get("resourceVersion"), item)
 
 
 def _key(item: Object) -> tuple[str, str]:
@@ -105,25 +128,17 @@ def _key(item: Object) -> tuple[str, str]:
     return metadata.get("namespace") or "", metadata.get("name") or ""
 
 
-def _uid(item: Optional[Object]) -> Optional[str]:
-    return None if item is None else (item.get("metadata") or {}).get("uid") or ""
-
-
-def _version(item: Object) -> Optional[str]:
-    return (item.get("metadata") or {}).get("resourceVersion")
-
-
-def _change(before: Optional[Object], now: Object) -> str:
-    if before is None or _uid(before) != _uid(now):
+def _change(before: Optional[_Known], now: _Known) -> str:
+    if before is None or before.uid != now.uid:
         return "ADDED"
-    return "MODIFIED" if _version(before) != _version(now) else ""
+    return "MODIFIED" if before.version != now.version else ""
 
 
 def decode_event(line: bytes) -> Event:
     """One line as an event; :class:`ProtocolError` if it is not one."""
     try:
         event = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         event = None
     if isinstance(event, dict) and isinstance(event.get("type"), str) and isinstance(event.get("object"), dict):
         return event
@@ -133,11 +148,12 @@ def decode_event(line: bytes) -> Event:
 class Watch:
     """An iterator of events that lives until its deadline, :meth:`stop`, or an error that waiting cannot mend.
 
-    Without ``resource_version`` the objects there are come first, as ADDED. With one, only what came after it does, and
-    :class:`ExpiredError` is raised when the server no longer has it: list again then.
+    Without ``resource_version`` (or with ``""`` or ``"0"``) the objects there are come first, as ADDED. With one, only
+    what came after it does, and :class:`ExpiredError` is raised when the server no longer has it: list again then.
 
     Raises while iterating:
-        APIError: forbidden, unknown kind, expired. TransportError: none at the start, or no success for five minutes.
+        APIError: forbidden, unknown kind, expired. TransportError: none at the start, or nothing but failures for five
+        minutes.
     """
 
     def __init__(
@@ -145,19 +161,21 @@ class Watch:
         selectors: Optional[Mapping[str, Optional[str]]] = None, resource_version: Optional[str] = None,
         deadline: Optional[Deadline] = None, marks: bool = False,
     ) -> None:  # fmt: skip
+        begin = "" if resource_version in (None, "", "0") else str(resource_version)
         self._client = client
         self._resource = resource
         self._namespace = namespace
         self._path = resource.collection(namespace)
         self._selectors = dict(selectors or {})
-        self._deadline = deadline or Deadline(None, client.clock)
-        self._state = WatchState(resource_version or "", complete=resource_version is None)
-        self._stopped = threading.Event()
-        self._answer: Optional[Answer] = None
-        self._backoff = Backoff()
+        self._cancellation = Cancellation()
+        left = None if deadline is None else deadline.remaining()
+        self._deadline = Deadline(left, client.clock, self._cancellation)
+        self._state = WatchState(begin, complete=not begin)
         self._marks = marks
+        self._backoff = Backoff()
         # A version to begin from was had from this server: its absence now is a failure that may pass.
-        self._last_success = None if resource_version is None else client.clock.now()
+        self._succeeded_once = bool(begin)
+        self._failing_since: Optional[float] = None
         self._heard = 0  # events and bookmarks of the current stream
         self._empty_streams = 0
         self._events: Optional[Generator[Event, None, None]] = None
@@ -178,17 +196,17 @@ class Watch:
         self.close()
 
     def stop(self) -> None:
-        """End the iteration, from any thread: a blocked ``next()`` raises StopIteration at once."""
-        self._stopped.set()
-        answer = self._answer
-        if answer is not None:
-            answer.interrupt()
+        """End the iteration, from any thread: no further event comes, and a blocked ``next()`` raises StopIteration."""
+        self._cancellation.cancel()
 
     def close(self) -> None:
-        """End the iteration and close the connection; for the thread that iterates."""
+        """End the iteration and close the connection."""
         self.stop()
-        if self._events is not None:
-            self._events.close()
+        try:
+            if self._events is not None:
+                self._events.close()
+        except ValueError:
+            pass  # another thread is in next(): it ends by itself now
 
     @property
     def resource_version(self) -> str:
@@ -199,59 +217,50 @@ class Watch:
 
     def _run(self) -> Generator[Event, None, None]:
         relist = self._state.complete
-        while not self._over():
+        while not self._deadline.expired:
             try:
                 if relist:
-                    yield from self._list()
+                    yield from self._until_stopped(self._list())
                     relist = False
-                yield from self._stream()
-                relist = self._stream_ended()
+                opened_at = self._client.clock.now()
+                yield from self._until_stopped(self._stream())
+                relist = self._stream_ended(opened_at)
             except ExpiredError:
                 if not self._state.complete:
                     raise
                 relist = True
-                self._sleep(self._backoff.next())
+                self._deadline.sleep(self._backoff.next())
             except _PASSING as error:
                 self._failed(error)
 
-    def _over(self) -> bool:
-        return self._stopped.is_set() or self._deadline.expired
+    def _until_stopped(self, events: Iterable[Event]) -> Iterator[Event]:
+        for event in events:
+            if self._cancellation.event.is_set():
+                return
+            yield event
 
-    def _list(self) -> Iterator[Event]:
+    def _list(self) -> list[Event]:
         items, version = self._client.list_all(
             self._resource, self._namespace, selectors=self._selectors, deadline=self._deadline
         )
         self._succeeded()
-        yield from self._state.relist(items, version)
-        if self._marks:
-            yield {"type": LISTED, "object": {}}
+        events = self._state.relist(items, version)
+        return [*events, {"type": LISTED, "object": {}}] if self._marks else events
 
     def _stream(self) -> Iterator[Event]:
         """One stream from the current version to its end; silence and our own deadline are ends, too."""
         self._heard = 0
-        self._opened_at = self._client.clock.now()
-        with self._opened() as answer:
-            for line in self._lines(answer):
+        with closing(self._opened()) as answer:
+            for line in _lines(answer):
                 event = decode_event(line)
                 if event["type"] == "ERROR":
-                    raise failure_of(event["object"], "GET", with_query(self._path, {"watch": True}))
+                    raise _error_of(event["object"], self._path)
                 self._heard += 1
                 self._succeeded()
                 if self._state.apply(event):
                     yield event
 
-    def _lines(self, answer: Answer) -> Iterator[bytes]:
-        decoder = LineDecoder()
-        while not self._stopped.is_set():
-            try:
-                data = answer.read_some()
-            except RequestTimeoutError:
-                return
-            if not data:
-                return
-            yield from decoder.feed(data)
-
-    def _opened(self) -> _Opened:
+    def _opened(self) -> Answer:
         query = {
             **self._selectors,
             "watch": True,
@@ -259,8 +268,7 @@ class Watch:
             "allowWatchBookmarks": True,
             "timeoutSeconds": self._timeout_seconds(),
         }
-        answer = self._client.stream(self._path, query=query, deadline=self._deadline, idle=IDLE_SECONDS)
-        return _Opened(self, answer)
+        return self._client.stream(self._path, query=query, deadline=self._deadline, idle=IDLE_SECONDS)
 
     def _timeout_seconds(self) -> int:
         """Five to ten minutes, so that the watches of a fleet do not end together; less if our own time is shorter."""
@@ -270,46 +278,52 @@ class Watch:
     # -- how it goes ----------------------------------------------------------------------------------------------
 
     def _succeeded(self) -> None:
-        self._last_success = self._client.clock.now()
-        self._backoff.reset()
+        self._succeeded_once = True
+        self._failing_since = None
 
-    def _stream_ended(self) -> bool:
-        """After a stream's proper end: whether to list anew. Instant empty streams are paced."""
-        instant = not self._heard and self._client.clock.now() - self._opened_at < INSTANT
-        self._empty_streams = self._empty_streams + 1 if instant else 0
-        self._last_success = self._client.clock.now()
-        if not instant or self._over():
+    def _stream_ended(self, opened_at: float) -> bool:
+        """After a stream's proper end: whether to list anew. Streams that live but a moment are paced."""
+        self._succeeded()
+        if self._client.clock.now() - opened_at > INSTANT:
+            self._empty_streams = 0
+            self._backoff.reset()
             return False
-        self._sleep(self._backoff.next())
-        if self._empty_streams % EMPTY_STREAMS:
+        self._deadline.sleep(self._backoff.next())
+        self._empty_streams = 0 if self._heard else self._empty_streams + 1
+        if self._empty_streams < EMPTY_STREAMS:
             return False
-        return self._state.complete
+        self._empty_streams = 0
+        raise ExpiredError(
+            "the server ends every watch from this version at once: it has expired", status=410, reason="Expired"
+        )
 
     def _failed(self, error: Exception) -> None:
-        if self._over():
+        if self._deadline.expired:
             return
-        if self._last_success is None or self._client.clock.now() - self._last_success > PATIENCE:
+        now = self._client.clock.now()
+        if self._failing_since is None:
+            self._failing_since = now
+        if not self._succeeded_once or now - self._failing_since > PATIENCE:
             raise error
         retry_after = getattr(error, "retry_after", None)
-        self._sleep(max(self._backoff.next(), retry_after or 0.0))
-
-    def _sleep(self, seconds: float) -> None:
-        self._client.clock.sleep(self._deadline.capped(seconds) or 0.0, self._stopped)
+        self._deadline.sleep(max(self._backoff.next(), retry_after or 0.0))
 
 
-class _Opened:
-    """An open stream that stop() can reach and that is closed on the way out, whatever happened."""
+def _lines(answer: Answer) -> Iterator[bytes]:
+    decoder = LineDecoder()
+    while True:
+        try:
+            data = answer.read_some()
+        except RequestTimeoutError:
+            return
+        if not data:
+            return
+        yield from decoder.feed(data)
 
-    def __init__(self, watch: Watch, answer: Answer) -> None:
-        self._watch = watch
-        self._answer = answer
 
-    def __enter__(self) -> Answer:
-        self._watch._answer = self._answer
-        if self._watch._stopped.is_set():  # stop() may have come before there was anything to interrupt
-            self._answer.close()
-        return self._answer
-
-    def __exit__(self, *exc: object) -> None:
-        self._watch._answer = None
-        self._answer.close()
+def _error_of(status: Object, path: str) -> Exception:
+    """The exception for an ERROR event. One of a kind nobody knows may pass, as client-go sees it."""
+    error = failure_of(status, "GET", with_query(path, {"watch": True}))
+    if type(error) is not APIError:
+        return error
+    return ServerError(error.message, status=error.status, reason=error.reason, details=error.details, context="watch")

@@ -8,9 +8,9 @@ import threading
 
 import pytest
 
-from devservers.errors import ConnectionFailedError, ProtocolError, RequestTimeoutError
+from devservers.errors import APIError, ConnectionFailedError, ProtocolError, RequestTimeoutError
 from devservers.transport import ClientConfig, RESTClient
-from devservers.transport.deadline import SYSTEM_CLOCK, Deadline
+from devservers.transport.deadline import SYSTEM_CLOCK, Cancellation, Deadline
 from devservers.transport.http import READ_SIZE
 from tests.fakeapiserver import FakeAPIServer
 
@@ -85,7 +85,7 @@ def test_a_last_answer_is_read_to_its_end() -> None:
         peer.send(body)
 
     with scripted(handler) as server, server.client() as client:
-        answer = client.send("GET", "/x", None, deadline=Deadline(10))
+        answer = client.stream("/x", deadline=Deadline(10), idle=10)
         sent.set()
         assert len(json.loads(answer.read())["data"]) == 300_000
 
@@ -240,33 +240,71 @@ def test_silence_on_a_stream_is_a_timeout_after_its_idle_time() -> None:
             answer.read_some()
 
 
-def test_a_stream_can_be_interrupted_from_another_thread() -> None:
+@pytest.mark.parametrize("moment", ["in the body", "before the head"])
+def test_a_read_can_be_cancelled_from_another_thread(moment: str) -> None:
     reading = threading.Event()
     outcome: list[object] = []
 
     def handler(peer: Peer) -> None:
         peer.request()
-        peer.chunked(b"first", end=False)
+        if moment == "in the body":
+            peer.chunked(b"first", end=False)
+        reading.set()
         peer.hold()
 
-    with scripted(handler) as server, server.client() as client:
-        answer = client.stream("/x", deadline=Deadline(30), idle=30)
-        answer.read_some()
+    with scripted(handler) as server, server.client(timeout=30) as client:
+        cancellation = Cancellation()
 
         def read() -> None:
-            reading.set()
             try:
-                outcome.append(answer.read_some())
-            except ConnectionFailedError as error:
+                answer = client.stream("/x", deadline=Deadline(30, cancellation=cancellation), idle=30)
+                while answer.read_some():
+                    pass
+            except (ConnectionFailedError, RequestTimeoutError) as error:
                 outcome.append(error)
 
         thread = threading.Thread(target=read)
         thread.start()
         reading.wait(5)
-        answer.interrupt()
+        cancellation.cancel()
         thread.join(10)
         assert not thread.is_alive()
         assert len(outcome) == 1
+
+
+@pytest.mark.parametrize("interim", [102, 103])
+def test_interim_answers_are_passed_over(interim: int) -> None:
+    def handle(peer: Peer, request: str) -> None:
+        peer.send(f"HTTP/1.1 {interim} Wait\r\nLink: </x>\r\n\r\n".encode())
+        peer.answer(200, OK if "GET /x " in request else b'{"kind":"Other"}')
+
+    with scripted(serve_all(handle)) as server, server.client() as client:
+        assert client.request("GET", "/x") == {"kind": "Thing"}
+        assert client.request("GET", "/y") == {"kind": "Other"}
+
+
+def test_an_answer_that_comes_before_the_body_was_read_is_not_lost() -> None:
+    def early(peer: Peer) -> None:
+        while peer._file.readline() not in (b"\r\n", b""):
+            pass
+        peer.answer(413, b"too big", "Connection: close")
+
+    with scripted(early) as server, server.client() as client:
+        with pytest.raises((APIError, ConnectionFailedError)) as caught:
+            client.request("POST", "/x", body={"data": "x" * 20_000_000})
+    # The reset that follows may throw the answer away on our side, too; success it is never taken for.
+    assert getattr(caught.value, "status", 413) == 413
+
+
+@pytest.mark.parametrize("timeout", [float("inf"), 1e12])
+def test_a_timeout_longer_than_sockets_can_count_is_none(timeout: float) -> None:
+    with scripted(serve_all(_ok)) as server, server.client(timeout=timeout) as client:
+        assert client.request("GET", "/x") == {"kind": "Thing"}
+
+
+def test_a_timeout_that_is_no_number_is_refused() -> None:
+    with pytest.raises(ValueError, match="NaN"):
+        Deadline(float("nan"))
 
 
 def test_tls_connections_are_kept_too(tls_server: FakeAPIServer) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable
 
 import pytest
 
 from devservers import errors
 from devservers.transport import ClientConfig, RESTClient
+from devservers.transport.credentials import Authorizer, BearerToken, Credential, Credentials
+from devservers.transport.deadline import Deadline
 from devservers.transport.paths import Resource
 from devservers.transport.rest import user_agent
 from tests.fakeapiserver import FakeAPIServer
@@ -183,6 +186,79 @@ def test_a_read_goes_again_after_a_reset_and_a_write_does_not() -> None:
         assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("how", ["close", "reset"])
+def test_a_read_whose_body_is_cut_goes_again_and_a_write_does_not(how: str) -> None:
+    def cut(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + OK)
+        getattr(peer, how)()
+
+    fine = serve_all(lambda peer, request: peer.answer(200, OK))
+    with scripted(cut, fine) as server, server.client(clock=FakeClock()) as client:
+        assert client.request("GET", "/x") == {"kind": "Thing"}
+    with scripted(cut, fine) as server, server.client(clock=FakeClock()) as client:
+        with pytest.raises(errors.ConnectionFailedError):
+            client.request("POST", "/x", body={})
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(("code", "kind"), [(401, errors.UnauthorizedError), (410, errors.ExpiredError)])
+def test_a_status_without_code_has_that_of_its_answer(code: int, kind: type[errors.APIError]) -> None:
+    body = b'{"kind":"Status","status":"Failure","message":"no"}'
+    with scripted(serve_all(lambda peer, request: peer.answer(code, body))) as server, server.client() as client:
+        with pytest.raises(kind, match="no"):
+            client.request("GET", "/x")
+
+
+def test_a_401_after_three_429s_is_still_renewed_and_sent_again() -> None:
+    class Renewable(Authorizer):
+        token = "old"
+
+        def current(self, deadline: Deadline) -> Credential:
+            return Credential(f"Bearer {self.token}")
+
+        def renewed(self, refused: Credential, deadline: Deadline) -> Credential:
+            self.token = "new"
+            return self.current(deadline)
+
+    codes = [429, 429, 429, 401, 200]
+
+    def handle(peer: Peer, request: str) -> None:
+        peer.answer(codes.pop(0), OK)
+
+    with scripted(serve_all(handle)) as server:
+        config = ClientConfig(server.url, credentials=Credentials(Renewable()))
+        with RESTClient(config, clock=FakeClock()) as client:
+            assert client.request("GET", "/x") == {"kind": "Thing"}
+    assert "Bearer new" in server.requests[-1]
+
+
+def test_an_answer_that_echoes_the_token_does_not_show_it() -> None:
+    def handle(peer: Peer, request: str) -> None:
+        peer.answer(400, request.encode(), content_type="text/plain")
+
+    with scripted(serve_all(handle)) as server:
+        config = ClientConfig(server.url, credentials=Credentials(BearerToken("s3cret-t0ken")))
+        with RESTClient(config) as client, pytest.raises(errors.BadRequestError) as caught:
+            client.request("GET", "/x")
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("message", ["exceeded quota: compute", 'admission webhook "x" denied the request: no'])
+def test_a_403_that_no_role_would_mend_does_not_advise_one(message: str) -> None:
+    body = _status(403, "Forbidden", message)
+    with scripted(serve_all(lambda peer, request: peer.answer(403, body))) as server, server.client() as client:
+        with pytest.raises(errors.ForbiddenError) as caught:
+            client.get(DEVSERVERS, "team", "a")
+    assert "Role" not in str(caught.value)
+
+
+@pytest.mark.parametrize("agent", ["a\r\nX-Injected: 1", "a\nb"])
+def test_a_user_agent_that_is_no_header_is_refused(agent: str) -> None:
+    with pytest.raises(ValueError, match="user_agent"):
+        RESTClient(ClientConfig("http://127.0.0.1:1", user_agent=agent))
+
+
 def test_pages_are_followed_by_their_tokens(server: FakeAPIServer) -> None:
     for number in range(5):
         server.store.create("devservers", {"metadata": {"name": f"s{number}", "namespace": "default"}, "spec": {}})
@@ -244,9 +320,13 @@ def test_a_value_that_is_not_json_is_refused_before_anything_is_sent() -> None:
         assert server.connections == 0
 
 
-def test_an_api_error_survives_pickling() -> None:
-    import pickle
+def test_an_error_with_a_return_code_survives_pickling() -> None:
+    error = errors.CommandFailedError("failed", returncode=3, command=["x"], stdout_bytes=b"out")
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), again.returncode, again.stdout, str(again)) == (type(error), 3, "out", "failed")
 
+
+def test_an_api_error_survives_pickling() -> None:
     error = errors.NotFoundError("gone", status=404, reason="NotFound", details={"name": "a"}, context="get x")
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is errors.NotFoundError

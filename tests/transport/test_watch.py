@@ -364,6 +364,106 @@ def test_stop_from_another_thread_ends_a_blocked_iteration() -> None:
         assert len(told) <= 1
 
 
+def test_no_event_comes_after_stop() -> None:
+    with scripted(serve_all(_Stage([_object(f"a{number}", 1) for number in range(50)]))) as server:
+        with _watch(server) as watch:
+            next(watch)
+            watch.stop()
+            assert list(watch) == []
+
+
+def test_stop_ends_the_first_list_too() -> None:
+    asked = threading.Event()
+
+    def silent(peer: Peer) -> None:
+        peer.request()
+        asked.set()
+        peer.hold()
+
+    with scripted(silent) as server, server.client(timeout=60) as client:
+        watch = Watch(client, DEVSERVERS, "n")
+        thread = threading.Thread(target=lambda: list(watch))
+        thread.start()
+        assert asked.wait(5)
+        watch.stop()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_closing_from_another_thread_ends_the_iteration() -> None:
+    opened = threading.Event()
+
+    def silent(peer: Peer) -> None:
+        peer.chunked(_line("ADDED", _object("a", 11)), end=False)
+        opened.set()
+        peer.hold()
+
+    with scripted(serve_all(_Stage([], silent))) as server, server.client() as client:
+        watch = Watch(client, DEVSERVERS, "n")
+        next(watch)
+        thread = threading.Thread(target=lambda: list(watch))
+        thread.start()
+        assert opened.wait(5)
+        watch.close()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("begin", ["", "0"])
+def test_any_version_to_begin_from_means_list_first(begin: str) -> None:
+    with scripted(
+        serve_all(_Stage([_object("a", 90), _object("b", 10)], _stream(_line("ADDED", _object("c", 91)))))
+    ) as server:
+        assert _told(_watch(server, resource_version=begin), 3) == [("ADDED", "a"), ("ADDED", "b"), ("ADDED", "c")]
+
+
+def test_a_slow_consumer_is_not_taken_for_a_dead_server() -> None:
+    stage = _Stage(
+        [],
+        _stream(_line("ADDED", _object("a", 11))),
+        lambda peer: peer.reset(),
+        _stream(_line("ADDED", _object("b", 12))),
+    )
+    clock = FakeClock()
+    with scripted(serve_all(stage)) as server, _watch(server, clock) as watch:
+        next(watch)
+        clock.time += 10 * watch_module.PATIENCE
+        assert next(watch)["object"]["metadata"]["name"] == "b"
+
+
+def test_streams_that_live_but_a_moment_are_paced_even_if_they_say_something() -> None:
+    streams = [_stream(_line("BOOKMARK", {"metadata": {"resourceVersion": str(number)}})) for number in range(11, 17)]
+    clock = FakeClock()
+    with scripted(serve_all(_Stage([], *streams, _stream(_line("ADDED", _object("a", 20)))))) as server:
+        assert _told(_watch(server, clock), 1) == [("ADDED", "a")]
+    assert len(clock.slept) == len(streams)
+    assert clock.slept[-1] > clock.slept[0]
+
+
+def test_an_error_event_of_an_unknown_kind_may_pass() -> None:
+    stage = _Stage(
+        [], _stream(_line("ERROR", {"kind": "Status", "message": "?"})), _stream(_line("ADDED", _object("a", 11)))
+    )
+    with scripted(serve_all(stage)) as server:
+        assert _told(_watch(server), 1) == [("ADDED", "a")]
+
+
+def test_a_caller_may_change_what_it_was_handed() -> None:
+    def expire(peer: Peer) -> None:
+        peer.chunked(_line("ERROR", EXPIRED))
+
+    with scripted(serve_all(_Stage([_object("a", 5)], expire, _stream(_line("ADDED", _object("b", 11)))))) as server:
+        with _watch(server) as watch:
+            next(watch)["object"]["metadata"].clear()
+            assert next(watch)["object"]["metadata"]["name"] == "b"
+
+
+def test_a_version_of_ones_own_that_is_silently_expired_is_raised() -> None:
+    with scripted(serve_all(_Stage([], *[_stream()] * watch_module.EMPTY_STREAMS))) as server:
+        with _watch(server, resource_version="7") as watch, pytest.raises(errors.ExpiredError):
+            next(watch)
+
+
 def test_leaving_a_watch_closes_its_connection() -> None:
     ended = threading.Event()
 

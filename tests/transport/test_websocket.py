@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import threading
-from typing import Any, Optional
+from pathlib import Path
+from typing import Optional
 
 import pytest
 
 from devservers import errors
 from devservers.transport import ClientConfig, RESTClient
 from devservers.transport.channels import V4, V5
-from devservers.transport.deadline import SYSTEM_CLOCK, Deadline
+from devservers.transport.credentials import Credentials, TokenFile
+from devservers.transport.deadline import SYSTEM_CLOCK, Clock, Deadline
 from devservers.transport.websocket import Message, NotUpgradedError, WebSocketStream, upgrade
 
 from .scripted import FakeClock, Peer, ScriptedServer, scripted
@@ -20,10 +22,9 @@ from .wspeer import WSPeer
 PATH = "/api/v1/namespaces/n/pods/p/exec"
 
 
-def _open(server: ScriptedServer, timeout: float = 5, **options: Any) -> WebSocketStream:
-    return upgrade(
-        server.client(**options), PATH, query={"command": "ls"}, subprotocols=(V5, V4), deadline=Deadline(timeout)
-    )
+def _open(server: ScriptedServer, timeout: float = 5, clock: Clock = SYSTEM_CLOCK) -> WebSocketStream:
+    deadline = Deadline(timeout, clock)
+    return upgrade(server.client(clock=clock), PATH, query={"command": "ls"}, subprotocols=(V5, V4), deadline=deadline)
 
 
 def _agree(peer: Peer) -> None:
@@ -118,6 +119,70 @@ def test_an_upgrade_without_an_agreed_subprotocol_is_refused(echoed: Optional[st
             _open(server)
 
 
+@pytest.mark.parametrize(
+    "framing",
+    [
+        "Content-Length: {size}\r\n\r\n{body}",
+        "Transfer-Encoding: chunked\r\n\r\n{size:x}\r\n{body}\r\n0\r\n\r\n",
+        "\r\n{body}",
+    ],
+)
+def test_a_refusal_is_understood_however_its_body_is_framed_and_cut(framing: str) -> None:
+    body = json.dumps({"kind": "Status", "code": 403, "reason": "Forbidden", "message": "by a rule"})
+    head = "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\n"
+    raw = (head + framing.format(size=len(body), body=body)).encode()
+
+    def handler(peer: Peer) -> None:
+        peer.request()
+        for start in range(0, len(raw), 50):
+            peer.send(raw[start : start + 50])
+
+    with scripted(handler) as server, pytest.raises(errors.ForbiddenError, match="by a rule"):
+        _open(server)
+
+
+def test_a_bare_403_on_a_connection_that_stays_open_is_understood_at_once() -> None:
+    def handler(peer: Peer) -> None:
+        peer.request()
+        peer.answer(403, b"")
+        peer.hold()
+
+    with scripted(handler) as server, pytest.raises(NotUpgradedError):
+        _open(server, timeout=3)
+
+
+def test_an_answer_that_is_no_refusal_and_no_upgrade_is_a_protocol_error() -> None:
+    def handler(peer: Peer) -> None:
+        peer.request()
+        peer.answer(200, b"hello")
+
+    with scripted(handler) as server, pytest.raises(errors.ProtocolError, match="answered 200 instead of upgrading"):
+        _open(server)
+
+
+def test_headers_without_end_are_given_up_in_time() -> None:
+    def handler(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 403 Forbidden\r\n")
+        while not peer.ended.is_set():
+            peer.send(b"X: " + b"y" * 1000 + b"\r\n")
+
+    with scripted(handler) as server:
+        started = SYSTEM_CLOCK.now()
+        with pytest.raises(errors.TransportError):
+            _open(server, timeout=0.5)
+        assert SYSTEM_CLOCK.now() - started < 1.5
+
+
+def test_a_plugin_that_fails_is_told_as_what_it_is(tmp_path: Path) -> None:
+    credentials = Credentials(TokenFile(str(tmp_path / "absent"), "tokenFile"))
+    with pytest.raises(errors.KubeConfigError, match="tokenFile"):
+        upgrade(
+            RESTClient(ClientConfig("http://127.0.0.1:1", credentials=credentials)),
+            PATH, query={}, subprotocols=(V5,), deadline=Deadline(5),
+        )  # fmt: skip
+
+
 def test_a_redirect_is_refused_and_the_token_stays() -> None:
     def handler(peer: Peer) -> None:
         peer.request()
@@ -199,6 +264,18 @@ def test_pings_of_the_server_are_answered() -> None:
             stream.flush()
             stream.wait(1)
     assert answered.is_set()
+
+
+def test_a_peer_that_only_pings_does_not_keep_us() -> None:
+    def handler(peer: Peer) -> None:
+        ws = WSPeer(peer)
+        while not peer.ended.is_set():
+            ws.ping(b"x" * 100)
+
+    with scripted(handler) as server, _open(server) as stream:
+        for _ in range(100):
+            message = stream.receive()
+            assert message is None or message == Message(b"")
 
 
 def test_the_close_of_the_server_has_its_code() -> None:
