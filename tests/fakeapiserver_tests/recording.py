@@ -71,7 +71,8 @@ class Exchange:
 
     @property
     def is_dry_run(self) -> bool:
-        return "dryRun" in self.query
+        body = self.request.get("body")
+        return "dryRun" in self.query or (isinstance(body, dict) and bool(body.get("dryRun")))
 
     @property
     def target(self) -> Optional[Key]:
@@ -104,8 +105,15 @@ class Recording:
 
     @property
     def namespaces(self) -> list[str]:
+        """The namespaces that were there: all that paths name, but for those that were missed."""
         found = [exchange.place.namespace for exchange in self.exchanges if exchange.place]
-        return [name for name in dict.fromkeys(found) if name]
+        bodies = [exchange.body for exchange in self.exchanges if isinstance(exchange.body, dict)]
+        missed = {(b.get("details") or {}).get("name") for b in bodies if _misses_a_namespace(b)}
+        return [name for name in dict.fromkeys(found) if name and name not in missed]
+
+
+def _misses_a_namespace(body: Object) -> bool:
+    return body.get("reason") == "NotFound" and (body.get("details") or {}).get("kind") == "namespaces"
 
 
 def is_object(value: Any) -> bool:
