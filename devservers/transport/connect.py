@@ -22,6 +22,7 @@ from .tlsintls import TunnelledTLS
 
 CONNECT_TIMEOUT = 30.0  # seconds for one address, where the caller gave no deadline
 KEEPALIVE_SECONDS = 30  # Go's interval, below what load balancers and NAT bear
+UNACKNOWLEDGED_SECONDS = 120  # after which data that nobody acknowledged ends a connection
 _MAX_CONNECT_REPLY = 16 * 1024
 
 Stream = Union[socket.socket, ssl.SSLSocket, TunnelledTLS]
@@ -112,6 +113,8 @@ def _tune(sock: socket.socket) -> None:
     for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL"):  # by default the first probe goes out after two hours
         if hasattr(socket, name):
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), KEEPALIVE_SECONDS)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # sent and not acknowledged: keepalive does not count there (RFC 5482)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_SECONDS * 1000)
 
 
 def _time_left(deadline: Deadline, target: str) -> Optional[float]:
@@ -212,6 +215,8 @@ def _check_connect_reply(head: bytes, authority: str, target: str) -> None:
     status = int(match.group(1))
     if not 200 <= status < 300:
         advice = _CONNECT_ADVICE.get(status, "check the proxy's address and its log")
-        raise ConnectionFailedError(f"{target} refused CONNECT {authority} with status {status}: {advice}")
+        refusal = ConnectionFailedError(f"{target} refused CONNECT {authority} with status {status}: {advice}")
+        refusal.may_pass = status >= 500  # the rest asked again would be refused again, and lock accounts
+        raise refusal
     if not head.endswith(b"\r\n\r\n"):
         raise ProtocolError(f"{target} sent data ahead of the API server's; is it an HTTP proxy?")

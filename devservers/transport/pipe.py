@@ -100,11 +100,9 @@ class Pipe:
             if blank and not _INFORMATIONAL.match(head):
                 break
             received = rest if blank else received
-            if len(received) > LONGEST_HEAD:
-                break
-            data = self.read_opening()
+            data = self.read_opening() if len(received) <= LONGEST_HEAD else b""
             if not data:
-                break
+                raise Refused(received)
             received += data
         if not _SWITCHING.match(received):
             raise Refused(received)

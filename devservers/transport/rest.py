@@ -233,9 +233,12 @@ class RESTClient:
         request = Request(self.config.server + target, method, headers, data, deadline, fresh=fresh)
         answer = self._opener.open(request, timeout=None)
         assert isinstance(answer, Answer)
-        if not 200 <= answer.status < 300:
+        if 200 <= answer.status < 300:
+            return answer
+        try:
             raise failure_answer(method, target, answer.status, answer.headers, answer.read, headers)
-        return answer
+        finally:
+            answer.close()  # for one that was not read to its end
 
     def headers(self, deadline: Deadline) -> list[tuple[str, str]]:
         """What every request carries, upgrades included: who we are and what we accept."""
@@ -275,12 +278,12 @@ def failure_answer(
     Its body is read, so that the connection can be used again. ``sent`` are the request's headers: should the answer
     echo the credentials among them, they are cut out.
     """
+    if 300 <= code < 400:
+        return _redirect_refused(method, target, code, headers.get("Location"))
     try:
         raw = read()
     except ConnectionFailedError:
         raw = b""
-    if 300 <= code < 400:
-        return _redirect_refused(method, target, code, headers.get("Location"))
     for secret in _secrets(sent):
         raw = raw.replace(secret, b"(hidden)")
     retry_after = retry.parse_retry_after(headers.get("Retry-After"))

@@ -13,6 +13,7 @@ from __future__ import annotations
 import io
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from typing import Any, Optional, TypeVar, cast
 
@@ -136,12 +137,22 @@ class TunnelledTLS:
         self.close()
 
     def _pump(self, step: Callable[[], _T]) -> _T:
-        """Repeat ``step``, carrying ciphertext both ways, until it has its answer."""
+        """Repeat ``step``, carrying ciphertext both ways, until it has its answer; the timeout is for all of it."""
+        timeout = self._outer.gettimeout()
+        end = time.monotonic() + timeout if timeout else None
+        try:
+            return self._repeat(step, end)
+        finally:
+            if end is not None:
+                self._outer.settimeout(timeout)
+
+    def _repeat(self, step: Callable[[], _T], end: Optional[float]) -> _T:
         while True:
             try:
                 result = step()
             except ssl.SSLWantReadError:
                 self._flush()
+                self._allow(end)
                 self._fill()
                 continue
             except ssl.SSLError:
@@ -149,6 +160,15 @@ class TunnelledTLS:
                 raise
             self._flush_quietly()
             return result
+
+    def _allow(self, end: Optional[float]) -> None:
+        """Let the next wait last until ``end``: bytes may drip, and each would begin the timeout anew."""
+        if end is None:
+            return
+        left = end - time.monotonic()
+        if left <= 0:
+            raise socket.timeout("timed out")
+        self._outer.settimeout(left)
 
     def _fill(self) -> None:
         data = self._outer.recv(_CHUNK)

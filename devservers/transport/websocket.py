@@ -204,6 +204,8 @@ def _refusal(
     response = http.client.HTTPResponse(cast(socket.socket, Rest(pipe, received)))
     guarded(config, where, response.begin)
     code = response.status
+    if code == 101:
+        return ProtocolError(f"{where}: the head of the server's answer is too long or was cut")
     if code < 300:
         return ProtocolError(
             f"{where}: the server answered {code} instead of upgrading: does a proxy on the way not let WebSockets "

@@ -6,6 +6,8 @@ import contextlib
 import select
 import socket
 import ssl
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Optional
@@ -411,6 +413,33 @@ class TestTLSInTLS:
         assert sock.gettimeout() == 0.05
         with pytest.raises(socket.timeout):
             sock.recv(1)
+
+    def test_a_record_that_drips_ends_with_the_timeout(self) -> None:
+        """Found by review: each piece of ciphertext began the timeout anew."""
+        ours, theirs = socket.socketpair()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        ended = threading.Event()
+
+        def drip() -> None:
+            record = iter(b"\x16\x03\x03\x40\x00" + bytes(16384))
+            while not ended.wait(0.02):
+                theirs.send(bytes([next(record)]))
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        try:
+            tunnelled = TunnelledTLS(ours, context, "api.example")
+            tunnelled.settimeout(0.3)
+            begin = time.monotonic()
+            with pytest.raises(socket.timeout):
+                tunnelled.do_handshake()
+            assert time.monotonic() - begin < 1.3
+            assert tunnelled.gettimeout() == 0.3
+        finally:
+            ended.set()
+            thread.join()
+            ours.close()
+            theirs.close()
 
     def test_pending_tells_of_bytes_that_select_does_not_see(self, sock: TunnelledTLS) -> None:
         sock.sendall(b"hello")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from devservers.transport import RESTClient, Watch, load_config
+from devservers.errors import ConnectionFailedError
+from devservers.transport import ClientConfig, RESTClient, Watch, load_config
 from devservers.transport.deadline import Deadline
 from devservers.transport.exec import ExecTarget, open_session
 from devservers.transport.paths import Resource
@@ -84,3 +85,12 @@ def test_only_the_proxy_is_shown_its_password(server: FakeAPIServer, proxy: Prox
         run(client, "true")
     assert all(headers["proxy-authorization"].startswith("Basic ") for headers in proxy.headers)
     assert not any("Proxy-Authorization" in request.headers for request in server.requests)
+
+
+def test_a_proxy_that_wants_a_password_is_asked_once() -> None:
+    """Found by review: asked four times, a proxy may lock the account."""
+    with proxying(user="bob", password="right") as proxy:
+        config = ClientConfig("https://api.example:6443", proxy_url=proxy.url_for("bob", "wrong"))
+        with RESTClient(config) as client, pytest.raises(ConnectionFailedError, match="407"):
+            client.request("GET", "/version")
+        assert len(proxy.requests) == 1
