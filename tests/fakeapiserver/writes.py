@@ -189,9 +189,9 @@ def change(write: Write, make: Callable[[Stored, Object], Object]) -> bytes:
         new = make(current, live)
         check_revision(resource, write.name, new["metadata"], current)
         new = strategy.prepare_update(resource, write.subresource, live, new)
+        strategy.validate_change(resource, new, live)
         if resource.custom and not write.subresource:
             write.warnings.extend(finalizer_warnings(new["metadata"], live["metadata"]))
-        strategy.validate_change(resource, new, live)
         if _only_times_differ(live, new):
             new["metadata"]["managedFields"] = live["metadata"]["managedFields"]
         if write.options.dry_run:

@@ -90,6 +90,7 @@ def test_a_finalizer_must_be_a_name_in_updates_too(client: PlainClient) -> None:
     answer = changed(client, "merge", {"metadata": {"finalizers": ["a b"]}})
     assert answer.status == 422
     assert [cause["field"] for cause in answer.json()["details"]["causes"]] == ["metadata.finalizers"]
+    assert answer.headers.get("Warning") is None  # there is advice only for what is valid
 
 
 def test_an_object_without_version_is_an_internal_error(client: PlainClient) -> None:
