@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
 from ..errors import ExecError, ForbiddenError, NotFoundError
 from . import const
 from .base import BaseCustomResource
+from .execresult import ExecResult
 from .metadata import Metadata
 from .spec import LifecycleSpec, PersistentHomeSpec, SSHSpec, VolumeSpec, get_view, get_views, set_view, set_views
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from ..transport.deadline import Deadline
     from ..transport.exec import ExecTarget
     from ..transport.rest import RESTClient
-    from .execution import ExecResult, Output
+    from .execution import Output
     from .lifetime import Created
     from .workspace import TransferReport
 
@@ -26,14 +27,6 @@ __all__ = ["DevServer", "ExecResult", "LifecycleSpec", "PersistentHomeSpec", "SS
 D = TypeVar("D", bound="DevServer")
 PathLike = Union[str, "os.PathLike[str]"]
 DELETE_ON_EXIT = ("always", "on_success", "never")
-
-
-def __getattr__(name: str) -> object:
-    if name != "ExecResult":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from .execution import ExecResult
-
-    return ExecResult
 
 
 class DevServer(BaseCustomResource):
@@ -60,14 +53,14 @@ class DevServer(BaseCustomResource):
     plural = const.PLURAL_DEVSERVER
 
     wait_timeout: Optional[float] = 300
-    sync_workspace: Mapping[PathLike, str] = {}
+    sync_workspace: Mapping[PathLike, PathLike] = {}
     delete_on_exit: str = "always"
-    _created: Optional[Created] = None  # by the with statement that is under way
+    _created: tuple[Created, ...] = ()  # by the with statements that are under way, the innermost last
     _generated_name: str = ""  # by the API server, for the with statement before
 
     def __init__(
         self, metadata: Metadata, spec: Mapping[str, Any], *, wait_timeout: Optional[float] = 300,
-        sync_workspace: Optional[Mapping[PathLike, str]] = None, delete_on_exit: str = "always",
+        sync_workspace: Optional[Mapping[PathLike, PathLike]] = None, delete_on_exit: str = "always",
         client: Optional[RESTClient] = None,
     ) -> None:  # fmt: skip
         super().__init__(metadata, spec, client=client)
@@ -200,7 +193,7 @@ class DevServer(BaseCustomResource):
             reports.append(self.upload(local, remote))
         return reports
 
-    def upload(self, local: PathLike, remote: str, *, container: Optional[str] = None) -> TransferReport:
+    def upload(self, local: PathLike, remote: PathLike, *, container: Optional[str] = None) -> TransferReport:
         """Copy a local directory (its contents) or a single file into the container.
 
         Parents are created; modes and mtimes are kept; what else is in the remote directory stays. A single file lands

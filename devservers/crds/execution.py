@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any, BinaryIO, NamedTuple, Optional, Union
 
 from ..errors import (
-    CommandFailedError,
     CommandNotFoundError,
     DevServersError,
     ExecError,
@@ -22,6 +21,7 @@ from ..transport.exec import ExecTarget, Sink, open_session, returncode_of
 from ..transport.rest import RESTClient
 from ..transport.websocket import NotUpgradedError
 from .command import KILL_OUTCOMES, SHELL, Command, check_directory, check_environment, parse_command
+from .execresult import ExecResult
 from .workspace.remote import RemoteResult
 
 KILL_SECONDS = 0.9
@@ -29,49 +29,6 @@ KILL_SECONDS = 0.9
 
 Output = Union[BinaryIO, Callable[[bytes], object], None]
 CHUNK = 65536
-
-
-class ExecResult:
-    """The outcome of a command, in the manner of ``subprocess.CompletedProcess``.
-
-    Attributes:
-        args: the command as it was given.
-        stdout, stderr: the output: str, or bytes with ``text=False``; None where it went to a sink.
-        returncode: the exit code; 128 + n for a command killed by signal n, as container runtimes report it.
-        stdout_bytes, stderr_bytes: the output as the container sent it.
-    """
-
-    __slots__ = ("args", "returncode", "stderr", "stderr_bytes", "stdout", "stdout_bytes")
-
-    def __init__(
-        self, args: Union[str, Sequence[str]], stdout: Any, stderr: Any, returncode: int, *,
-        stdout_bytes: bytes = b"", stderr_bytes: bytes = b"",
-    ) -> None:  # fmt: skip
-        self.args = args
-        self.stdout = stdout
-        self.stderr = stderr
-        self.returncode = returncode
-        self.stdout_bytes = stdout_bytes
-        self.stderr_bytes = stderr_bytes
-
-    def __repr__(self) -> str:
-        return (
-            f"ExecResult(args={self.args!r}, returncode={self.returncode}, "
-            f"stdout={len(self.stdout_bytes)} bytes, stderr={len(self.stderr_bytes)} bytes)"
-        )
-
-    def check_returncode(self) -> None:
-        """Raise :class:`CommandFailedError` if the exit code is not zero."""
-        if self.returncode:
-            words = [self.args] if isinstance(self.args, str) else list(self.args)
-            tail = self.stderr_bytes[-500:].decode("utf-8", "replace").strip()
-            raise CommandFailedError(
-                f"{' '.join(words)!r} ended with exit code {self.returncode}{': ' + tail if tail else ''}",
-                returncode=self.returncode,
-                command=words,
-                stdout_bytes=self.stdout_bytes,
-                stderr_bytes=self.stderr_bytes,
-            )
 
 
 class Options(NamedTuple):

@@ -69,7 +69,8 @@ def create_and_wait(server: DevServer) -> None:
         server._take(attempt.create())
         server._generated_name = server.metadata.name if attempt.generates_name else ""
         server.wait_for_ready()
-        server._created = attempt.created
+        assert attempt.created is not None
+        server._created += (attempt.created,)
     except BaseException as error:
         if server.delete_on_exit != "never":
             _insist(partial(attempt.undo, error), error)
@@ -78,12 +79,14 @@ def create_and_wait(server: DevServer) -> None:
 
 def leave(server: DevServer, error: Optional[BaseException]) -> None:
     """The end of the ``with``: delete what it created, or keep it; ``error`` is what the body raised."""
-    created = server._created
-    keep = server.delete_on_exit == "never" or (server.delete_on_exit == "on_success" and error is not None)
-    if created is not None and not keep:
-        client = server._client or default_client()
-        _insist(partial(delete_created, client, created, hiding=error), error)
-    server._created = None
+    if not server._created:
+        return
+    *outer, created = server._created
+    server._created = tuple(outer)
+    if server.delete_on_exit == "never" or (server.delete_on_exit == "on_success" and error is not None):
+        return
+    client = server._client or default_client()
+    _insist(partial(delete_created, client, created, hiding=error), error)
 
 
 def _insist(delete: Callable[[], None], error: Optional[BaseException]) -> None:

@@ -118,6 +118,15 @@ def test_entered_within_itself_the_inner_one_is_refused_and_the_outer_one_is_del
     assert names_on(operated) == []
 
 
+def test_entered_within_itself_under_a_second_generated_name_both_are_deleted(operated: StagedServer) -> None:
+    server = DevServer(ObjectMeta(generate_name="dev-"), SPEC)
+    with server:
+        with server:
+            assert len(names_on(operated)) == 2
+        assert len(names_on(operated)) == 1
+    assert names_on(operated) == []
+
+
 # what can go wrong
 
 

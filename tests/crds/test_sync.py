@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Union
 
 import pytest
@@ -43,6 +43,12 @@ def test_over_tls_it_is_no_different(tls_server: FakeAPIServer, tree: Path) -> N
         assert server.exec("cat - /workspace/project/hello.txt", input=data, text=False).stdout == (
             data + b"hello from local workspace"
         )
+
+
+def test_both_sides_can_be_path_objects(operated: StagedServer, tree: Path) -> None:
+    with DevServer(ObjectMeta(name="dev"), SPEC, sync_workspace={tree: PurePosixPath("/workspace/p")}) as server:
+        assert [report.remote for report in server.sync()] == ["/workspace/p"]
+        assert server.exec("cat /workspace/p/hello.txt").stdout == "hello from local workspace"
 
 
 def test_every_entry_is_copied_in_order_directories_and_single_files(either: StagedServer, tree: Path) -> None:

@@ -47,7 +47,9 @@ class TransferReport(NamedTuple):
     skipped: tuple[str, ...] = ()
 
 
-def upload(run: RemoteRunner, local: Union[str, os.PathLike[str]], remote: str) -> TransferReport:
+def upload(
+    run: RemoteRunner, local: Union[str, os.PathLike[str]], remote: Union[str, os.PathLike[str]]
+) -> TransferReport:
     """Copy a local directory or file into the container.
 
     A directory's contents land in ``remote``, which is created with its parents if need be; what else is there stays,
@@ -75,6 +77,7 @@ def upload(run: RemoteRunner, local: Union[str, os.PathLike[str]], remote: str) 
     """
     from .source import LocalFiles
 
+    remote = os.fspath(remote)
     target = target_path(remote)
     path = os.path.expanduser(os.fspath(local))
     plan = _plan(path)
