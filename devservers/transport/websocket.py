@@ -13,6 +13,7 @@ from __future__ import annotations
 import http.client
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import Any, NamedTuple, Optional, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -201,24 +202,23 @@ def _refusal(
 ) -> Exception:  # fmt: skip
     """The exception for an answer other than 101: what it would be for any request, but for two cases."""
     where = str(request_info("GET", target))
-    response = http.client.HTTPResponse(cast(socket.socket, Rest(pipe, received)))
-    guarded(config, where, response.begin)
-    code = response.status
-    if code == 101:
-        return ProtocolError(f"{where}: the head of the server's answer is too long or was cut")
-    if code < 300:
-        return ProtocolError(
-            f"{where}: the server answered {code} instead of upgrading: does a proxy on the way not let WebSockets "
-            "through?"
-        )
-    body = guarded(config, where, lambda: response.read() if code == 403 else b"")
-    if code == 403 and not body.strip():
-        return NotUpgradedError(
-            f"the server knows none of the subprotocols offered ({', '.join(subprotocols)})", status=403, context=where
-        )
-    return failure_answer(
-        "GET", target, code, response.headers, lambda: body or guarded(config, where, response.read), headers
-    )
+    with closing(http.client.HTTPResponse(cast(socket.socket, Rest(pipe, received)))) as response:
+        guarded(config, where, response.begin)
+        code = response.status
+        if code == 101:
+            return ProtocolError(f"{where}: the head of the server's answer is too long or was cut")
+        if code < 300:
+            return ProtocolError(
+                f"{where}: the server answered {code} instead of upgrading: does a proxy on the way not let WebSockets "
+                "through?"
+            )
+        body = guarded(config, where, response.read) if code >= 400 else b""
+        if code == 403 and not body.strip():
+            offered = ", ".join(subprotocols)
+            return NotUpgradedError(
+                f"the server knows none of the subprotocols offered ({offered})", status=403, context=where
+            )
+        return failure_answer("GET", target, code, response.headers, lambda: body, headers)
 
 
 def _guarded(config: ClientConfig, doing: str, call: Callable[[], T]) -> T:
