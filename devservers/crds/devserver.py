@@ -26,6 +26,7 @@ __all__ = ["DevServer", "ExecResult", "LifecycleSpec", "PersistentHomeSpec", "SS
 
 D = TypeVar("D", bound="DevServer")
 PathLike = Union[str, "os.PathLike[str]"]
+SyncMap = Mapping[Any, PathLike]  # from PathLike; but keys are invariant: a dict[str, str] would not do
 DELETE_ON_EXIT = ("always", "on_success", "never")
 
 
@@ -53,14 +54,14 @@ class DevServer(BaseCustomResource):
     plural = const.PLURAL_DEVSERVER
 
     wait_timeout: Optional[float] = 300
-    sync_workspace: Mapping[PathLike, PathLike] = {}
+    sync_workspace: SyncMap = {}
     delete_on_exit: str = "always"
     _created: tuple[Created, ...] = ()  # by the with statements that are under way, the innermost last
     _generated_name: str = ""  # by the API server, for the with statement before
 
     def __init__(
         self, metadata: Metadata, spec: Mapping[str, Any], *, wait_timeout: Optional[float] = 300,
-        sync_workspace: Optional[Mapping[PathLike, PathLike]] = None, delete_on_exit: str = "always",
+        sync_workspace: Optional[SyncMap] = None, delete_on_exit: str = "always",
         client: Optional[RESTClient] = None,
     ) -> None:  # fmt: skip
         super().__init__(metadata, spec, client=client)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path, PurePosixPath
-from typing import Union
 
 import pytest
 
@@ -52,7 +51,7 @@ def test_both_sides_can_be_path_objects(operated: StagedServer, tree: Path) -> N
 
 
 def test_every_entry_is_copied_in_order_directories_and_single_files(either: StagedServer, tree: Path) -> None:
-    mapping: dict[Union[str, os.PathLike[str]], str] = {
+    mapping = {
         tree / "src": "/workspace/a/b",
         tree / "hello.txt": "/workspace/a/b/renamed.txt",
     }
