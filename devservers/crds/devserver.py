@@ -26,7 +26,6 @@ __all__ = ["DevServer", "ExecResult", "LifecycleSpec", "PersistentHomeSpec", "SS
 
 D = TypeVar("D", bound="DevServer")
 PathLike = Union[str, "os.PathLike[str]"]
-SyncMap = Mapping[Any, PathLike]  # from PathLike; but keys are invariant: a dict[str, str] would not do
 DELETE_ON_EXIT = ("always", "on_success", "never")
 
 
@@ -54,14 +53,15 @@ class DevServer(BaseCustomResource):
     plural = const.PLURAL_DEVSERVER
 
     wait_timeout: Optional[float] = 300
-    sync_workspace: SyncMap = {}
+    # A Mapping's keys are invariant: with PathLike for them, a dict[str, str] would not do.
+    sync_workspace: Mapping[Any, PathLike] = {}
     delete_on_exit: str = "always"
     _created: tuple[Created, ...] = ()  # by the with statements that are under way, the innermost last
     _generated_name: str = ""  # by the API server, for the with statement before
 
     def __init__(
         self, metadata: Metadata, spec: Mapping[str, Any], *, wait_timeout: Optional[float] = 300,
-        sync_workspace: Optional[SyncMap] = None, delete_on_exit: str = "always",
+        sync_workspace: Optional[Mapping[Any, PathLike]] = None, delete_on_exit: str = "always",
         client: Optional[RESTClient] = None,
     ) -> None:  # fmt: skip
         super().__init__(metadata, spec, client=client)
@@ -188,6 +188,7 @@ class DevServer(BaseCustomResource):
 
         Raises:
             FileNotFoundError: a local path does not exist. SyncError: the container's side failed.
+            ExecConnectionLostError: the connection was lost.
         """
         reports: list[TransferReport] = []  # a method called list stands in the way of a comprehension's type
         for local, remote in self.sync_workspace.items():
@@ -202,6 +203,7 @@ class DevServer(BaseCustomResource):
 
         Raises:
             FileNotFoundError: ``local`` does not exist. SyncError: the container's side failed; with its stderr.
+            ExecConnectionLostError: the connection was lost before the container's side had confirmed all of it.
         """
         from .execution import run_raw
         from .workspace import upload
