@@ -153,6 +153,11 @@ def _run(call: _Call, command: Command) -> int:
         # Only v5 was offered because stdin has to end, and nothing was started: v4 with a wrapper that counts it.
         return _run(call, command._replace(stdin_size=len(call.stdin)))
     except CommandNotFoundError:
+        if command.words[0] == SHELL:
+            raise CommandNotFoundError(
+                f"there is no {SHELL} in {call.target}: run the command as a list of words, without shell=True, or use "
+                "an image that has a shell"
+            ) from None
         if not command.wrapped:
             raise
         bare = command._replace(killable=False)
@@ -164,7 +169,10 @@ def _run(call: _Call, command: Command) -> int:
     except (ExecTimeoutError, RequestTimeoutError) as error:
         if not call.deadline.expired:
             raise
-        raise ExecTimeoutError(f"{error}; {_kill(call, command)}") from error
+        what = str(error)
+        if isinstance(error, ExecTimeoutError):  # it names the wrapper
+            what = f"{command.words[0]!r} in {call.target} did not end within {call.deadline.seconds:g} s"
+        raise ExecTimeoutError(f"{what}; {_kill(call, command)}") from error
     _check_wrapper(command, call.target, returncode, tail)
     return returncode
 

@@ -54,7 +54,7 @@ def test_without_a_shell_plain_commands_run(shell_less: DevServer) -> None:
 
 
 def test_without_a_shell_shell_true_is_a_command_not_found(shell_less: DevServer) -> None:
-    with pytest.raises(errors.CommandNotFoundError, match="'/bin/sh' was not found"):
+    with pytest.raises(errors.CommandNotFoundError, match=r"there is no /bin/sh in .*: run the command as"):
         shell_less.exec("echo x", shell=True)
 
 

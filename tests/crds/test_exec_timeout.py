@@ -63,6 +63,7 @@ def test_the_error_is_a_timeout_error_with_what_had_come(devserver: DevServer) -
 def test_a_command_waiting_for_a_reader_of_its_output_or_drowning_in_it_is_killed_as_well(devserver: DevServer) -> None:
     with pytest.raises(errors.ExecTimeoutError) as caught:
         devserver.exec("yes", timeout=TIMEOUT, stdout=lambda data: None)
+    assert str(caught.value).startswith("'yes' in pod")
     assert str(caught.value).endswith("it was killed")
 
 
