@@ -23,6 +23,7 @@ from .status import (
     warning_headers,
 )
 from .store import Object, Sources
+from .watchprefix import without_watch_prefix
 
 if TYPE_CHECKING:
     from .collector import Collector
@@ -82,6 +83,7 @@ class API:
             request.user = self.server.tokens.authenticate(request)
         except APIFailure as failure:
             return self.finish(failure.response(), request)
+        without_watch_prefix(request)
         request.info = request_info(request)
         return self.server.faults.around(request, lambda: self._answer(request))
 
@@ -97,6 +99,8 @@ class API:
             return internal(f"the fake API server failed: {error!r}").response()
 
     def route(self, request: Request, info: RequestInfo) -> Reply:
+        if "//" in request.path:
+            return page_not_found()
         if not info.is_resource:
             return discovery.serve(self, request)
         if info.group in reviews.GROUPS:

@@ -185,9 +185,9 @@ class Session:
 def terminal_size(payload: bytes) -> Optional[tuple[int, int]]:
     """Width and height from a resize message; None if it is none."""
     try:
-        size = json.loads(payload)
-        return int(size["Width"]), int(size["Height"])
-    except (ValueError, KeyError, TypeError):
+        size = {key.lower(): value for key, value in json.loads(payload).items()}  # Go minds no case
+        return int(size["width"]), int(size["height"])
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

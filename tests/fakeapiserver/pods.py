@@ -23,13 +23,18 @@ from .process import Sink
 from .runtime import Pod, Runtime, pod_key
 from .sandbox import Sandbox
 from .status import APIFailure, bad_request
+from .wschannel import V5
 from .wshandshake import is_websocket
 
 if TYPE_CHECKING:
     from .server import FakeAPIServer
 
 LogKey = tuple[str, str]
+Subresource = Callable[[Request, str, str], Reply]
 ATTRIBUTE = "pods"
+CONTAINER_STATUSES = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
+CONNECT = ("GET", "POST")
+WRONG_METHOD = "the server does not allow this method on the requested resource"
 
 
 class Pods:
@@ -134,6 +139,8 @@ class Pods:
         return exec_session.serve(request, target, self._server.exec_protocols)
 
     def portforward(self, request: Request, namespace: str, name: str) -> Reply:
+        ports = portforward.ports_of(request)  # looked at before the pod, as the API server does
+        self._require_create(request)
         pod = self._server.store.get("pods", name, namespace)
         require_host(pod)
         require_upgrade(request)
@@ -143,7 +150,7 @@ class Pods:
             with self._lock:
                 return self._ports.get((key, port), ("127.0.0.1", port))
 
-        return portforward.serve(request, name, self._server.exec_protocols, resolve, self._server.stopping)
+        return portforward.serve(request, name, ports, self._server.exec_protocols, resolve, self._server.stopping)
 
     def logs(self, request: Request, namespace: str, name: str) -> Reply:
         options = logs.LogOptions.of(request, name)  # looked at before the pod, as the API server does
@@ -159,11 +166,17 @@ class Pods:
 
     def _located(self, request: Request, namespace: str, name: str) -> tuple[Pod, str]:
         """Pod and container of a streaming request, or the API server's refusal."""
+        self._require_create(request)
         pod = self._server.store.get("pods", name, namespace)
         container = valid_container(pod, request.arg("container") or "")
         require_host(pod)
         require_upgrade(request)
         return pod, container
+
+    def _require_create(self, request: Request) -> None:
+        """Since 1.35 a WebSocket, which is a GET, needs the right to create as well."""
+        if V5 in self._server.exec_protocols and is_websocket(request):
+            self._server.rules.check(request.user, request.info._replace(verb="create"))
 
 
 def attach_to(
@@ -178,8 +191,9 @@ def valid_container(pod: Pod, container: str) -> str:
     name = pod["metadata"]["name"]
     names = [c["name"] for c in spec.get("containers") or []]
     initial = [c["name"] for c in spec.get("initContainers") or []]
+    ephemeral = [c["name"] for c in spec.get("ephemeralContainers") or []]
     if container:
-        if container not in names + initial:
+        if container not in names + initial + ephemeral:
             raise bad_request(f"container {container} is not valid for pod {name}")
         return container
     if len(names) == 1:
@@ -208,7 +222,7 @@ def upgrade_refused(request: Request) -> APIFailure:
 
 def container_status(pod: Pod, container: str) -> dict[str, Any]:
     status = pod.get("status") or {}
-    known = [*(status.get("containerStatuses") or []), *(status.get("initContainerStatuses") or [])]
+    known = [entry for kind in CONTAINER_STATUSES for entry in status.get(kind) or []]
     return next((entry for entry in known if entry.get("name") == container), {})
 
 
@@ -222,12 +236,24 @@ def kubelet_refusal(pod: Mapping[str, Any], container: str) -> str:
     return "" if running else f'container not found ("{container}")'
 
 
+def only(methods: tuple[str, ...], handler: Subresource) -> Subresource:
+    """The handler for these methods; others get the 405 of a path that has no such route."""
+
+    def handle(request: Request, namespace: str, name: str) -> Reply:
+        if request.method not in methods:
+            raise APIFailure(405, "MethodNotAllowed", WRONG_METHOD, {})
+        return handler(request, namespace, name)
+
+    return handle
+
+
 def install(server: FakeAPIServer) -> None:
     """Give a server its pods."""
     pods = Pods(server)
     setattr(server, ATTRIBUTE, pods)
-    handlers = {"exec": pods.exec, "attach": pods.attach, "log": pods.logs, "portforward": pods.portforward}
-    for subresource, handler in handlers.items():
-        server.subresource_handlers["pods", subresource] = handler
+    connects = {"exec": pods.exec, "attach": pods.attach, "portforward": pods.portforward}
+    for subresource, handler in connects.items():
+        server.subresource_handlers["pods", subresource] = only(CONNECT, handler)
+    server.subresource_handlers["pods", "log"] = only(("GET",), pods.logs)
     server.on_start.append(pods.start)
     server.on_stop.append(pods.stop)

@@ -21,22 +21,25 @@ from .wschannel import V4, V4_BASE64, ChannelSocket
 PROTOCOLS = ("", V4, V4_BASE64)
 PORT_LIMIT = 65535
 CHUNK = 32 * 1024
-_NUMBER = re.compile(r"\d+")
+_NUMBER = re.compile(r"[0-9]+")
 
 Address = tuple[str, int]
 Resolve = Callable[[int], Address]
 
 
-def ports_of(request: Request) -> Union[list[int], Response]:
-    """The wanted ports, or the kubelet's refusal; raises the API server's own 400 for what is no number at all."""
-    texts = [text for value in request.args("ports") for text in value.split(",")]
-    ports = [_parsed(text) for text in texts]
+def ports_of(request: Request) -> list[int]:
+    """The wanted ports; raises the API server's 400 for what is no port number at all."""
+    return [_parsed(text) for value in request.args("ports") for text in value.split(",")]
+
+
+def kubelet_refusal(ports: Sequence[int]) -> str:
+    """Why the kubelet would not forward these ports, or empty."""
     if not ports:
-        return _refused('query parameter "port" is required')
+        return 'query parameter "port" is required'
     if 0 in ports:
         joined = ",".join(str(port) for port in ports)  # the API server passes them on in one parameter
-        return _refused(f'port "{joined}" must be > 0')
-    return ports
+        return f'port "{joined}" must be > 0'
+    return ""
 
 
 def _parsed(text: str) -> int:
@@ -47,17 +50,18 @@ def _parsed(text: str) -> int:
     return int(text)
 
 
-def _refused(text: str) -> Response:
-    return Response(400, f"{text}\n".encode(), "text/plain; charset=utf-8")
-
-
 def serve(
-    request: Request, pod: str, protocols: Sequence[str], resolve: Resolve, stopping: threading.Event
+    request: Request,
+    pod: str,
+    ports: Sequence[int],
+    protocols: Sequence[str],
+    resolve: Resolve,
+    stopping: threading.Event,
 ) -> Union[Response, Upgrade]:
     """Answer a port-forward request."""
-    ports = ports_of(request)
-    if isinstance(ports, Response):
-        return ports
+    refusal = kubelet_refusal(ports)
+    if refusal:
+        return Response(400, f"{refusal}\n".encode(), "text/plain; charset=utf-8")
     supported = PROTOCOLS if V4 in protocols else ()
 
     def run(connection: Connection) -> None:

@@ -166,13 +166,18 @@ class Sandbox:
         if size is not None:
             set_size(slave, *size)
         opener = ["/bin/sh", "-c", 'exec 0<>"$1" 1>&0 2>&0; shift; exec "$@"', "sh", os.ttyname(slave)]
+        reader, writer = os.pipe()
         try:
-            popen = self._spawn([*opener, *argv], True, stdin=slave, stdout=slave, stderr=slave)
+            popen = self._spawn([*opener, *argv], True, stdin=slave, stdout=writer, stderr=slave)
         except CannotStart:
             os.close(master)
+            os.close(reader)
             raise
         finally:
             os.close(slave)
+            os.close(writer)
+        os.read(reader, 1)  # the opener has let go of the pipe: a ^C from now on is a signal
+        os.close(reader)
         os.set_blocking(master, False)
         process = Process(popen, os.dup(master) if stdin else None, self._latch)
         process._tty = os.dup(master)

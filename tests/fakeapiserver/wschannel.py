@@ -56,7 +56,8 @@ class Codec:
         if not self.base64:
             return message[0], message[1:]
         try:
-            return message[0] - ord("0"), base64.b64decode(message[1:], validate=True)
+            text = message[1:].replace(b"\n", b"").replace(b"\r", b"")  # Go overlooks them
+            return message[0] - ord("0"), base64.b64decode(text, validate=True)
         except binascii.Error as error:
             raise ValueError("payload is no base64") from error
 

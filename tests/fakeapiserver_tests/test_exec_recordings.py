@@ -31,6 +31,10 @@ NORMALISED = {
     "what listens behind a forwarded port": "the recorder's web server; the replay puts the recorded bytes there",
 }
 CHOICE = re.compile(r"choose one of: \[([^\]]*)\]")  # names the containers of a pod that has several
+INITIAL = re.compile(r"one of the init containers: \[([^\]]*)\]")
+ABSENT = re.compile(r'pods "([^"]*)" not found')
+NO_HOST = re.compile(r"pod (\S+) does not have a host assigned")
+NOT_RUNNING = re.compile(r'container not found \(\\*"([^"\\]*)\\*"\)')
 ERROR = 3  # the status of an exec session
 SILENCE = 0.3  # seconds without a frame, where the recording says that none came
 
@@ -51,21 +55,45 @@ class Recording:
         chosen = {exchange["response"].get("subprotocol") for exchange in self.exchanges}
         return ("v5.channel.k8s.io", "v4.channel.k8s.io") if "v5.channel.k8s.io" in chosen else ("v4.channel.k8s.io",)
 
-    def pods(self) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-        """(namespace, name, containers) of the pods that must have been there."""
-        found: dict[tuple[str, str], set[str]] = {}
+    def pods(self) -> Iterator[dict[str, Any]]:
+        """The pods that must have been there, as far as the answers tell how they were."""
+        said: dict[tuple[str, str], list[Exchange]] = {}
         for exchange in self.exchanges:
-            if exchange["response"]["handshake_status"] == 404:
-                continue
-            url = urlsplit(exchange["request"]["path"])
-            _, _, _, _, namespace, _, name, _ = url.path.split("/")
-            containers = found.setdefault((namespace, name), {"devserver"})
-            if exchange["response"]["handshake_status"] == 101:
-                containers.update(parse_qs(url.query).get("container", []))
-            choice = CHOICE.search(str(exchange["response"].get("body")))
-            if choice is not None:
-                found[namespace, name] = set(choice[1].split())
-        return ((namespace, name, tuple(sorted(containers))) for (namespace, name), containers in found.items())
+            _, _, _, _, namespace, _, name, _ = urlsplit(exchange["request"]["path"]).path.split("/")
+            said.setdefault((namespace, name), []).append(exchange)
+        for (namespace, name), exchanges in said.items():
+            if name not in mentioned(ABSENT, exchanges):
+                yield recorded_pod(namespace, name, exchanges)
+
+
+def mentioned(pattern: re.Pattern[str], exchanges: list[Exchange]) -> list[str]:
+    """What the answers name in such words: in their body, or in the status at the end of a session."""
+    said = [exchange["response"].get("body") for exchange in exchanges]
+    texts = [str(body.get("message") if isinstance(body, dict) else body) for body in said]
+    frames = [frame for exchange in exchanges for frame in exchange["response"].get("frames", [])]
+    texts += [frame["data"] for frame in frames if frame.get("channel") == ERROR]
+    return [word for text in texts for names in pattern.findall(text) for word in names.split()]
+
+
+def recorded_pod(namespace: str, name: str, exchanges: list[Exchange]) -> dict[str, Any]:
+    """A pod of which all these answers can be true."""
+    initial = dict.fromkeys(mentioned(INITIAL, exchanges))
+    used = [exchange["request"]["path"] for exchange in exchanges if exchange["response"]["handshake_status"] == 101]
+    named = [container for path in used for container in parse_qs(urlsplit(path).query).get("container", [])]
+    containers = dict.fromkeys(mentioned(CHOICE, exchanges)) or {"devserver": None, **dict.fromkeys(sorted(named))}
+    pod: dict[str, Any] = running_pod(name, namespace, tuple(containers))
+    pod["spec"]["initContainers"] = [{"name": container, "image": "debian"} for container in initial]
+    idle = mentioned(NOT_RUNNING, exchanges)
+    for status in pod["status"]["containerStatuses"]:
+        if status["name"] in idle:
+            status.update(ready=False, state={"terminated": {"exitCode": 0}})
+    pod["status"]["initContainerStatuses"] = [
+        {"name": c, "ready": True, "state": {"terminated": {"exitCode": 0}} if c in idle else {"running": {}}}
+        for c in initial
+    ]
+    if name in mentioned(NO_HOST, exchanges):
+        del pod["spec"]["nodeName"]
+    return pod
 
 
 def recordings(config: pytest.Config) -> list[Recording]:
@@ -87,8 +115,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def fake(recording: Recording) -> Iterator[FakeAPIServer]:
     with FakeAPIServer(operator=False, exec_protocols=recording.protocols()) as server:
         server.add_token("limitedtoken", "limited")
-        for namespace, name, containers in recording.pods():
-            server.store.create("pods", running_pod(name, namespace, containers))
+        for pod in recording.pods():
+            server.store.create("pods", pod)
         yield server
 
 
