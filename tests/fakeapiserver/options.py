@@ -131,6 +131,7 @@ DELETE_FIELDS: dict[str, tuple[type, str]] = {
     "propagationPolicy": (str, "v1.DeletionPropagation"),
     "dryRun": (list, "[]string"),
 }
+PRECONDITIONS = {"uid": "types.UID", "resourceVersion": "string"}
 
 
 def _delete_body(body: bytes, media: str) -> dict[str, Any]:
@@ -150,10 +151,18 @@ def _delete_body(body: bytes, media: str) -> dict[str, Any]:
         scheme = "pkg/apis/meta/internalversion/scheme/register.go:27"
         raise internal(f'no kind "{kind}" is registered for version "{version}" in scheme "{scheme}"')
     for name, (wanted, shown) in DELETE_FIELDS.items():
-        value = options.get(name)
-        if value is not None and (not isinstance(value, wanted) or (wanted is int and isinstance(value, bool))):
-            raise internal(cannot_unmarshal(value, f"struct field DeleteOptions.{name} of type {shown}"))
+        _require_type(options.get(name), wanted, f"DeleteOptions.{name} of type {shown}")
+    for word in options.get("dryRun") or []:
+        _require_type(word, str, "DeleteOptions.dryRun of type string")
+    for name, shown in PRECONDITIONS.items():
+        value = (options.get("preconditions") or {}).get(name)
+        _require_type(value, str, f"Preconditions.preconditions.{name} of type {shown}")
     return options
+
+
+def _require_type(value: Any, wanted: type, field_and_type: str) -> None:
+    if value is not None and (not isinstance(value, wanted) or (wanted is int and isinstance(value, bool))):
+        raise internal(cannot_unmarshal(value, f"struct field {field_and_type}"))
 
 
 @dataclass(frozen=True)

@@ -137,6 +137,11 @@ def test_the_api_server_refuses_what_is_no_port_with_a_status(fake: FakeAPIServe
         assert why.encode() in client.handshake.body
 
 
+def test_what_is_no_port_is_refused_before_the_pod_is_looked_for(fake: FakeAPIServer) -> None:
+    with WSClient(fake, target("ports=x").replace("pod-0", "absent"), V4) as client:
+        assert client.handshake.status == 400
+
+
 def test_there_is_no_v5_of_port_forward(fake: FakeAPIServer) -> None:
     with WSClient(fake, target("ports=8080"), ("v5.channel.k8s.io",)) as client:
         assert client.handshake.status == 403

@@ -1,0 +1,125 @@
+"""Which requests for a pod's streams are refused, and in which words; which forms of input are understood."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fakeapiserver import FakeAPIServer
+
+from .restclient import request
+from .wsclient import WSClient, exec_target, running_pod
+
+V4 = "v4.channel.k8s.io"
+TTY = {"stdin": "true", "stdout": "true", "tty": "true"}
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeAPIServer]:
+    with FakeAPIServer(operator=False) as server:
+        server.store.create("pods", running_pod())
+        yield server
+
+
+def message_of_refusal(server: FakeAPIServer, target: str, token: str = "") -> str:
+    with WSClient(server, target, token=token) as client:
+        assert client.handshake.status == 403
+        return client.handshake.body.decode()
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("subresource", ["exec", "attach", "portforward"])
+def test_streams_are_opened_with_get_or_post_only(fake: FakeAPIServer, method: str, subresource: str) -> None:
+    answer = request(fake, method, f"/api/v1/namespaces/default/pods/pod-0/{subresource}")
+    assert (answer.status, answer.json()["reason"], answer.json()["details"]) == (405, "MethodNotAllowed", {})
+    assert answer.json()["message"] == "the server does not allow this method on the requested resource"
+
+
+def test_logs_are_only_read(fake: FakeAPIServer) -> None:
+    assert request(fake, "POST", "/api/v1/namespaces/default/pods/pod-0/log").status == 405
+
+
+def test_a_websocket_is_opened_with_get(fake: FakeAPIServer) -> None:
+    with WSClient(fake, exec_target("true"), method="POST") as client:
+        assert (client.handshake.status, client.handshake.body) == (405, b"bad method")
+
+
+@pytest.mark.parametrize("subresource", ["exec", "attach", "portforward"])
+def test_the_right_to_get_does_not_open_a_stream_without_the_right_to_create(
+    fake: FakeAPIServer, subresource: str
+) -> None:
+    fake.add_token("bobs-token", "bob")
+    fake.rules.allow("bob", "get", f"pods/{subresource}", namespace="default")
+    target = exec_target("true").replace("/exec", f"/{subresource}").replace("command", "ports=80&command")
+    assert f'cannot create resource \\"pods/{subresource}\\"' in message_of_refusal(fake, target, "bobs-token")
+
+
+def test_before_v5_the_right_to_get_was_enough() -> None:
+    with FakeAPIServer(operator=False, exec_protocols=(V4,)) as server:
+        server.store.create("pods", running_pod())
+        server.add_token("bobs-token", "bob")
+        server.rules.allow("bob", "get", "pods/exec", namespace="default")
+        with WSClient(server, exec_target("true"), token="bobs-token") as client:
+            assert client.handshake.status == 101
+
+
+def test_an_ephemeral_container_can_be_named(fake: FakeAPIServer) -> None:
+    pod = running_pod("debugged")
+    pod["spec"] = {
+        "nodeName": "node-1",
+        "containers": [{"name": "devserver"}],
+        "ephemeralContainers": [{"name": "debugger"}],
+    }
+    fake.store.create("pods", pod)
+    with WSClient(fake, exec_target("true", pod="debugged", container="debugger", stdout="true")) as client:
+        assert client.handshake.status == 101
+
+
+def test_the_case_of_a_size_does_not_matter(fake: FakeAPIServer) -> None:
+    with WSClient(fake, exec_target("stty", "size", **TTY)) as client:
+        client.send(4, b'{"width":100,"height":40}')
+        assert b"40 100" in b"".join(frame.payload for frame in client.frames() if frame.data[:1] == b"\x01")
+
+
+def test_control_c_sent_at_once_interrupts_the_command(fake: FakeAPIServer) -> None:
+    with WSClient(fake, exec_target("cat", **TTY)) as client:
+        client.send(0, b"\x03")
+        assert b'"message":"130"' in b"".join(frame.data for frame in client.frames())
+
+
+@pytest.mark.parametrize(
+    ("path", "kinds"),
+    [
+        ("/api/v1/watch/namespaces/default/pods", ["pod-0", "pod-1"]),
+        ("/api/v1/watch/pods", ["pod-0", "pod-1"]),
+        ("/api/v1/watch/namespaces/default/pods/pod-1", ["pod-1"]),
+        ("/api/v1/watch/namespaces/default", ["default"]),
+    ],
+)
+def test_the_watch_prefix_watches_a_collection_or_one_name(fake: FakeAPIServer, path: str, kinds: list[str]) -> None:
+    fake.store.create("pods", running_pod("pod-1"))
+    answer = request(fake, "GET", f"{path}?timeoutSeconds=1")
+    assert answer.status == 200
+    assert [line.count(b'"ADDED"') for line in answer.body.splitlines()] == [1] * len(kinds)
+    assert all(f'"name":"{name}"'.encode() in answer.body for name in kinds)
+
+
+@pytest.mark.parametrize("path", ["//api/v1/pods", "/api/v1//pods", "/api/v1/namespaces//pods"])
+def test_an_empty_segment_leads_nowhere(fake: FakeAPIServer, path: str) -> None:
+    answer = request(fake, "GET", path)
+    assert (answer.status, answer.body) == (404, b"404 page not found\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "where"),
+    [
+        ({"preconditions": {"uid": 5}}, "Preconditions.preconditions.uid of type types.UID"),
+        ({"preconditions": {"resourceVersion": 5}}, "Preconditions.preconditions.resourceVersion of type string"),
+        ({"dryRun": [5]}, "DeleteOptions.dryRun of type string"),
+    ],
+)
+def test_options_of_another_type_cannot_be_decoded(fake: FakeAPIServer, options: object, where: str) -> None:
+    answer = request(fake, "DELETE", "/api/v1/namespaces/default/pods/pod-0", options)
+    assert answer.status == 500
+    assert answer.json()["message"] == f"json: cannot unmarshal number into Go struct field {where}"
