@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,6 +24,8 @@ from .images import Tools, tools_for
 from .pathmap import DEFAULT_MOUNTS, Outward, PathMap
 from .poddirectory import lay_out
 from .process import MARK, Process, Sink, detach, kill_marked, set_size
+
+ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
 
 class CannotStart(Exception):
@@ -133,7 +136,13 @@ class Sandbox:
     def _spawn(self, argv: list[str], tty: bool, **more: Any) -> subprocess.Popen[bytes]:
         try:
             return subprocess.Popen(
-                argv, cwd=self.cwd, env=self.environment(tty), start_new_session=True, bufsize=0, **more
+                argv,
+                cwd=self.cwd,
+                env=self.environment(tty),
+                start_new_session=True,
+                bufsize=0,
+                preexec_fn=signals_to_restore(),
+                **more,
             )
         except OSError as error:
             raise CannotStart(refusal(argv[0], (error.strerror or "cannot be run").lower())) from error
@@ -214,6 +223,21 @@ class Sandbox:
             if latch >= 0:
                 os.close(latch)
             shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def signals_to_restore() -> Optional[Callable[[], None]]:
+    """What gives a command back the signals that this process ignores (in the background of a shell, or under nohup).
+
+    A container's process has them all. None, as nearly always, if there is nothing to give back: code between fork
+    and exec is best avoided where there are threads.
+    """
+    ignored = [number for number in ENDING if signal.getsignal(number) is signal.SIG_IGN]
+
+    def restore() -> None:
+        for number in ignored:
+            signal.signal(number, signal.SIG_DFL)
+
+    return restore if ignored else None
 
 
 NOT_IN_PATH = "executable file not found in $PATH"

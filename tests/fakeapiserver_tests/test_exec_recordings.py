@@ -269,12 +269,12 @@ def assert_silent(client: WSClient) -> None:
 class ForwardedPort:
     """What listens behind one forwarded port: it hears and says what the recording has, in that order."""
 
-    def __init__(self, index: int, frames: list[dict[str, Any]]) -> None:
+    def __init__(self, index: int, frames: list[dict[str, Any]], listener: socket.socket) -> None:
         self._script = list(self._steps(2 * index, frames))
         self._closes = any(frame.get("opcode") == "close" for frame in frames)
         self.over = threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.address: tuple[str, int] = self._listener.getsockname()[:2]
+        self._listener = listener  # shared by those that forward the same port
+        self.address: tuple[str, int] = listener.getsockname()[:2]
         self._thread = threading.Thread(target=self._play, daemon=True)
         self._thread.start()
 
@@ -307,7 +307,6 @@ class ForwardedPort:
         if self._thread.is_alive():  # nobody came
             socket.create_connection(self.address).close()
             self._thread.join(10)
-        self._listener.close()
 
 
 def heard(connection: socket.socket, count: int) -> bool:
@@ -329,15 +328,19 @@ def behind_forwarded_ports(fake: FakeAPIServer, exchange: Exchange) -> Iterator[
         yield
         return
     _, _, _, _, namespace, _, name, _ = url.path.split("/")
-    expected, listeners = Expected(frames), []
+    expected, forwarded = Expected(frames), []
+    listeners: dict[str, socket.socket] = {}
     ports = [port for value in parse_qs(url.query).get("ports", []) for port in value.split(",")]
     for index, port in enumerate(ports):
         if expected.length(2 * index + 1) == 2:  # the port's number, and no error after it
-            listener = ForwardedPort(index, frames)
-            listeners.append(listener)
-            Pods.of(fake).listen(namespace, name, int(port), listener.address)
+            if port not in listeners:
+                listeners[port] = socket.create_server(("127.0.0.1", 0))
+            forwarded.append(ForwardedPort(index, frames, listeners[port]))
+            Pods.of(fake).listen(namespace, name, int(port), forwarded[-1].address)
     try:
         yield
     finally:
-        for listener in listeners:
+        for end in forwarded:
+            end.close()
+        for listener in listeners.values():
             listener.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -123,3 +124,12 @@ def test_options_of_another_type_cannot_be_decoded(fake: FakeAPIServer, options:
     answer = request(fake, "DELETE", "/api/v1/namespaces/default/pods/pod-0", options)
     assert answer.status == 500
     assert answer.json()["message"] == f"json: cannot unmarshal number into Go struct field {where}"
+
+
+def test_a_command_minds_signals_that_the_server_ignores(fake: FakeAPIServer) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with WSClient(fake, exec_target("sh", "-c", "kill -INT $$")) as client:
+            assert b'"message":"130"' in b"".join(frame.data for frame in client.frames())
+    finally:
+        signal.signal(signal.SIGINT, before)
