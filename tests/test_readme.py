@@ -32,8 +32,8 @@ def test_the_blocks_run_as_written(server: FakeAPIServer, tmp_path: Path) -> Non
     """In one interpreter of its own, warnings as errors, as a reader would paste them one after the other."""
     story = tmp_path / "readme.py"
     story.write_text("\n".join(_blocks()), encoding="utf-8")
-    (tmp_path / "workspace").mkdir()
-    (tmp_path / "workspace" / "main.py").write_text("print('hello')\n")
+    (tmp_path / "workspace" / "src").mkdir(parents=True)
+    (tmp_path / "workspace" / "src" / "main.py").write_text("print('hello')\n")
     code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); exec(open({str(story)!r}, encoding='utf-8').read())"
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],

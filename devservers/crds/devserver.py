@@ -71,6 +71,8 @@ class DevServer(BaseCustomResource):
             raise TypeError("sync_workspace: a dict of local paths to remote paths is needed")
         if wait_timeout is not None and not isinstance(wait_timeout, (int, float)):
             raise TypeError(f"wait_timeout: seconds or None are needed, not {type(wait_timeout).__name__}")
+        if wait_timeout is not None and not wait_timeout >= 0:
+            raise ValueError(f"wait_timeout: seconds of at least 0 are needed, not {wait_timeout!r}")
         self.wait_timeout = wait_timeout
         self.sync_workspace = dict(sync_workspace or {})
         self.delete_on_exit = delete_on_exit

@@ -135,7 +135,9 @@ def run_raw(
     """Run ``words`` as they are, feeding ``stdin``: what file sync needs. Its scripts know where their stdin ends."""
     stdout, stderr = _Capture(None, ""), _Capture(None, "")
     deadline = Deadline(None, client.clock)
-    with open_session(client, target, words, stdin=stdin is not None, deadline=deadline) as session:
+    with open_session(
+        client, target, words, stdin=stdin is not None, deadline=deadline, name="the script of a file transfer"
+    ) as session:
         status = session.communicate(stdin, stdout.sink, stderr.sink, deadline)
     return RemoteResult(returncode_of(status, target, words), stdout.data, stderr.data)
 
@@ -184,7 +186,7 @@ def _attempt(call: _Call, command: Command) -> tuple[int, bytes]:
     tail = _Tail(call.stderr)
     with open_session(
         call.client, call.target, words, stdin=stdin is not None, deadline=call.deadline,
-        subprotocols=_offer(command, call.stdin),
+        subprotocols=_offer(command, call.stdin), name=command.words[0],
     ) as session:  # fmt: skip
         status = session.communicate(stdin, call.stdout, tail, call.deadline)
     return returncode_of(status, call.target, words), tail.data

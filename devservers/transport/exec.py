@@ -50,11 +50,11 @@ class ExecTarget(NamedTuple):
 class ExecSession:
     """A command that runs, from the upgrade to its status. A context manager; closing leaves the command running."""
 
-    def __init__(self, stream: WebSocketStream, client: RESTClient, target: ExecTarget, command: Sequence[str]) -> None:
+    def __init__(self, stream: WebSocketStream, client: RESTClient, target: ExecTarget, name: str) -> None:
         self._stream = stream
         self._clock = client.clock
         self._target = target
-        self._command = list(command)
+        self._command = name
         self._stdin: Optional[Iterator[bytes]] = None
 
     @property
@@ -151,7 +151,7 @@ class ExecSession:
         return self._clock.now() + PING_SECONDS
 
     def _name(self) -> str:
-        return f"{self._command[0]!r} in {self._target}"
+        return f"{self._command!r} in {self._target}"
 
     def _lost(self, why: str, cause: Optional[Exception] = None) -> NoReturn:
         raise ExecConnectionLostError(
@@ -162,16 +162,18 @@ class ExecSession:
 
 def open_session(
     client: RESTClient, target: ExecTarget, command: Sequence[str], *, stdin: bool, deadline: Deadline,
-    subprotocols: Sequence[str] = (channels.V5, channels.V4),
+    subprotocols: Sequence[str] = (channels.V5, channels.V4), name: str = "",
 ) -> ExecSession:  # fmt: skip
     """Start ``command``; returns when the server has agreed (the command may not have begun yet).
+
+    ``name`` is what messages call it, where ``command`` is a wrapper around what the caller knows.
 
     Raises:
         APIError: no such pod or container, forbidden, … NotUpgradedError: none of ``subprotocols`` is known.
     """
     path, query = _request(target, command, stdin)
     stream = upgrade(client, path, query=query, subprotocols=subprotocols, deadline=deadline.sooner(OPEN_SECONDS))
-    return ExecSession(stream, client, target, command)
+    return ExecSession(stream, client, target, name or command[0])
 
 
 def _request(target: ExecTarget, command: Sequence[str], stdin: bool) -> tuple[str, list[tuple[str, object]]]:
@@ -198,7 +200,7 @@ def returncode_of(status: ExitStatus, target: ExecTarget, command: Sequence[str]
     if not any(sign in message for sign in _NOT_STARTED):
         raise failure_of(status.status, "GET", PODS.item(target.namespace, target.pod, "exec"))
     words = list(command)
-    if any(sign in message for sign in _NOT_FOUND):
+    if any(sign in message for sign in _NOT_FOUND) and "chdir" not in message:
         raise CommandNotFoundError(
             f"{words[0]!r} was not found in {target}: install it in the image, give its full path, or use shell=True "
             f"for a builtin ({status.message})",

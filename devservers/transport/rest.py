@@ -175,7 +175,7 @@ class RESTClient:
             APIError: a subclass by the Status's reason. TransportError: no whole answer. ProtocolError: not JSON.
         """
         target = with_query(path, query)
-        data = None if body is None else json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
+        data = None if body is None else _encode(body)
         deadline = (deadline or Deadline(None, self.clock)).sooner(self._timeout)
 
         def attempt(fresh: bool) -> bytes:
@@ -257,6 +257,14 @@ def list_items(page: Object, resource: Resource) -> list[Object]:
         item.setdefault("apiVersion", resource.api_version)
         item.setdefault("kind", resource.kind)
     return items
+
+
+def _encode(body: object) -> bytes:
+    try:
+        return json.dumps(body, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        pass
+    raise ValueError("the object holds text that is not Unicode (a lone surrogate): decode it from its bytes first")
 
 
 def _decode(raw: bytes, method: str, target: str) -> Object:

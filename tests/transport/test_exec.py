@@ -299,6 +299,13 @@ def test_an_executable_that_cannot_be_started_is_no_exit_code() -> None:
     assert not isinstance(caught.value, errors.CommandNotFoundError)
 
 
+def test_a_missing_working_directory_is_not_a_missing_command() -> None:
+    message = RUNC + 'chdir to cwd ("/gone") set in config.json failed: no such file or directory'
+    with pytest.raises(errors.ExecError, match="chdir") as caught:
+        returncode_of(_failure(message), TARGET, ["ls"])
+    assert not isinstance(caught.value, errors.CommandNotFoundError)
+
+
 def test_a_refusal_told_on_channel_3_is_the_same_exception_as_one_told_by_http() -> None:
     with pytest.raises(errors.BadRequestError, match="container nosuch is not valid"):
         returncode_of(_failure("container nosuch is not valid for pod p", "BadRequest", 400), TARGET, ["ls"])

@@ -317,6 +317,8 @@ def test_a_value_that_is_not_json_is_refused_before_anything_is_sent() -> None:
             client.request("POST", "/x", body={"when": object()})
         with pytest.raises(ValueError, match="JSON"):
             client.request("POST", "/x", body={"size": float("nan")})
+        with pytest.raises(ValueError, match="lone surrogate"):
+            client.request("POST", "/x", body={"text": "\udc80"})
         assert server.connections == 0
 
 
