@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
 from types import FrameType
@@ -14,7 +15,7 @@ import pytest
 from devservers.errors import KubeConfigError, RequestTimeoutError
 from devservers.transport.deadline import Deadline
 from devservers.transport.masking import masked
-from devservers.transport.pluginrun import PluginRun
+from devservers.transport.pluginrun import PluginRun, _Output
 
 from .kubeconfigs import user_config
 from .plugins import GROUP, Plugin, exec_credential, failure_of, printing, using
@@ -162,16 +163,25 @@ def test_an_interrupt_ends_the_plugin_too(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
 
-    def interrupt_once_it_runs() -> None:
+    main = threading.get_ident()
+
+    def interrupt_once_it_is_read() -> None:
         with open(fifo, "w"):  # opens when the plugin reads
-            os.kill(os.getpid(), signal.SIGUSR1)
+            # Before that subprocess itself is still starting it, and nobody could hold on to the process.
+            while not interrupted.wait(0.01):
+                frame: Optional[FrameType] = sys._current_frames()[main]
+                while frame is not None and frame.f_code is not _Output.read.__code__:
+                    frame = frame.f_back
+                if frame is not None:
+                    os.kill(os.getpid(), signal.SIGUSR1)
+                    break
             interrupted.wait(10)
 
     def raise_interrupt(_number: int, _frame: Optional[FrameType]) -> None:
         raise KeyboardInterrupt
 
     interrupted = threading.Event()
-    thread = threading.Thread(target=interrupt_once_it_runs)
+    thread = threading.Thread(target=interrupt_once_it_is_read)
     before = signal.signal(signal.SIGUSR1, raise_interrupt)
     try:
         thread.start()
