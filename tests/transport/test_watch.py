@@ -164,6 +164,15 @@ def _cut(*chunks: bytes) -> Callable[[Peer], None]:
     return stream
 
 
+def _silent_after_one_event(opened: threading.Event) -> Callable[[Peer], None]:
+    def stream(peer: Peer) -> None:
+        peer.chunked(_line("ADDED", _object("a", 11)), end=False)
+        opened.set()
+        peer.hold()
+
+    return stream
+
+
 def _watch(server: ScriptedServer, clock: Optional[FakeClock] = None, **options: Any) -> Watch:
     client = server.client(clock=clock or FakeClock())
     return Watch(client, DEVSERVERS, "n", **options)
@@ -346,13 +355,7 @@ def test_a_deadline_ends_a_silent_watch() -> None:
 
 def test_stop_from_another_thread_ends_a_blocked_iteration() -> None:
     opened = threading.Event()
-
-    def silent(peer: Peer) -> None:
-        peer.chunked(_line("ADDED", _object("a", 11)), end=False)
-        opened.set()
-        peer.hold()
-
-    with scripted(serve_all(_Stage([], silent))) as server, server.client() as client:
+    with scripted(serve_all(_Stage([], _silent_after_one_event(opened)))) as server, server.client() as client:
         watch = Watch(client, DEVSERVERS, "n")
         told: list[Any] = []
         thread = threading.Thread(target=lambda: told.extend(watch))
@@ -392,13 +395,7 @@ def test_stop_ends_the_first_list_too() -> None:
 
 def test_closing_from_another_thread_ends_the_iteration() -> None:
     opened = threading.Event()
-
-    def silent(peer: Peer) -> None:
-        peer.chunked(_line("ADDED", _object("a", 11)), end=False)
-        opened.set()
-        peer.hold()
-
-    with scripted(serve_all(_Stage([], silent))) as server, server.client() as client:
+    with scripted(serve_all(_Stage([], _silent_after_one_event(opened)))) as server, server.client() as client:
         watch = Watch(client, DEVSERVERS, "n")
         next(watch)
         thread = threading.Thread(target=lambda: list(watch))
