@@ -31,18 +31,18 @@ command -v "$1" >/dev/null 2>&1 || {{ echo "devservers-$devservers_marker: not f
 if [ -n "$devservers_stdin" ]; then "$devservers_head" -c "$devservers_stdin" | "$@"; else exec "$@"; fi
 """
 
-# The command may be about to begin: look for it for half a second. Once it is found, look until none is left (a process
-# may fork between the look and the kill), a few times at most.
+# The command may be about to begin: look for it for half a second. A process may fork between the look and the kill,
+# and shows no environment while it executes a program: once one was found, look until twice none was there.
 _KILLER = f"""\
 command -v grep >/dev/null 2>&1 || exit 2
-r=1
-for i in 1 2 3 4 5; do
+r=1 e=0
+for i in 1 2 3 4 5 6; do
 f=
 for p in $(grep -ls "{MARKER_VARIABLE}=$1" /proc/[0-9]*/environ); do
 p=${{p#/proc/}}
-kill -9 "${{p%/environ}}" && f=1 r=0
+kill -9 "${{p%/environ}}" && f=1 r=0 e=0
 done
-if [ -z "$f" ]; then [ $r -eq 1 ] || break; sleep 0.1 || sleep 1; fi
+if [ -z "$f" ]; then e=$((e+1)); if [ $r -eq 0 ] && [ $e -ge 2 ]; then break; fi; sleep 0.1 || sleep 1; fi
 done 2>/dev/null
 exit $r
 """

@@ -14,13 +14,14 @@ import struct
 import subprocess
 import termios
 import threading
-from collections.abc import Iterator
+import time
 from typing import Any, Callable, Optional
 
 from .pathmap import Outward
 
 MARK = "FAKE_POD_DIRECTORY"  # in the environment of every command: how its descendants are found again
 READ_SIZE = 32 * 1024  # the buffer of Go's io.Copy, hence the largest frame of a real server
+KILLING = 5  # seconds until we no longer wait for what was killed to be gone
 STDIN_RECHECK = 200  # milliseconds between looks whether a process that does not read its stdin has ended
 
 Sink = Callable[[bytes], None]
@@ -145,26 +146,53 @@ def detach(stream: Any) -> int:
 
 def kill_marked(directory: str) -> None:
     """Kill what was started with this directory in its environment, until nothing is left that forks anew."""
-    for _ in range(10):
-        found = list(marked(directory))
+    give_up = time.monotonic() + KILLING
+    while time.monotonic() < give_up:
+        found, unsure = look_for(mark_of(directory))
         for pid in found:
             try:
                 os.kill(pid, signal.SIGKILL)
             except (ProcessLookupError, PermissionError):
                 pass
-        if not found:
+        if not found and not unsure:
             return
+        time.sleep(0.001)  # they need the processor to end, or to become what they execute
 
 
-def marked(directory: str) -> Iterator[int]:
+def mark_of(directory: str) -> tuple[bytes, bytes]:
+    """What the environment of a command of this directory, or of one below it, holds."""
     mark = f"\0{MARK}={directory}".encode()
+    return mark + b"\0", mark + b"/"
+
+
+def look_for(marks: tuple[bytes, ...]) -> tuple[list[int], bool]:
+    """The processes with one of these in their environment; and whether there are some that do not show theirs now."""
+    found: list[int] = []
+    unsure = False
     for entry in os.listdir("/proc") if os.path.isdir("/proc/self") else ():
         if not entry.isdigit() or int(entry) == os.getpid():
             continue
         try:
-            with open(f"/proc/{entry}/environ", "rb") as stream:
-                environ = b"\0" + stream.read()
+            environ = b"\0" + read_file(f"/proc/{entry}/environ")
+            if any(mark in environ for mark in marks):
+                found.append(int(entry))
+            elif environ == b"\0" and executing(entry):
+                unsure = True
         except OSError:
             continue  # ended meanwhile, or not ours
-        if mark + b"\0" in environ or mark + b"/" in environ:
-            yield int(entry)
+    return found, unsure
+
+
+def executing(pid: str) -> bool:
+    """Whether a process that showed no environment is within execve, or has been there since.
+
+    In between it has memory, but neither arguments nor an environment yet.
+    """
+    if not read_file(f"/proc/{pid}/cmdline"):
+        return read_file(f"/proc/{pid}/statm").split()[0] != b"0"
+    return bool(read_file(f"/proc/{pid}/environ"))
+
+
+def read_file(path: str) -> bytes:
+    with open(path, "rb") as stream:
+        return stream.read()
