@@ -10,10 +10,7 @@ import pytest
 from tests.fakeapiserver import FakeAPIServer
 
 from .restclient import request
-from .wsclient import WSClient, exec_target, running_pod
-
-V4 = "v4.channel.k8s.io"
-TTY = {"stdin": "true", "stdout": "true", "tty": "true"}
+from .wsclient import TTY, V4, WSClient, exec_target, running_pod
 
 
 @pytest.fixture

@@ -17,6 +17,11 @@ from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessag
 from tests.fakeapiserver import FakeAPIServer
 
 KEY = base64.b64encode(b"0123456789abcdef").decode()
+V5, V4 = "v5.channel.k8s.io", "v4.channel.k8s.io"
+SUCCESS = b'\x03{"metadata":{},"status":"Success"}'
+BOTH = {"stdout": "true", "stderr": "true"}
+ALL = {"stdin": "true", **BOTH}
+TTY = {"stdin": "true", "stdout": "true", "tty": "true"}
 
 
 class Frame(NamedTuple):
@@ -183,3 +188,22 @@ def running_pod(
             "containerStatuses": [{"name": c, "ready": True, "state": {"running": {}}} for c in containers],
         },
     }
+
+
+def output(client: WSClient, channel: int = 1) -> bytes:
+    return b"".join(frame.payload for frame in client.frames() if frame.opcode != "close" and frame.channel == channel)
+
+
+def status(client: WSClient) -> bytes:
+    """The last word before the close."""
+    frames = list(client.frames())
+    assert frames[-1] == Frame("close", b"", 1000)
+    return frames[-2].data
+
+
+def read_until(frames: Iterator[Frame], text: bytes, channel: int = 1) -> bytes:
+    seen = b""
+    while text not in seen:
+        frame = next(frames)
+        seen += frame.payload if frame.channel == channel else b""
+    return seen

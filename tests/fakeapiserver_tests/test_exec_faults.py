@@ -1,0 +1,104 @@
+"""What a WebSocket client suffers of each fault of exec."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Callable, Optional
+
+import pytest
+
+from tests.fakeapiserver import FakeAPIServer
+from tests.fakeapiserver.faults import Faults
+from tests.fakeapiserver.http import Request
+
+from .wsclient import SUCCESS, WSClient, exec_target, running_pod
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "tls"])
+def fake(request: pytest.FixtureRequest) -> Iterator[FakeAPIServer]:
+    with FakeAPIServer(operator=False, tls=request.param) as server:
+        server.store.create("pods", running_pod())
+        yield server
+
+
+@pytest.fixture
+def plain() -> Iterator[FakeAPIServer]:
+    with FakeAPIServer(operator=False) as server:
+        server.store.create("pods", running_pod())
+        yield server
+
+
+class Suffering(Faults):
+    """Every exec session suffers one fault."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(threading.Event())
+        self._name = name
+
+    def exec_fault(self, request: Request) -> Optional[str]:
+        return self._name
+
+
+@pytest.fixture
+def suffering(fake: FakeAPIServer) -> Callable[[str], FakeAPIServer]:
+    def arrange(name: str) -> FakeAPIServer:
+        fake.faults = Suffering(name)
+        return fake
+
+    return arrange
+
+
+def test_fault_close_without_status(suffering: Callable[[str], FakeAPIServer]) -> None:
+    with WSClient(suffering("close_without_status"), exec_target("echo", "x")) as client:
+        assert [frame.data for frame in client.frames()] == [b"\x01", b"\x01x\n", b""]
+
+
+def received_until(client: WSClient, failure: type[OSError]) -> list[bytes]:
+    """All messages, up to the failure that has to come."""
+    seen = []
+    try:
+        for frame in client.frames():
+            seen.append(frame.data)  # noqa: PERF401 (what came before the failure is wanted)
+    except failure:
+        return seen
+    raise AssertionError(f"the connection ended without {failure.__name__}: {seen}")
+
+
+def test_fault_reset_before_the_status(plain: FakeAPIServer) -> None:
+    plain.faults = Suffering("reset_before_status")
+    with WSClient(plain, exec_target("echo", "x")) as client:
+        assert received_until(client, ConnectionResetError) == [b"\x01", b"\x01x\n"]
+
+
+def test_fault_reset_after_the_status(plain: FakeAPIServer) -> None:
+    plain.faults = Suffering("reset_after_status")
+    with WSClient(plain, exec_target("echo", "x")) as client:
+        assert received_until(client, ConnectionResetError) == [b"\x01", b"\x01x\n", SUCCESS]
+
+
+def test_fault_silence_at_the_end(suffering: Callable[[str], FakeAPIServer]) -> None:
+    with WSClient(suffering("stall_at_the_end"), exec_target("echo", "x"), timeout=0.5) as client:
+        assert received_until(client, TimeoutError) == [b"\x01", b"\x01x\n"]
+
+
+def test_fault_split_frames(suffering: Callable[[str], FakeAPIServer]) -> None:
+    with WSClient(suffering("split_frames"), exec_target("echo", "hello")) as client:
+        assert [frame.data for frame in client.frames()] == [b"\x01", b"\x01hello\n", SUCCESS, b""]
+
+
+def test_fault_unknown_channels(suffering: Callable[[str], FakeAPIServer]) -> None:
+    with WSClient(suffering("unknown_channels"), exec_target("echo", "x")) as client:
+        channels = [frame.channel for frame in client.frames() if frame.opcode != "close"]
+    assert channels == [9, 1, 9, 1, 9, 3]
+
+
+def test_fault_subprotocol_refused(suffering: Callable[[str], FakeAPIServer]) -> None:
+    with WSClient(suffering("subprotocol_refused"), exec_target("true")) as client:
+        assert client.handshake.status == 403
+
+
+def test_fault_no_subprotocol_echoed(suffering: Callable[[str], FakeAPIServer]) -> None:
+    with WSClient(suffering("no_subprotocol_echoed"), exec_target("true")) as client:
+        assert client.handshake.status == 101
+        assert "sec-websocket-protocol" not in client.handshake.headers
