@@ -6,6 +6,8 @@
     >>> with DevServer(metadata=ObjectMeta(name="dev"), spec={"flavor": "cpu-small"}) as server:
     ...     print(server.exec("uname -a").stdout)
 
+The exceptions are in :mod:`devservers.errors`; all of them are :class:`DevServersError`.
+
 Names load on first use (PEP 562): importing the package costs nothing.
 """
 
@@ -14,6 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from . import errors
     from .crds.base import BaseCustomResource, ObjectMeta
     from .crds.devserver import DevServer, ExecResult, PersistentHomeSpec
     from .crds.devserverflavor import DevServerFlavor
@@ -56,16 +59,19 @@ __all__ = [
     "RESTClient",
     "__version__",
     "configure",
+    "errors",
     "load_config",
     "reset",
 ]
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
+    if name == "errors":
+        return import_module(".errors", __name__)  # which binds the name here
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value: object = getattr(import_module(f".{_HOMES[name]}", __name__), name)
     globals()[name] = value
     return value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Literal, Optional, TypeVar, Union, overload
 
 from ..errors import ExecError, ForbiddenError, NotFoundError
 from . import const
@@ -154,12 +154,36 @@ class DevServer(BaseCustomResource):
 
     # -- use ------------------------------------------------------------------------------------------------------
 
+    @overload
+    def exec(
+        self, args: Union[str, Sequence[str]], shell: bool = False, *, input: Union[str, bytes, None] = None,
+        timeout: Optional[float] = None, check: bool = False, text: Literal[True] = True, encoding: str = "utf-8",
+        errors: str = "replace", cwd: Optional[str] = None, env: Optional[Mapping[str, str]] = None,
+        container: Optional[str] = None, stdout: None = None, stderr: None = None,
+    ) -> ExecResult[str]: ...  # fmt: skip
+
+    @overload
+    def exec(
+        self, args: Union[str, Sequence[str]], shell: bool = False, *, input: Union[str, bytes, None] = None,
+        timeout: Optional[float] = None, check: bool = False, text: Literal[False], encoding: str = "utf-8",
+        errors: str = "replace", cwd: Optional[str] = None, env: Optional[Mapping[str, str]] = None,
+        container: Optional[str] = None, stdout: None = None, stderr: None = None,
+    ) -> ExecResult[bytes]: ...  # fmt: skip
+
+    @overload
     def exec(
         self, args: Union[str, Sequence[str]], shell: bool = False, *, input: Union[str, bytes, None] = None,
         timeout: Optional[float] = None, check: bool = False, text: bool = True, encoding: str = "utf-8",
         errors: str = "replace", cwd: Optional[str] = None, env: Optional[Mapping[str, str]] = None,
         container: Optional[str] = None, stdout: Output = None, stderr: Output = None,
-    ) -> ExecResult:  # fmt: skip
+    ) -> ExecResult[Any]: ...  # fmt: skip
+
+    def exec(
+        self, args: Union[str, Sequence[str]], shell: bool = False, *, input: Union[str, bytes, None] = None,
+        timeout: Optional[float] = None, check: bool = False, text: bool = True, encoding: str = "utf-8",
+        errors: str = "replace", cwd: Optional[str] = None, env: Optional[Mapping[str, str]] = None,
+        container: Optional[str] = None, stdout: Output = None, stderr: Output = None,
+    ) -> ExecResult[Any]:  # fmt: skip
         """Run a command in the server's container and wait for its end, in the manner of ``subprocess.run``.
 
         Args:

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Union
+from typing import TYPE_CHECKING, Generic, Union
 
 from ..errors import CommandFailedError
 
+if TYPE_CHECKING:  # type checkers know typing_extensions by themselves; it is never imported
+    from typing_extensions import TypeVar
 
-class ExecResult:
+    Text = TypeVar("Text", default=str)
+else:
+    from typing import TypeVar
+
+    Text = TypeVar("Text")  # str, or bytes with text=False
+
+
+class ExecResult(Generic[Text]):
     """The outcome of a command, in the manner of ``subprocess.CompletedProcess``.
 
     Attributes:
@@ -21,15 +30,15 @@ class ExecResult:
     __slots__ = ("args", "returncode", "stderr", "stderr_bytes", "stdout", "stdout_bytes")
 
     def __init__(
-        self, args: Union[str, Sequence[str]], stdout: Any, stderr: Any, returncode: int, *,
+        self, args: Union[str, Sequence[str]], stdout: Text, stderr: Text, returncode: int, *,
         stdout_bytes: bytes = b"", stderr_bytes: bytes = b"",
     ) -> None:  # fmt: skip
-        self.args = args
-        self.stdout = stdout
-        self.stderr = stderr
-        self.returncode = returncode
-        self.stdout_bytes = stdout_bytes
-        self.stderr_bytes = stderr_bytes
+        self.args: Union[str, Sequence[str]] = args
+        self.stdout: Text = stdout
+        self.stderr: Text = stderr
+        self.returncode: int = returncode
+        self.stdout_bytes: bytes = stdout_bytes
+        self.stderr_bytes: bytes = stderr_bytes
 
     def __repr__(self) -> str:
         return (

@@ -96,7 +96,7 @@ class _Call(NamedTuple):
 def execute(
     client: RESTClient, locate: Callable[[Deadline], ExecTarget], args: Union[str, Sequence[str]], shell: bool,
     options: Options,
-) -> ExecResult:  # fmt: skip
+) -> ExecResult[Any]:  # fmt: skip
     """See :meth:`DevServer.exec`. What was asked for is checked before ``locate`` sends the first request."""
     words = parse_command(args, shell)
     env, cwd = check_environment(options.env), check_directory(options.cwd)
@@ -110,7 +110,7 @@ def execute(
     except ExecError as error:
         error.stdout_bytes, error.stderr_bytes, error.command = stdout.data, stderr.data, words
         raise
-    result = ExecResult(
+    result: ExecResult[Any] = ExecResult(
         args, stdout.value(options), stderr.value(options), returncode,
         stdout_bytes=stdout.data, stderr_bytes=stderr.data,
     )  # fmt: skip

@@ -149,7 +149,7 @@ def test_a_sink_that_takes_less_than_it_is_given_gets_it_all(modern: DevServer) 
             return min(7, len(data))
 
     sink = Reluctant()
-    modern.exec(["printf", "0123456789" * 5], stdout=sink)  # type: ignore[arg-type]
+    modern.exec(["printf", "0123456789" * 5], stdout=sink)  # type: ignore[call-overload]
     assert sink.taken == b"0123456789" * 5
 
 
@@ -246,7 +246,7 @@ def test_bad_arguments_are_refused_before_any_request(
 
 def test_a_text_file_as_a_sink_is_told_what_to_pass_instead(cluster: StagedServer) -> None:
     with pytest.raises(TypeError, match=r"a binary file .* not TextIOWrapper \(it is a text file: pass its \.buffer\)"):
-        DevServer(ObjectMeta(name="dev"), SPEC).exec("ls", stdout=io.TextIOWrapper(io.BytesIO()))  # type: ignore[arg-type]
+        DevServer(ObjectMeta(name="dev"), SPEC).exec("ls", stdout=io.TextIOWrapper(io.BytesIO()))  # type: ignore[call-overload]
 
 
 # where it runs

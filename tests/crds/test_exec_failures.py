@@ -30,7 +30,7 @@ def test_a_path_that_is_not_there_is_the_same_error(devserver: DevServer) -> Non
 @pytest.mark.parametrize("options", [{"cwd": "/workspace"}, {"env": {"A": "b"}}, {"timeout": LONG}])
 def test_with_a_shell_in_between_it_is_the_same_error(devserver: DevServer, options: dict[str, object]) -> None:
     with pytest.raises(errors.CommandNotFoundError, match="'nosuchcommand' was not found in pod \"dev-0\"") as caught:
-        devserver.exec(["nosuchcommand"], **options)  # type: ignore[arg-type]
+        devserver.exec(["nosuchcommand"], **options)  # type: ignore[call-overload]
     assert caught.value.command == ["nosuchcommand"]
 
 
@@ -68,7 +68,7 @@ def test_without_a_shell_shell_true_is_a_command_not_found(shell_less: DevServer
 )
 def test_without_a_shell_what_needs_one_says_so(shell_less: DevServer, options: dict[str, object], what: str) -> None:
     with pytest.raises(errors.CommandNotFoundError, match=f"there is no /bin/sh in .* and {what} cannot be had"):
-        shell_less.exec(["echo", "x"], **options)  # type: ignore[arg-type]
+        shell_less.exec(["echo", "x"], **options)  # type: ignore[call-overload]
 
 
 def test_without_a_shell_or_the_command_a_timeout_does_not_hide_which_is_missing(shell_less: DevServer) -> None:
