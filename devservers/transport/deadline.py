@@ -41,7 +41,7 @@ class Cancellation:
     def __init__(self) -> None:
         import threading
 
-        self.event = threading.Event()
+        self.event: threading.Event = threading.Event()
         self.interrupt: Callable[[], None] = _nothing
         """Ends the blocking read under way; set by whoever is about to read."""
 
@@ -70,8 +70,8 @@ class Deadline:
     ) -> None:
         if seconds is not None and seconds != seconds:
             raise ValueError("timeout: a number of seconds is needed, not NaN")
-        self.seconds = None if seconds is None or seconds > FOREVER else seconds
-        self.cancellation = cancellation
+        self.seconds: Optional[float] = None if seconds is None or seconds > FOREVER else seconds
+        self.cancellation: Optional[Cancellation] = cancellation
         self._clock = clock
         self._at = None if self.seconds is None else clock.now() + self.seconds
 

@@ -58,8 +58,8 @@ class RESTClient:
         self, config: Optional[ClientConfig] = None, *, timeout: Optional[float] = REQUEST_TIMEOUT,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:  # fmt: skip
-        self.config = config if config is not None else load_config()
-        self.clock = clock
+        self.config: ClientConfig = config if config is not None else load_config()
+        self.clock: Clock = clock
         self._timeout = timeout
         self._pool = Pool(self.config)
         self._opener = build_opener(self.config, self._pool)
