@@ -84,6 +84,7 @@ class ObjectMeta:
 
     @property
     def namespace(self) -> Optional[str]:
+        """The namespace; None for a cluster-scoped object, or to mean that of the active context."""
         return self._raw.get("namespace")
 
     @namespace.setter
@@ -92,6 +93,7 @@ class ObjectMeta:
 
     @property
     def generate_name(self) -> Optional[str]:
+        """The prefix of a name that the server makes up when there is no ``name``."""
         return self._raw.get("generateName")
 
     @generate_name.setter

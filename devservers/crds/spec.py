@@ -75,7 +75,10 @@ def parse_time_to_live(value: str, field: str) -> datetime.timedelta:
 
 
 class SpecView:
-    """A part of a spec, live. A subclass says where it stands and what its keys may hold."""
+    """A part of a spec, live. A subclass says where it stands and what its keys may hold.
+
+    Raises ValueError, naming the field, when a bad value is given or set.
+    """
 
     __slots__ = ("_raw",)
     _raw: dict[str, Any]
@@ -143,6 +146,7 @@ class PersistentHomeSpec(SpecView):
 
     @property
     def enabled(self) -> bool:
+        """Whether there is a home directory that outlives the pods."""
         return bool(self._raw.get("enabled", False))
 
     @enabled.setter
@@ -151,6 +155,7 @@ class PersistentHomeSpec(SpecView):
 
     @property
     def size(self) -> Optional[str]:
+        """Its size as a Kubernetes quantity (``20Gi``); None leaves it to the operator."""
         return self._raw.get("size")
 
     @size.setter
@@ -175,6 +180,7 @@ class SSHSpec(SpecView):
 
     @property
     def public_key(self) -> str:
+        """The OpenSSH public key that may log in, one line; ``""`` if there is none."""
         return self._raw.get("publicKey") or ""
 
     @public_key.setter
@@ -214,7 +220,13 @@ class LifecycleSpec(SpecView):
 
 
 class VolumeSpec(SpecView):
-    """One of ``spec.volumes``: a PersistentVolumeClaim mounted into the server."""
+    """One of ``spec.volumes``: a PersistentVolumeClaim mounted into the server.
+
+    Args:
+        claim_name: the claim's name.
+        mount_path: an absolute path in the container.
+        read_only: whether the server may only read it.
+    """
 
     __slots__ = ()
     field = "spec.volumes[]"
@@ -228,6 +240,7 @@ class VolumeSpec(SpecView):
 
     @property
     def claim_name(self) -> str:
+        """The name of the PersistentVolumeClaim, in the namespace of the server."""
         return self._raw.get("claimName") or ""
 
     @claim_name.setter
@@ -236,6 +249,7 @@ class VolumeSpec(SpecView):
 
     @property
     def mount_path(self) -> str:
+        """Where it is mounted: an absolute path in the container."""
         return self._raw.get("mountPath") or ""
 
     @mount_path.setter
@@ -244,6 +258,7 @@ class VolumeSpec(SpecView):
 
     @property
     def read_only(self) -> bool:
+        """Whether the server may only read it."""
         return bool(self._raw.get("readOnly", False))
 
     @read_only.setter

@@ -72,6 +72,7 @@ class ClientConfig:
 
     @property
     def scheme(self) -> str:
+        """``http`` or ``https``."""
         return self._url.scheme
 
     @property
@@ -81,6 +82,7 @@ class ClientConfig:
 
     @property
     def port(self) -> int:
+        """The TCP port: the URL's, else the scheme's own."""
         return self._url.port or DEFAULT_PORTS[self._url.scheme]
 
     @property

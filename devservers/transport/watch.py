@@ -81,7 +81,7 @@ class WatchState:
     """
 
     def __init__(self, version: str = "", complete: bool = True) -> None:
-        self.version = version
+        self.version: str = version
         self.complete = complete
         self._known: dict[tuple[str, str], _Known] = {}
 
