@@ -58,6 +58,8 @@ class EventLog:
     def __init__(self, lock: threading.RLock, revision: int, limit: int) -> None:
         self.changed = threading.Condition(lock)
         self.compacted = revision
+        self.whole = True
+        """Does the log reach back to the beginning? Before it there was nothing."""
         self._limit = limit
         self._changes: list[Change] = []
         self._revisions: list[int] = []
@@ -85,6 +87,7 @@ class EventLog:
         self._drop(len(self._changes))
 
     def _drop(self, count: int) -> None:
+        self.whole = False
         if count:
             self.compacted = self._revisions[count - 1]
         self._dropped += count

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Callable, NamedTuple, Optional
 
+from .gonumbers import parse_int
 from .http import Reply, Request, Response, StreamResponse
 from .status import bad_request, invalid
 
@@ -24,7 +25,6 @@ WAITING = {
     "ErrImagePull": "image can't be pulled",
     "ImagePullBackOff": "trying and failing to pull image",
 }
-_INTEGER = re.compile(r"[+-]?\d+")
 
 
 class Line(NamedTuple):
@@ -126,11 +126,10 @@ def timestamp(written: int) -> bytes:
 
 def _integer(request: Request, name: str) -> Optional[int]:
     text = request.arg(name)
-    if text is None:
-        return None
-    if not _INTEGER.fullmatch(text):
-        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
-    return int(text)
+    try:
+        return None if text is None else parse_int(text)
+    except ValueError as error:
+        raise bad_request(str(error)) from None
 
 
 def _time(text: Optional[str]) -> Optional[float]:

@@ -7,6 +7,7 @@ from typing import Any, Optional
 
 from .fielderrors import Cause, forbidden, invalid, not_supported, required, too_long
 from .gojson import TYPE_META, JSONError, cannot_unmarshal, load
+from .gonumbers import parse_int, parse_uint
 from .http import Request
 from .negotiate import JSON, load_body
 from .status import APIFailure, bad_request, internal
@@ -33,9 +34,9 @@ def integer(text: Optional[str]) -> Optional[int]:
     if text is None:
         return None
     try:
-        return int(text)
-    except ValueError:
-        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+        return parse_int(text)
+    except ValueError as error:
+        raise bad_request(str(error)) from None
 
 
 @dataclass(frozen=True)
@@ -229,7 +230,7 @@ def parse_version(text: str) -> int:
     """A resourceVersion as a number; empty is 0. What is no number is an error nobody made a status of: 500."""
     if not text:
         return 0
-    if not text.isascii() or not text.isdigit():
-        why = f'strconv.ParseUint: parsing "{text}": invalid syntax'
-        raise APIFailure(500, "", f'resourceVersion: Invalid value: "{text}": {why}')
-    return int(text)
+    try:
+        return parse_uint(text)
+    except ValueError as error:
+        raise APIFailure(500, "", f'resourceVersion: Invalid value: "{text}": {error}') from None

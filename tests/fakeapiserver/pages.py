@@ -9,10 +9,11 @@ import posixpath
 import string
 from typing import Any
 
-from .gojson import JSONError, load
+from .gojson import JSONError, cannot_unmarshal, load
 from .status import APIFailure, bad_request, expired
 
 VERSION = "meta.k8s.io/v1"
+FIELDS: dict[str, tuple[Any, str]] = {"v": ("", "string"), "rv": (0, "int64"), "start": ("", "string")}
 ALPHABET = set(string.ascii_letters + string.digits + "-_")
 
 LIST_TOO_OLD = "The resourceVersion for the provided list is too old."
@@ -48,7 +49,7 @@ def inconsistent(start: str) -> APIFailure:
 def decode_token(token: str) -> tuple[str, int]:
     """The key to start at and the revision (-1: the newest); raises 400."""
     fields = _fields(token)
-    version, revision, start = fields.get("v", ""), fields.get("rv", 0), fields.get("start", "")
+    version, revision, start = (fields[name] for name in FIELDS)
     if version != VERSION:
         raise _invalid(f"continue key is not valid: server does not recognize this encoded version {version}")
     if revision == 0:
@@ -68,10 +69,22 @@ def _fields(token: str) -> dict[str, Any]:
     if wrong is not None:
         raise _invalid(f"continue key is not valid: illegal base64 data at input byte {wrong}")
     try:
-        fields = load(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+        return _typed(load(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))))
     except (JSONError, binascii.Error) as error:
         raise _invalid(f"continue key is not valid: {error}") from None
-    return fields if isinstance(fields, dict) else {}
+
+
+def _typed(token: Any) -> dict[str, Any]:
+    """The token's fields, each of its type; raises :class:`JSONError` for others."""
+    if token is None:
+        token = {}
+    if not isinstance(token, dict):
+        raise JSONError(cannot_unmarshal(token, "value of type storage.continueToken"))
+    for name, (empty, shown) in FIELDS.items():
+        value = token.get(name)
+        if value is not None and type(value) is not type(empty):
+            raise JSONError(cannot_unmarshal(value, f"struct field continueToken.{name} of type {shown}"))
+    return {name: empty if token.get(name) is None else token[name] for name, (empty, _) in FIELDS.items()}
 
 
 def _invalid(why: str) -> APIFailure:

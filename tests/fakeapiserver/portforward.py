@@ -7,21 +7,19 @@ registered another address for the pod's port.
 
 from __future__ import annotations
 
-import re
 import socket
 import threading
 from collections.abc import Sequence
 from typing import Callable, Union
 
 from .exec import shake_hands
+from .gonumbers import parse_uint
 from .http import Connection, Request, Response, Upgrade
 from .status import bad_request
 from .wschannel import V4, V4_BASE64, ChannelSocket
 
 PROTOCOLS = ("", V4, V4_BASE64)
-PORT_LIMIT = 65535
 CHUNK = 32 * 1024
-_NUMBER = re.compile(r"[0-9]+")
 
 Address = tuple[str, int]
 Resolve = Callable[[int], Address]
@@ -43,11 +41,10 @@ def kubelet_refusal(ports: Sequence[int]) -> str:
 
 
 def _parsed(text: str) -> int:
-    if not _NUMBER.fullmatch(text):
-        raise bad_request(f'cannot convert to []int32: strconv.ParseUint: parsing "{text}": invalid syntax')
-    if int(text) > PORT_LIMIT:
-        raise bad_request(f'cannot convert to []int32: strconv.ParseUint: parsing "{text}": value out of range')
-    return int(text)
+    try:
+        return parse_uint(text, 16)
+    except ValueError as error:
+        raise bad_request(f"cannot convert to []int32: {error}") from None
 
 
 def serve(

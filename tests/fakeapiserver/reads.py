@@ -66,8 +66,8 @@ def read_page(api: API, resource: ResourceType, namespace: str, selection: Selec
             raise too_large_version(wanted, current)
         revision = wanted if wanted > 0 and _exactly(options) else current
         source = _as_of(api, resource, namespace, after, revision, options)
-        items, more = _take(source, selection, options.limit)
-    if not more:
+        items, more = _take(source, selection, _limit(options))
+    if not more or _is_one(resource, namespace, selection, options):
         return Page(items, revision)
     remaining = sum(1 for _ in source) + 1 if selection.empty else None
     return Page(items, revision, encode_token(_below(namespace, items[-1].key), revision), remaining)
@@ -76,11 +76,23 @@ def read_page(api: API, resource: ResourceType, namespace: str, selection: Selec
 def _start(options: ListOptions) -> tuple[str, int]:
     """The key to go on after, and the revision asked for (0 or less: whatever is newest)."""
     if not options.token:
-        return "", parse_version(options.version)
+        return "", _parsed(options.version)
     start, revision = decode_token(options.token)
     if options.version not in ("", "0"):
         raise bad_request("specifying resource version is not allowed when using continue")
     return start, revision
+
+
+def _parsed(version: str) -> int:
+    try:
+        return parse_version(version)
+    except APIFailure as failure:
+        raise bad_request(f"invalid resource version: {failure.message}") from None
+
+
+def _limit(options: ListOptions) -> int:
+    """Whoever takes any version is given all there is: version 0 comes from a cache that knows no limit."""
+    return 0 if options.version == "0" else max(0, options.limit)
 
 
 def _exactly(options: ListOptions) -> bool:
@@ -92,15 +104,19 @@ def _below(namespace: str, key: str) -> str:
     return key[len(namespace) + 1 :] if namespace else key
 
 
+def _is_one(resource: ResourceType, namespace: str, selection: Selection, options: ListOptions) -> bool:
+    """One object asked for by its name, where names are unique, is looked up: nothing follows it."""
+    return selection.single and not options.token and bool(namespace or not resource.namespaced)
+
+
 def _take(source: Iterator[Stored], selection: Selection, limit: int) -> tuple[list[Stored], bool]:
-    """Up to ``limit`` chosen objects (0: all), and whether there may be more."""
+    """Up to ``limit`` chosen objects (0: all), and whether others follow, be they chosen or not."""
     items: list[Stored] = []
     for stored in source:
-        if not selection.matches(stored):
-            continue
         if limit and len(items) == limit:
             return items, True
-        items.append(stored)
+        if selection.matches(stored):
+            items.append(stored)
     return items, False
 
 
@@ -112,7 +128,7 @@ def _as_of(
     start = f"{namespace}/{after}" if namespace else after
     if revision == api.store.revision:
         return table.under(namespace, start)
-    position = table.log.position_after(revision)
+    position = table.log.position_after(max(revision, table.log.compacted) if table.log.whole else revision)
     if position is None:
         raise _too_old(after, options)
     objects = {stored.key: stored for stored in table.under(namespace, start)}

@@ -49,6 +49,11 @@ class Selection:
             _check_field(resource, term.field)
 
     @property
+    def single(self) -> bool:
+        """Is one object asked for by its name?"""
+        return any(term.equal and term.field == "metadata.name" and term.value for term in self.fields)
+
+    @property
     def empty(self) -> bool:
         return not self.labels and not self.fields
 

@@ -66,6 +66,33 @@ def test_a_token_from_before_a_compaction_is_answered_with_one_that_goes_on(
     assert names(rest) == ["b", "c", "d"]
 
 
+def test_a_full_page_goes_on_if_anything_follows_chosen_or_not(fake: FakeAPIServer, client: PlainClient) -> None:
+    fill(fake, "a", "b")
+    fake.store.modify("devservers", "a", "default", lambda obj: obj["metadata"].update(labels={"team": "red"}))
+    full = client.get(f"{DEVSERVERS}?limit=1&labelSelector=team").json()
+    rest = client.get(f"{DEVSERVERS}?limit=1&labelSelector=team&continue={full['metadata']['continue']}").json()
+    assert (names(full), names(rest), rest["metadata"]["continue"]) == (["a"], [], "")
+
+
+def test_nothing_follows_the_one_object_of_a_name(fake: FakeAPIServer, client: PlainClient) -> None:
+    fill(fake, "a", "b")
+    assert client.get(f"{DEVSERVERS}?limit=1&fieldSelector=metadata.name%3Da").json()["metadata"]["continue"] == ""
+
+
+@pytest.mark.parametrize(
+    ("limit", "why"), [("%2B", "invalid syntax"), ("1_0", "invalid syntax"), ("9" * 20, "value out of range")]
+)
+def test_a_limit_is_a_number_as_go_reads_it(client: PlainClient, limit: str, why: str) -> None:
+    answer = client.get(f"{DEVSERVERS}?limit={limit}")
+    assert (answer.status, answer.reason, answer.message.rpartition(": ")[2]) == (400, "BadRequest", why)
+
+
+def test_a_list_at_any_version_knows_no_limit(fake: FakeAPIServer, client: PlainClient) -> None:
+    fill(fake, "a", "b", "c")
+    whole = client.get(f"{DEVSERVERS}?limit=1&resourceVersion=0").json()
+    assert (names(whole), whole["metadata"]["continue"]) == (["a", "b", "c"], "")
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
@@ -76,6 +103,10 @@ def test_a_token_from_before_a_compaction_is_answered_with_one_that_goes_on(
         (token(rv=1), "encoded start key empty (version meta.k8s.io/v1)"),
         (token(rv=1, start="/../../secrets"), "/../../secrets"),
         (token(rv=1, start="/a", v="v9"), "server does not recognize this encoded version v9"),
+        ("bnVsbA", "server does not recognize this encoded version "),
+        ("W10", "json: cannot unmarshal array into Go value of type storage.continueToken"),
+        (token(rv="1"), "json: cannot unmarshal string into Go struct field continueToken.rv of type int64"),
+        (token(v=1), "json: cannot unmarshal number into Go struct field continueToken.v of type string"),
     ],
 )
 def test_a_bad_token_says_what_is_wrong_with_it(client: PlainClient, text: str, why: str) -> None:
@@ -96,13 +127,26 @@ def test_exact_shows_the_past_and_not_older_than_the_present(fake: FakeAPIServer
     assert (names(newer), newer["metadata"]["resourceVersion"]) == (["a", "b"], str(fake.store.revision))
 
 
+def test_before_the_first_object_there_was_nothing(fake: FakeAPIServer, client: PlainClient) -> None:
+    fill(fake, "a")
+    body = client.get(f"{DEVSERVERS}?resourceVersion=1&resourceVersionMatch=Exact").json()
+    assert (body["items"], body["metadata"]["resourceVersion"]) == ([], "1")
+
+
+def test_a_version_that_is_no_number_is_a_bad_request_for_a_list(client: PlainClient) -> None:
+    answer = client.get(f"{DEVSERVERS}?resourceVersion=abc")
+    why = 'resourceVersion: Invalid value: "abc": strconv.ParseUint: parsing "abc": invalid syntax'
+    assert (answer.status, answer.reason, answer.message) == (400, "BadRequest", f"invalid resource version: {why}")
+
+
 def test_the_future_is_too_large_and_comes_with_retry_after(client: PlainClient) -> None:
     answer = client.get(f"{DEVSERVERS}?resourceVersion=999999")
     assert (answer.status, answer.reason, answer.headers["Retry-After"]) == (504, "Timeout", "1")
     assert answer.json()["details"]["causes"][0]["reason"] == "ResourceVersionTooLarge"
 
 
-def test_an_exact_revision_that_is_gone_is_expired(client: PlainClient) -> None:
+def test_an_exact_revision_that_is_gone_is_expired(fake: FakeAPIServer, client: PlainClient) -> None:
+    fake.store.compact()
     answer = client.get(f"{DEVSERVERS}?resourceVersion=1&resourceVersionMatch=Exact")
     assert (answer.status, answer.message) == (410, "The resourceVersion for the provided list is too old.")
 
