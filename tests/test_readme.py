@@ -1,10 +1,12 @@
-"""Every Python block of the README runs as written, in order, against the fake API server."""
+"""Every piece of Python in the README runs as written against the fake API server."""
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -28,20 +30,50 @@ def _blocks() -> list[str]:
     return re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
-def test_the_blocks_run_as_written(server: FakeAPIServer, tmp_path: Path) -> None:
-    """In one interpreter of its own, warnings as errors, as a reader would paste them one after the other."""
-    story = tmp_path / "readme.py"
-    story.write_text("\n".join(_blocks()), encoding="utf-8")
-    (tmp_path / "workspace" / "src").mkdir(parents=True)
-    (tmp_path / "workspace" / "src" / "main.py").write_text("print('hello')\n")
-    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); exec(open({str(story)!r}, encoding='utf-8').read())"
+def _indented_code() -> list[str]:
+    """Python that stands indented: it takes things for granted that the reader may not have."""
+    indented = re.findall(r"(?<=\n\n)(?:    .*\n|\n(?=    ))+", README)
+    return [textwrap.dedent(block) for block in indented if block.lstrip().startswith(("import ", "from "))]
+
+
+def _run(code: str, directory: Path, **environment: str) -> str:
+    """What ``code`` prints, run as a reader would try it: from a file, in an interpreter of its own."""
+    (directory / "try.py").write_text(code, encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        cwd=tmp_path / "workspace", capture_output=True, text=True, timeout=100,
+        [sys.executable, "-W", "error", "try.py"],
+        cwd=directory, env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True, text=True, timeout=100,
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "main.py" in done.stdout
-    assert server.store.list("devservers") == []
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("number", range(len(_blocks())), ids=[f"block {n}" for n, _ in enumerate(_blocks(), 1)])
+def test_a_block_runs_as_written_and_leaves_nothing(number: int, server: FakeAPIServer, tmp_path: Path) -> None:
+    _run(_blocks()[number], tmp_path)
+    left = [server.store.list(resource) for resource in ("devservers", "devserverflavors", "devserverusers")]
+    assert left == [[], [], []]
+
+
+def test_the_blocks_run_one_after_the_other(server: FakeAPIServer, tmp_path: Path) -> None:
+    assert _run("\n".join(_blocks()), tmp_path).startswith("hello from here\n 0\n")
+
+
+def test_indented_code_runs_where_the_contexts_it_names_exist(server: FakeAPIServer, tmp_path: Path) -> None:
+    contexts = [{"name": name, "context": {"cluster": "fake", "user": "fake"}} for name in ("staging", "prod")]
+    kubeconfig = server.write_kubeconfig(tmp_path / "kubeconfig", contexts=contexts)
+    server.write_kubeconfig(tmp_path / "home" / "other.yaml", contexts=contexts)
+    assert len(_indented_code()) == 1
+    _run(_indented_code()[0], tmp_path, KUBECONFIG=str(kubeconfig), HOME=str(tmp_path / "home"))
+
+
+def test_the_line_that_tries_a_block_works(tmp_path: Path) -> None:
+    line = next(line for line in README.splitlines() if line.endswith(" try.py"))
+    words = [sys.executable if word == ".venv/bin/python" else word for word in line.split()]
+    (tmp_path / "try.py").write_text(_blocks()[0], encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100)
+    assert (done.returncode, done.stdout) == (0, "hello from here\n 0\n"), done.stderr
 
 
 def test_there_are_as_many_blocks_as_fences() -> None:

@@ -253,8 +253,9 @@ class RESTClient:
 def list_items(page: Object, resource: Resource) -> list[Object]:
     """The items of a list. The server leaves apiVersion and kind out of built-in kinds' items: they are put back."""
     items: list[Object] = page.get("items") or []
+    api_version = resource.api_version
     for item in items:
-        item.setdefault("apiVersion", resource.api_version)
+        item.setdefault("apiVersion", api_version)
         item.setdefault("kind", resource.kind)
     return items
 

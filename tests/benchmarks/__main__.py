@@ -15,25 +15,24 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-ROOT = Path(__file__).parent.parent.parent
-sys.path.insert(0, str(ROOT))
-
-from devservers import DevServer, RESTClient, load_config  # noqa: E402
-from devservers.transport.deadline import Deadline  # noqa: E402
-from devservers.transport.exec import ExecTarget, open_session  # noqa: E402
-from devservers.transport.paths import Resource  # noqa: E402
-from devservers.transport.watch import Watch  # noqa: E402
-from tests.fakeapiserver import FakeAPIServer  # noqa: E402
+from devservers import DevServer, RESTClient, load_config
+from devservers.transport.deadline import Deadline
+from devservers.transport.exec import ExecTarget, open_session
+from devservers.transport.paths import Resource
+from devservers.transport.watch import Watch
+from tests.fakeapiserver import FakeAPIServer
 
 DEVSERVERS = Resource("devserver.io", "v1", "devservers", "DevServer", True)
 ROUNDS = 5
 LIST_SIZE = 10_000
 EVENTS = 100_000
+ROOT = Path(__file__).parent.parent.parent
 OUTPUT = 20_000_000
 
 
@@ -264,14 +263,12 @@ def main() -> None:
     for benchmark in imports():
         measure(benchmark)
     server = ours.recv()
-    path = Path(os.environ.get("TMPDIR", "/tmp")) / f"benchmark-{os.getpid()}.kubeconfig"
-    path.write_text(server["config"])
-    try:
-        with RESTClient(load_config(path)) as client:
+    with tempfile.NamedTemporaryFile("w", suffix=".kubeconfig") as kubeconfig:
+        kubeconfig.write(server["config"])
+        kubeconfig.flush()
+        with RESTClient(load_config(kubeconfig.name)) as client:
             for benchmark in [*rest(server, client), *watch(watch_port), *execution(exec_port)]:
                 measure(benchmark)
-    finally:
-        path.unlink()
 
 
 if __name__ == "__main__":
