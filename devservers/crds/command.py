@@ -18,18 +18,41 @@ MARKER_VARIABLE = "DEVSERVERS_EXEC_ID"
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
+_RESERVED = "devservers_"
+"""Variables of the wrapper begin so; the caller's may not."""
+
 # $1 marker, $2 working directory or "", $3 bytes of stdin or "", $4 number of NAME=value arguments, these, the command.
-# The caller's environment comes last and cannot disturb what the script itself needs: directory, head, its variables.
+# The caller's environment comes after the script has found what it needs itself: directory and head. It is tried in a
+# subshell first: exporting what is read-only ends the shell.
+# Counted stdin is read to its end even if the command does not: closing a v4 stream with input under way makes the API
+# server forget to pass on the status.
 _WRAPPER = f"""\
-export {MARKER_VARIABLE}="$1"
-if [ -n "$2" ]; then CDPATH= cd "$2" || {{ echo "devservers-$1: no directory" >&2; exit 126; }}; fi
 devservers_marker=$1 devservers_stdin=$3 devservers_count=$4
+devservers_quit() {{
+echo "devservers-$devservers_marker: $1" >&2
+if [ -n "$devservers_stdin" ]; then "$devservers_head" -c "$devservers_stdin" >/dev/null; fi
+exit "$2"
+}}
 if [ -n "$3" ]; then devservers_head=$(command -v head) || {{ echo "devservers-$1: no head" >&2; exit 126; }}; fi
+if [ -n "$2" ]; then CDPATH= cd "$2" || devservers_quit 'no directory' 126; fi
 shift 4
+if [ "$devservers_count" -gt 0 ]; then
+( while [ "$devservers_count" -gt 0 ]; do export "$1"; shift; devservers_count=$((devservers_count-1)); done
+) 2>/dev/null || devservers_quit 'no export' 126
+fi
 while [ "$devservers_count" -gt 0 ]; do export "$1"; shift; devservers_count=$((devservers_count-1)); done
-command -v "$1" >/dev/null 2>&1 || {{ echo "devservers-$devservers_marker: not found" >&2; exit 127; }}
-if [ -n "$devservers_stdin" ]; then "$devservers_head" -c "$devservers_stdin" | "$@"; else exec "$@"; fi
+export {MARKER_VARIABLE}="$devservers_marker"
+command -v "$1" >/dev/null 2>&1 || devservers_quit 'not found' 127
+if [ -z "$devservers_stdin" ]; then exec "$@"; fi
+"$devservers_head" -c "$devservers_stdin" | {{
+"$@"
+devservers_count=$?
+"$devservers_head" -c "$devservers_stdin" >/dev/null
+exit "$devservers_count"
+}}
 """
+
+_COMPLAINTS = b"not found|no directory|no export|no head"
 
 # The command may be about to begin: look for it for half a second. A process may fork between the look and the kill,
 # and shows no environment while it executes a program: once one was found, look until twice none was there.
@@ -48,7 +71,7 @@ exit $r
 """
 KILL_OUTCOMES = {
     0: "it was killed",
-    1: "no process of it was found to be killed",
+    1: "no process of it was found to be killed (it has just ended, or has cleared its environment and may still run)",
     2: "it could not be killed and may still run: that needs grep in the container",
 }
 
@@ -91,10 +114,11 @@ class Command(NamedTuple):
         return [SHELL, "-c", _KILLER, SHELL, self.marker]
 
     def complaint(self, returncode: int, stderr: bytes) -> str:
-        """What the wrapper itself complained of: ``"not found"``, ``"no directory"``, ``"no head"``, or ``""``."""
+        """What the wrapper itself complained of, one of :data:`_COMPLAINTS`, or ``""``."""
         if not self.wrapped or returncode not in (126, 127):
             return ""
-        found = re.search(rb"devservers-%b: (not found|no directory|no head)\n" % self.marker.encode(), stderr[-400:])
+        said = rb"devservers-%b: (%b)\n" % (self.marker.encode(), _COMPLAINTS)
+        found = re.search(said, stderr[-400:])
         return found.group(1).decode() if found else ""
 
 
@@ -137,6 +161,8 @@ def check_environment(env: Optional[Mapping[str, str]]) -> Optional[dict[str, st
     for name, value in env.items():
         if not isinstance(name, str) or not _IDENTIFIER.fullmatch(name):
             raise ValueError(f"env: {name!r} is not a name that a shell can export (letters, digits and _)")
+        if name.startswith(_RESERVED):
+            raise ValueError(f"env: names that begin with {_RESERVED} ({name}) are kept for the way the command is run")
         if not isinstance(value, str):
             raise ValueError(f"env: the value of {name} must be a string, not {type(value).__name__}")
         _check_text(value, f"env: {name}")

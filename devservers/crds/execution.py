@@ -104,8 +104,8 @@ def execute(
     stdin = _stdin(options)
     stdout, stderr = _Capture(options.stdout, "stdout"), _Capture(options.stderr, "stderr")
     deadline = Deadline(options.timeout, client.clock)
-    call = _Call(client, locate(deadline), stdin, stdout.sink, stderr.sink, deadline)
     try:
+        call = _Call(client, _located(locate, deadline, words), stdin, stdout.sink, stderr.sink, deadline)
         returncode = _run(call, command)
     except ExecError as error:
         error.stdout_bytes, error.stderr_bytes, error.command = stdout.data, stderr.data, words
@@ -117,6 +117,18 @@ def execute(
     if options.check:
         result.check_returncode()
     return result
+
+
+def _located(locate: Callable[[Deadline], ExecTarget], deadline: Deadline, words: Sequence[str]) -> ExecTarget:
+    """The container to run it in; no time left for that is a timeout like any other."""
+    try:
+        return locate(deadline)
+    except RequestTimeoutError as error:
+        if not deadline.expired:
+            raise
+        raise ExecTimeoutError(
+            f"{words[0]!r} was not started within {deadline.seconds:g} s: there was no time to find its pod ({error})"
+        ) from error
 
 
 def _stdin(options: Options) -> Optional[bytes]:
@@ -224,6 +236,11 @@ def _check_wrapper(command: Command, target: ExecTarget, returncode: int, stderr
         )
     if complaint == "no directory":
         raise ExecError(f"the working directory {command.cwd!r} cannot be entered in {target}: does it exist?")
+    if complaint == "no export":
+        raise ExecError(
+            f"a variable of env cannot be set in {target}: its {SHELL} keeps it read-only (bash does so with UID, EUID "
+            "and PPID); leave it out"
+        )
     if complaint == "no head":
         raise ExecError(f"input needs head in {target}, for its server speaks {channels.V4}, which cannot end stdin")
 

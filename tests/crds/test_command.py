@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from typing import Any
 
@@ -67,6 +68,7 @@ def test_what_cannot_be_run_is_refused(args: Any, shell: bool, error: type[Excep
         ({"A-B": "x"}, "'A-B' is not a name"),
         ({"1A": "x"}, "'1A' is not a name"),
         ({"": "x"}, "'' is not a name"),
+        ({"devservers_count": "1"}, "begin with devservers_ .devservers_count. are kept"),
         ({"A": 1}, "the value of A must be a string"),
         ({"A": "a\0b"}, "env: A: a NUL character"),
         ({"A": "\udcff"}, "env: A: .* is not text"),
@@ -127,6 +129,40 @@ class TestWrapper:
 
     def test_a_command_that_does_not_read_its_stdin_is_not_held_up(self, shell: list[str]) -> None:
         assert run(Command(["true"], "id", stdin_size=10**6), shell, b"x" * 10**6).returncode == 0
+
+    @pytest.mark.parametrize(
+        "command",
+        [
+            Command(["true"], "id", stdin_size=50_000),
+            Command(["head", "-c", "10"], "id", stdin_size=50_000),
+            Command(["sh", "-c", "exec <&-; exit 3"], "id", stdin_size=50_000),
+            Command(["nosuchcommand"], "id", stdin_size=50_000),
+            Command(["cat"], "id", cwd="/no/such", stdin_size=50_000),
+        ],
+        ids=lambda command: command.words[0],
+    )
+    def test_counted_stdin_is_taken_to_its_end_though_the_command_does_not(
+        self, shell: list[str], command: Command
+    ) -> None:
+        """With input under way when the command ends, a v4 server may lose the status."""
+        reading, writing = os.pipe()
+        with open(reading, "rb") as stdin, open(writing, "wb") as rest:
+            rest.write(bytes(50_000) + b"more")
+            rest.flush()
+            subprocess.run([*shell, *command.argv()[1:]], stdin=stdin, capture_output=True, check=False, timeout=20)
+            rest.close()
+            assert stdin.read() in (b"more", b"")  # busybox's head reads ahead
+
+    def test_a_variable_that_the_shell_keeps_read_only_is_told(self, shell: list[str]) -> None:
+        command = Command(["env"], "id", env={"A": "1", "KEPT": "2"})
+        argv = [*shell, *command.argv()[1:]]
+        argv[len(shell) + 1] = "readonly KEPT=0\n" + argv[len(shell) + 1]
+        result = subprocess.run(argv, capture_output=True, check=False, timeout=20)
+        assert command.complaint(result.returncode, result.stderr) == "no export"
+
+    def test_the_mark_is_the_wrappers_whatever_the_callers_environment_says(self, shell: list[str]) -> None:
+        command = Command(["sh", "-c", f"echo ${MARKER_VARIABLE}"], "the-mark", env={MARKER_VARIABLE: "another"})
+        assert run(command, shell).stdout == b"the-mark\n"
 
     def test_a_command_that_is_not_there_is_told_from_one_that_fails_alike(self, shell: list[str]) -> None:
         for words in (["nosuchcommand"], ["/no/such"]):

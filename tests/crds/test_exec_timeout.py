@@ -103,6 +103,13 @@ def test_a_killing_that_is_not_allowed_is_told(operated: StagedServer, modern: D
         modern.exec(["sleep", "1000"], timeout=TIMEOUT)
 
 
+def test_no_time_at_all_is_a_timeout_like_any_other_and_nothing_is_started(devserver: DevServer) -> None:
+    with pytest.raises(errors.ExecTimeoutError, match="'touch' was not started within 0 s") as caught:
+        devserver.exec("touch /tmp/started", timeout=0)
+    assert caught.value.command == ["touch", "/tmp/started"]
+    assert devserver.exec("ls /tmp/started").returncode != 0
+
+
 @pytest.mark.parametrize("verb", ["list", "get"])
 def test_a_server_that_says_nothing_does_not_prolong_the_call(
     operated: StagedServer, modern: DevServer, verb: str

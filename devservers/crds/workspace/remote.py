@@ -8,6 +8,8 @@ Rules it keeps:
 
 * ``head -c`` bounds the input, for the exec channel may never end it. What follows it reads exactly the planned bytes.
 * A pipeline's status is that of ``tar``; whether ``head`` failed shows by the marker, which then has not arrived.
+* All input is read, whatever fails: closing a v4 stream with input under way makes the API server forget to pass on how
+  the script ended, and what it said.
 * ``umask 0`` keeps modes for every tar and user; to busybox, when not root, the option ``-p`` would say nothing.
 * ``cd``, not ``-C``: GNU tar takes backslashes in the latter for escapes.
 * ``-o``: the owner is who runs tar, the group what the directory says (a set-group-id volume), also for root.
@@ -20,18 +22,22 @@ Rules it keeps:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Optional
 
 from .scan import Entry
 
 MISSING_TOOL, NO_DIRECTORY, INTERRUPTED, INCOMPLETE, IS_DIRECTORY, NO_HOME = range(81, 87)
 
-# $1 target, $2 bytes of the archive, $3 marker; for a file: $4 its name; for a directory: $4 the mode to make it with,
-# $5 how many lines come before the archive
+# $1 target, $2 bytes of the archive, $3 marker, $4 bytes of the whole input; for a file: $5 its name; for a directory:
+# $5 the mode to make it with, $6 how many lines come before the archive
 _PROLOGUE = r"""
-fail() { printf '%s\n' "$2" >&2; exit "$1"; }
-for tool in head tar mkdir mv rm chmod; do
+input=$4
+skip() { head -c "$1" >/dev/null; }
+quit() { skip "$input"; exit "$1"; }
+fail() { printf '%s\n' "$2" >&2; quit "$1"; }
+command -v head >/dev/null 2>&1 || { echo 'head: not found' >&2; exit 81; }
+for tool in tar mkdir mv rm chmod; do
 command -v "$tool" >/dev/null 2>&1 || fail 81 "$tool: not found"
 done
 target=$(printf '%b/' "$1")
@@ -51,10 +57,11 @@ done
 _OPEN_DIRECTORY = r"""
 new=
 [ -d "$target" ] || new=yes
-mkdir -p "$target" || exit 82
+mkdir -p "$target" || quit 82
 root=$target
 litter=$target/$3
-left=$5
+left=$6
+input=$2
 while [ "$left" -gt 0 ]; do
 left=$((left - 1))
 read -r mode name || fail 84 'the list of directories ended early'
@@ -66,30 +73,35 @@ done
 """
 
 _OPEN_FILE = r"""
-name=$(printf '%b/' "$4")
+name=$(printf '%b/' "$5")
 name=${name%/}
 [ ! -d "$target" ] || target=${target%/}/
 case $target in
 */) root=$target; target=$target$name;;
 *) root=${target%/*}/;;
 esac
-mkdir -p "$root" || exit 82
+mkdir -p "$root" || quit 82
 [ ! -d "$target" ] || fail 85 "$target: is a directory"
 root=$root$3
 litter=$root
-mkdir "$root" || exit 82
+mkdir "$root" || quit 82
 """
 
 _RECEIVE = r"""
 trap 'rm -rf "$litter" "$litter"_; seal || exit 87' EXIT
 trap 'exit 83' HUP INT TERM
-(cd "$root" && umask 0 && head -c "$2" | tar -x -o -f -) || exit "$?"
+(
+cd "$root" || quit 82
+umask 0
+head -c "$2" | { status=0; tar -x -o -f - || status=$?; skip "$2"; exit "$status"; }
+) || exit "$?"
+input=0
 [ -f "$root/$3" ] || fail 84 'the archive ended early'
 """
 
 _CLOSE_DIRECTORY = r"""
 rm -f "$litter" "$litter"_
-[ -z "$new" ] || chmod "$4" "$target"
+[ -z "$new" ] || chmod "$5" "$target"
 """
 
 _CLOSE_FILE = r"""
@@ -108,13 +120,14 @@ class RemoteResult(NamedTuple):
     stderr: bytes
 
 
-def receive_directory(target: str, size: int, marker: str, mode: int, sealed: int) -> list[str]:
+def receive_directory(target: str, size: int, marker: str, mode: int, sealed: Sequence[bytes]) -> list[str]:
     """The command that unpacks ``size`` bytes of tar below ``target``; ``mode`` is for a directory it has to make.
 
-    Its input begins with ``sealed`` lines as :func:`sealed_directories` writes them.
+    Its input begins with the lines of :func:`sealed_directories`.
     """
-    script_and_values = [_DIRECTORY_SCRIPT, "devservers-sync", word(target), str(size), marker, f"{mode:04o}"]
-    return ["sh", "-c", *script_and_values, str(sealed)]
+    whole = size + sum(map(len, sealed))
+    values = [word(target), str(size), marker, str(whole), f"{mode:04o}", str(len(sealed))]
+    return ["sh", "-c", _DIRECTORY_SCRIPT, "devservers-sync", *values]
 
 
 def sealed_directories(entries: Iterable[Entry]) -> list[bytes]:
@@ -128,7 +141,7 @@ def sealed_directories(entries: Iterable[Entry]) -> list[bytes]:
 
 def receive_file(target: str, size: int, marker: str, name: str) -> list[str]:
     """The command that unpacks one file beside its place and moves it there."""
-    return ["sh", "-c", _FILE_SCRIPT, "devservers-sync", word(target), str(size), marker, word(name)]
+    return ["sh", "-c", _FILE_SCRIPT, "devservers-sync", word(target), str(size), marker, str(size), word(name)]
 
 
 def target_path(remote: str) -> str:

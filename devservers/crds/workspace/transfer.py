@@ -102,7 +102,7 @@ class _Plan(NamedTuple):
 
     def command(self, target: str) -> list[str]:
         if stat.S_ISDIR(self.mode):
-            return receive_directory(target, self.size, self.marker, self.mode & 0o777, len(self.sealed))
+            return receive_directory(target, self.size, self.marker, self.mode & 0o777, self.sealed)
         return receive_file(target, self.size, self.marker, self.scan.entries[0].name)
 
 

@@ -116,14 +116,37 @@ def test_a_home_that_is_not_set_is_told_as_such(v4_box: Box, local: Path) -> Non
         upload(v4_box, local, "~/p")
 
 
-def test_tar_that_fails_early_ends_the_transfer_without_the_rest(busybox_box: Box, local: Path) -> None:
-    (local / "a").touch()
-    with (local / "b").open("wb") as big:
-        big.truncate(50_000_000)
-    busybox_box.path("p/a/in-the-way").mkdir(parents=True)
-    with pytest.raises(SyncError, match="can't remove old file a"):
-        upload(busybox_box, local, "p")
-    assert busybox_box.fed < 10_000_000
+@pytest.mark.parametrize(
+    ("remote", "complaint"),
+    [
+        ("p", "README"),  # tar fails at once, with most of the archive still to come
+        ("file", r"exit code 82\)"),
+        ("~/p", "HOME is not set"),
+    ],
+)
+def test_all_input_is_taken_whatever_fails_so_that_the_server_can_tell_it(
+    v4_box: Box, tree: Path, remote: str, complaint: str
+) -> None:
+    v4_box.env.pop("HOME")
+    v4_box.path("p/README/in-the-way").mkdir(parents=True)
+    v4_box.path("file").touch()
+    (tree / "sealed").mkdir()
+    (tree / "sealed").chmod(0o555)
+    with (tree / "later").open("wb") as big:
+        big.truncate(3_000_000)
+    whole = upload(v4_box, tree, "elsewhere").wire_bytes
+    with pytest.raises(SyncError, match=complaint):
+        upload(v4_box, tree, remote)
+    assert v4_box.fed == whole
+
+
+def test_a_single_file_is_taken_too_where_it_cannot_stay(v4_box: Box, local: Path) -> None:
+    with (local / "big").open("wb") as big:
+        big.truncate(3_000_000)
+    v4_box.path("p/big").mkdir(parents=True)
+    with pytest.raises(SyncError, match=r"exit code 85\)"):
+        upload(v4_box, local / "big", "p")
+    assert v4_box.fed > 3_000_000
 
 
 def test_a_foreign_error_of_the_runner_passes_and_the_files_are_closed(local: Path) -> None:
