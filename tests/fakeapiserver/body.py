@@ -52,9 +52,11 @@ def parse(body: bytes, media: str) -> Object:
         why = cannot_unmarshal(parsed, f"value of type {TYPE_META}")
         raise Unrecognized(f"couldn't get version/kind; json parse error: {why}")
     for name in ("apiVersion", "kind"):
-        if not isinstance(parsed.get(name, ""), str):
+        if not isinstance(parsed.get(name) or "", str):
             why = cannot_unmarshal(parsed[name], f"struct field .{name} of type string")
             raise Unrecognized(f"couldn't get version/kind; json parse error: {why}")
+    if (parsed.get("apiVersion") or "").count("/") > 1:
+        raise Unrecognized(f"unexpected GroupVersion string: {parsed['apiVersion']}")
     return parsed
 
 
@@ -96,6 +98,9 @@ def coerce(obj: Object, resource: ResourceType, body: bytes) -> list[str]:
         )
     if not obj.get("kind"):
         raise ValueError(missing_kind(body))
+    for name in ("apiVersion", "kind"):
+        if name in obj and obj[name] is None:
+            raise ValueError(f".{name} accessor error: <nil> is of the type <nil>, expected string")
     metadata, unknown = _metadata(obj)
     if resource.custom:
         unknown += _by_schema(obj, resource)

@@ -9,9 +9,19 @@ from typing import Any
 Cause = dict[str, str]
 
 
+ESCAPES = {"\\": "\\\\", '"': '\\"', **{chr(7 + at): f"\\{name}" for at, name in enumerate("abtnvfr")}}
+
+
 def quote(text: str) -> str:
-    """A string as Go's %q shows it, near enough: JSON's escapes."""
-    return json.dumps(text, ensure_ascii=False)
+    """A string as Go's %q shows it."""
+    return f'"{"".join(ESCAPES.get(letter) or _printable(letter) for letter in text)}"'
+
+
+def _printable(letter: str) -> str:
+    if letter.isprintable():
+        return letter
+    code = ord(letter)
+    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def shown(value: Any) -> str:
@@ -35,10 +45,14 @@ def invalid(field: str, value: Any, detail: str) -> Cause:
     return _cause("FieldValueInvalid", field, invalid_value(value, detail))
 
 
+def invalid_text(field: str, text: str, detail: str) -> Cause:
+    """The same of a value that knows how to show itself."""
+    return _cause("FieldValueInvalid", field, f"Invalid value: {text}: {detail}")
+
+
 def invalid_struct(field: str, value: Any, detail: str) -> Cause:
     """The same of a typed value, whose fields are shown in the order of their declaration."""
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-    return _cause("FieldValueInvalid", field, f"Invalid value: {text}: {detail}")
+    return invalid_text(field, json.dumps(value, separators=(",", ":"), ensure_ascii=False), detail)
 
 
 def type_invalid(field: str, value: Any, detail: str) -> Cause:

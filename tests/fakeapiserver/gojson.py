@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from decimal import Decimal
+from math import inf
 from typing import Any, Union
 
 # what Go's messages call the value that the head of every object is read into
@@ -38,15 +40,30 @@ def load(text: bytes) -> Any:
     """Parse JSON; raises :class:`JSONError` with Go's message. Bytes that are no UTF-8 are replaced, as Go does."""
     try:
         decoded = text.decode("utf-8", "replace")
-        return json.loads(decoded, object_pairs_hook=_pairs, parse_constant=_refuse, parse_float=_number)
+        return json.loads(
+            decoded, object_pairs_hook=_pairs, parse_constant=_refuse, parse_float=_number, parse_int=_integer
+        )
+    except JSONError:
+        raise
     except ValueError:
         raise JSONError(_explain(text.decode("latin-1"))) from None  # Go's scanner goes byte by byte
 
 
+INT64 = range(-(1 << 63), 1 << 63)
+
+
+def _integer(text: str) -> Union[int, float]:
+    """An integer of more than 64 bits is a float."""
+    value = int(text)
+    return value if value in INT64 else _number(text)
+
+
 def _number(text: str) -> Union[int, float]:
-    """Go writes a float without a fraction as an integer again, up to a size."""
+    """Go writes a float without a fraction as an integer again, up to a size, with zeros behind its digits."""
     value = float(text)
-    return int(value) if value.is_integer() and abs(value) < 1e21 else value
+    if value in (inf, -inf):
+        raise JSONError(f"json: cannot unmarshal number {text} into Go value of type float64")
+    return int(Decimal(repr(value))) if value.is_integer() and abs(value) < 1e21 else value
 
 
 def _refuse(name: str) -> Any:

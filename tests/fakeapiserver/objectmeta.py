@@ -1,45 +1,74 @@
-"""ObjectMeta: read as its Go type would read it, and validated with the API server's words."""
+"""ObjectMeta, read as its Go type would read it: what is empty or unknown is gone, what is of another type is refused.
+
+Each struct is a table of its fields and their Go types; nulls are zero values, as everywhere in Go's JSON.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any, Callable
+from typing import Any
 
-from .fielderrors import Cause, forbidden, invalid, invalid_struct, required, too_long
-from .gojson import cannot_unmarshal
-from .names import label_errors, label_value_errors, qualified_name_errors, subdomain_errors
+from .gojson import cannot_unmarshal, type_name
 
 Metadata = dict[str, Any]
 
-ANNOTATIONS_LIMIT = 256 * 1024
-STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
-TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+STRING, BOOL, INT, UID, TIME, ANY = "string", "bool", "int64", "types.UID", "v1.Time", "any"
+MAP = "map[string]string"
 
-SCALARS = {
-    "name": "string",
-    "generateName": "string",
-    "namespace": "string",
-    "selfLink": "string",
-    "uid": "types.UID",
-    "resourceVersion": "string",
-    "generation": "int64",
-    "creationTimestamp": "v1.Time",
-    "deletionTimestamp": "v1.Time",
-    "deletionGracePeriodSeconds": "int64",
+STRUCTS: dict[str, dict[str, str]] = {
+    "ObjectMeta": {
+        "name": STRING,
+        "generateName": STRING,
+        "namespace": STRING,
+        "selfLink": STRING,
+        "uid": UID,
+        "resourceVersion": STRING,
+        "generation": INT,
+        "creationTimestamp": TIME,
+        "deletionTimestamp": TIME,
+        "deletionGracePeriodSeconds": INT,
+        "labels": MAP,
+        "annotations": MAP,
+        "ownerReferences": "[]v1.OwnerReference",
+        "finalizers": "[]string",
+        "managedFields": "[]v1.ManagedFieldsEntry",
+    },
+    "OwnerReference": {
+        "apiVersion": STRING,
+        "kind": STRING,
+        "name": STRING,
+        "uid": UID,
+        "controller": BOOL,
+        "blockOwnerDeletion": BOOL,
+    },
+    "ManagedFieldsEntry": {
+        "manager": STRING,
+        "operation": "v1.ManagedFieldsOperationType",
+        "apiVersion": STRING,
+        "time": TIME,
+        "fieldsType": STRING,
+        "fieldsV1": ANY,
+        "subresource": STRING,
+    },
 }
-MAPS = ("labels", "annotations")
-LISTS = {
-    "ownerReferences": (
-        "[]v1.OwnerReference",
-        ("apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"),
-    ),
-    "finalizers": ("[]string", ()),
-    "managedFields": (
-        "[]v1.ManagedFieldsEntry",
-        ("manager", "operation", "apiVersion", "time", "fieldsType", "fieldsV1", "subresource"),
-    ),
-}
+POINTERS = ("deletionGracePeriodSeconds", "controller", "blockOwnerDeletion")  # kept where they are zero, too
+INT64 = range(-(1 << 63), 1 << 63)
+
+LAYOUT = "2006-01-02T15:04:05Z07:00"
+TIME_PARTS = (  # of the layout, and what is read for each
+    ("2006", r"\d{4}"),
+    ("-", "-"),
+    ("01", r"\d\d"),
+    ("-", "-"),
+    ("02", r"\d\d"),
+    ("T", "T"),
+    ("15", r"\d\d?"),
+    (":", ":"),
+    ("04", r"\d\d"),
+    (":", ":"),
+    ("05", r"\d\d([.,]\d+)?"),
+    ("Z07:00", r"Z|[+-]\d\d:\d\d"),
+)
 
 
 class MetadataError(ValueError):
@@ -53,166 +82,85 @@ def read_metadata(metadata: Any) -> tuple[Metadata, list[str]]:
     if not isinstance(metadata, dict):
         raise MetadataError(cannot_unmarshal(metadata, "value of type v1.ObjectMeta"))
     unknown: list[str] = []
-    result: Metadata = {}
-    for name, value in metadata.items():
-        known = name in SCALARS or name in MAPS or name in LISTS
-        if not known:
-            unknown.append(f"metadata.{name}")
-        elif value is not None:
-            _check_form(name, value, unknown)
-            if value not in ("", 0, {}, []) or name == "deletionGracePeriodSeconds":
-                result[name] = value
-    return result, unknown
+    return _read_struct("ObjectMeta", metadata, "", unknown, "metadata."), unknown
 
 
-def _check_form(name: str, value: Any, unknown: list[str]) -> None:
-    if name in MAPS:
-        _check_map(name, value)
-    elif name in LISTS:
-        _check_list(name, value, unknown)
-    else:
-        _check_scalar(name, value)
+def _read_struct(struct: str, value: dict[str, Any], path: str, unknown: list[str], shown: str) -> dict[str, Any]:
+    """The struct's known fields, without those that are empty; ``path`` is Go's, ``shown`` has indices."""
+    result: dict[str, Any] = {}
+    for name, item in value.items():
+        kind = STRUCTS[struct].get(name)
+        if kind is None:
+            unknown.append(f"{shown}{name}")
+        elif item is not None:
+            read = _read(struct, kind, item, f"{path}{name}", unknown, f"{shown}{name}")
+            if read not in ("", 0, {}, []) or name in POINTERS or kind == ANY:
+                result[name] = read
+    return result
 
 
-def _wrong(value: Any, name: str, kind: str) -> MetadataError:
-    return MetadataError(cannot_unmarshal(value, f"struct field ObjectMeta.{name} of type {kind}"))
+def _read(struct: str, kind: str, value: Any, path: str, unknown: list[str], shown: str) -> Any:
+    if kind == ANY:
+        return value
+    if kind == MAP:
+        return _read_map(struct, value, path)
+    if kind.startswith("[]"):
+        return _read_list(struct, kind, value, path, unknown, shown)
+    if kind == TIME:
+        return _read_time(value)
+    if kind == INT:
+        return _read_integer(struct, value, path)
+    if not isinstance(value, bool if kind == BOOL else str):
+        raise _wrong(struct, value, path, kind)
+    return value
 
 
-def _check_map(name: str, value: Any) -> None:
+def _wrong(struct: str, value: Any, path: str, kind: str) -> MetadataError:
+    return MetadataError(cannot_unmarshal(value, f"struct field {struct}.{path} of type {kind}"))
+
+
+def _read_map(struct: str, value: Any, path: str) -> dict[str, str]:
     if not isinstance(value, dict):
-        raise _wrong(value, name, "map[string]string")
+        raise _wrong(struct, value, path, MAP)
     for item in value.values():
-        if not isinstance(item, str):
-            raise _wrong(item, name, "string")
+        if item is not None and not isinstance(item, str):
+            raise _wrong(struct, item, path, STRING)
+    return {name: item or "" for name, item in value.items()}
 
 
-def _check_list(name: str, value: Any, unknown: list[str]) -> None:
-    kind, fields = LISTS[name]
+def _read_list(struct: str, kind: str, value: Any, path: str, unknown: list[str], shown: str) -> list[Any]:
     if not isinstance(value, list):
-        raise _wrong(value, name, kind)
-    for index, item in enumerate(value):
-        if not isinstance(item, dict if fields else str):
-            raise _wrong(item, name, kind[2:])
-        if fields:
-            unknown.extend(f"metadata.{name}[{index}].{key}" for key in item if key not in fields)
+        raise _wrong(struct, value, path, kind)
+    below = STRUCTS.get(kind.rpartition(".")[2])
+    for item in value:
+        if item is not None and not isinstance(item, dict if below else str):
+            raise _wrong(struct, item, path, kind[2:])
+    if below is None:
+        return [item or "" for item in value]
+    name = kind.rpartition(".")[2]
+    return [_read_struct(name, item or {}, f"{path}.", unknown, f"{shown}[{at}].") for at, item in enumerate(value)]
 
 
-def _check_scalar(name: str, value: Any) -> None:
-    kind = SCALARS[name]
-    if kind == "int64":
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise _wrong(value, name, kind)
-    elif not isinstance(value, str):
-        if kind == "v1.Time":
-            raise MetadataError(cannot_unmarshal(value, "value of type string"))
-        raise _wrong(value, name, kind)
-    elif kind == "v1.Time" and not TIME.fullmatch(value):
-        raise MetadataError(f'parsing time "{value}" as "2006-01-02T15:04:05Z07:00": cannot parse "{value}" as "2006"')
+def _read_integer(struct: str, value: Any, path: str) -> int:
+    """An integer may be written as a float; what is none is shown with its value."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and value in INT64:
+        return value
+    if type_name(value) != "number":
+        raise _wrong(struct, value, path, INT)
+    raise MetadataError(f"json: cannot unmarshal number {value} into Go struct field {struct}.{path} of type {INT}")
 
 
-# validation
-
-
-def validate_new(metadata: Metadata, namespaced: bool, name_errors: Callable[[str], list[str]]) -> Iterator[Cause]:
-    """What is wrong with the metadata of an object to be created."""
-    prefix, name, namespace = (metadata.get(key, "") for key in ("generateName", "name", "namespace"))
-    if prefix:
-        masked = prefix[:-2] + "a" if len(prefix) > 1 and prefix.endswith("-") else prefix
-        yield from (invalid("metadata.generateName", prefix, why) for why in name_errors(masked))
-    if name:
-        yield from (invalid("metadata.name", name, why) for why in name_errors(name))
-    else:
-        yield required("metadata.name", "name or generateName is required")
-    if namespaced and not namespace:
-        yield required("metadata.namespace")
-    elif namespaced:
-        yield from (invalid("metadata.namespace", namespace, why) for why in label_errors(namespace))
-    yield from _maps(metadata)
-    yield from _owners(metadata.get("ownerReferences") or [])
-    yield from _finalizers(metadata.get("finalizers") or [])
-
-
-def validate_update(new: Metadata, old: Metadata) -> Iterator[Cause]:
-    """What is wrong with changed metadata."""
-    if "deletionTimestamp" in old:
-        added = [name for name in new.get("finalizers") or [] if name not in (old.get("finalizers") or [])]
-        if added:
-            shown = ", ".join(f'"{name}"' for name in sorted(added))
-            why = "no new finalizers can be added if the object is being deleted, found new finalizers"
-            yield forbidden("metadata.finalizers", f"{why} []string{{{shown}}}")
-    if not new.get("resourceVersion"):
-        yield invalid("metadata.resourceVersion", "", "must be specified for an update")
-    if new.get("generation", 0) < old.get("generation", 0):
-        yield invalid("metadata.generation", new.get("generation", 0), "must not be decremented")
-    for name in ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"):
-        if new.get(name) != old.get(name):
-            yield invalid(f"metadata.{name}", new.get(name), "field is immutable")
-    yield from _maps(new)
-    yield from _owners(new.get("ownerReferences") or [])
-
-
-def _maps(metadata: Metadata) -> Iterator[Cause]:
-    for key, value in sorted((metadata.get("labels") or {}).items()):
-        yield from (invalid("metadata.labels", key, why) for why in qualified_name_errors(key))
-        yield from (invalid("metadata.labels", value, why) for why in label_value_errors(value))
-    annotations = metadata.get("annotations") or {}
-    for key in sorted(annotations):
-        yield from (invalid("metadata.annotations", key, why) for why in qualified_name_errors(key.lower()))
-    if sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items()) > ANNOTATIONS_LIMIT:
-        yield too_long("metadata.annotations", ANNOTATIONS_LIMIT)
-
-
-def _owners(owners: list[Any]) -> Iterator[Cause]:
-    path = "metadata.ownerReferences"
-    declared = LISTS["ownerReferences"][1]
-    owners = [{name: owner[name] for name in declared if name in owner} for owner in owners]
-    first = ""
-    for owner in owners:
-        yield from _owner(owner, path)
-        if not owner.get("controller"):
-            continue
-        shown = f"{owner.get('kind', '')}/{owner.get('name', '')}"
-        if first:
-            why = 'Only one reference can have Controller set to true. Found "true" in references for'
-            yield invalid_struct(path, owners, f"{why} {first} and {shown}")
-        first = first or shown
-
-
-def _owner(owner: dict[str, Any], path: str) -> Iterator[Cause]:
-    version = owner.get("apiVersion", "")
-    if not version.split("/")[-1]:
-        yield invalid(f"{path}.apiVersion", version, "version must not be empty")
-    for name in ("kind", "name", "uid"):
-        if not owner.get(name):
-            yield invalid(f"{path}.{name}", "", "must not be empty")
-    if (version, owner.get("kind")) == ("v1", "Event"):
-        yield invalid_struct(path, owner, "/v1, Kind=Event is disallowed from being an owner")
-
-
-def _finalizers(finalizers: list[str]) -> Iterator[Cause]:
-    for name in finalizers:
-        yield from (invalid("metadata.finalizers", name, why) for why in qualified_name_errors(name))
-    if "orphan" in finalizers and "foregroundDeletion" in finalizers:
-        why = "finalizer orphan and foregroundDeletion cannot be both set"
-        yield invalid("metadata.finalizers", finalizers, why)
-
-
-def finalizer_warnings(new: Metadata, old: Metadata) -> list[str]:
-    """Advice on finalizers that name no domain."""
-    added = set(new.get("finalizers") or []) - set(old.get("finalizers") or [])
-    advice = (
-        "prefer a domain-qualified finalizer name including a path (/) "
-        "to avoid accidental conflicts with other finalizer writers"
-    )
-    return [
-        f'metadata.finalizers: "{name}": {advice}'
-        for name in sorted(added)
-        if "/" not in name and name not in STANDARD_FINALIZERS
-    ]
-
-
-NAME_RULES: dict[str, Callable[[str], list[str]]] = {"namespaces": label_errors, "services": label_errors}
-
-
-def name_rule(plural: str) -> Callable[[str], list[str]]:
-    return NAME_RULES.get(plural, subdomain_errors)
+def _read_time(value: Any) -> str:
+    if not isinstance(value, str):
+        raise MetadataError(cannot_unmarshal(value, "value of type string"))
+    rest = value
+    for part, pattern in TIME_PARTS:
+        read = re.match(pattern, rest)
+        if read is None:
+            raise MetadataError(f'parsing time "{value}" as "{LAYOUT}": cannot parse "{rest}" as "{part}"')
+        rest = rest[read.end() :]
+    if rest:
+        raise MetadataError(f'parsing time "{value}": extra text: "{rest}"')
+    return value

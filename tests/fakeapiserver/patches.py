@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from typing import Any
 
-import jsonpatch
-import jsonpointer
-
+from . import rfc6902
 from .gojson import JSONError, cannot_unmarshal, duplicates, load
 from .status import APIFailure, bad_request
 
@@ -42,11 +39,13 @@ def read_json_patch(body: bytes) -> tuple[list[dict[str, Any]], list[str]]:
     strict = [error for index, item in enumerate(operations) for error in _operation_errors(item, index)]
     if len(operations) > MAX_OPERATIONS:
         why = f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(operations)}"
-        raise APIFailure(413, "RequestEntityTooLarge", f"Request entity is too large: {why}")
-    return operations, strict
+        raise APIFailure(413, "RequestEntityTooLarge", f"Request entity too large: {why}")
+    return [operation or {} for operation in operations], strict
 
 
 def _operation_errors(operation: Any, index: int) -> Iterator[str]:
+    if operation is None:  # as good as an operation without a name
+        return
     if not isinstance(operation, dict):
         raise _undecodable(cannot_unmarshal(operation, "value of type handlers.jsonPatchOp"))
     for name, value in operation.items():
@@ -68,24 +67,12 @@ def _undecodable(why: str) -> APIFailure:
 
 
 def apply_json_patch(obj: dict[str, Any], operations: list[dict[str, Any]]) -> Any:
-    """RFC 6902; whatever goes wrong is one and the same 422."""
+    """Whatever goes wrong is one and the same 422."""
     try:
-        patched = copy.deepcopy(obj)
-        for operation in operations:
-            if not _finds_nothing(patched, operation):
-                patched = jsonpatch.apply_patch(patched, [{"value": None, **operation}], in_place=True)
-        return patched
-    except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError, KeyError, ValueError):
+        return rfc6902.apply(obj, operations)
+    except rfc6902.PatchError:
         message = "the server rejected our request due to an error in our request"
         raise APIFailure(422, "Invalid", message, {}) from None
-
-
-def _finds_nothing(obj: Any, operation: dict[str, Any]) -> bool:
-    """A member that is not there passes a test for null."""
-    if operation.get("op") != "test" or operation.get("value") is not None or not operation.get("path"):
-        return False
-    parent, name = jsonpointer.JsonPointer(operation["path"]).to_last(obj)
-    return isinstance(parent, dict) and name not in parent
 
 
 def merge(target: Any, patch: Any) -> Any:

@@ -65,7 +65,7 @@ def _patch_with(write: Write, patched: Callable[[Object], tuple[Object, list[str
     def make(current: Stored, live: Object) -> Object:
         obj, strict = patched(live)
         obj = _decode_patched(write, obj, strict)
-        obj = write.track(live, obj)
+        obj = write.owners(write.track(live, obj), when=" after mutating admission happens")
         match_namespace(write.resource, obj["metadata"], write.namespace)
         check_name(obj["metadata"], write.name)
         return obj

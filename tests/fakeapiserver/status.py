@@ -89,7 +89,7 @@ def forbidden(group: str, resource: str, name: str, why: str) -> APIFailure:
     if not resource:
         message = f"forbidden: {why}"
     elif name:
-        message = f'{subject} "{name}" is forbidden: {why}'
+        message = f"{subject} {quote(name)} is forbidden: {why}"
     else:
         message = f"{subject} is forbidden: {why}"
     return APIFailure(403, "Forbidden", message, details_of(name, group, resource))
@@ -97,7 +97,7 @@ def forbidden(group: str, resource: str, name: str, why: str) -> APIFailure:
 
 def not_found(resource: ResourceType, name: str) -> APIFailure:
     details = details_of(name, resource.group, resource.plural)
-    return APIFailure(404, "NotFound", f'{resource.qualified} "{name}" not found', details)
+    return APIFailure(404, "NotFound", f"{resource.qualified} {quote(name)} not found", details)
 
 
 def method_not_supported(group: str, resource: str, verb: str) -> APIFailure:
@@ -109,13 +109,13 @@ def method_not_supported(group: str, resource: str, verb: str) -> APIFailure:
 def already_exists(resource: ResourceType, name: str, terminating: bool = False) -> APIFailure:
     details = details_of(name, resource.group, resource.plural)
     why = "object is being deleted: " if terminating else ""
-    return APIFailure(409, "AlreadyExists", f'{why}{resource.qualified} "{name}" already exists', details)
+    return APIFailure(409, "AlreadyExists", f"{why}{resource.qualified} {quote(name)} already exists", details)
 
 
 def conflict(resource: ResourceType, name: str, why: str, kind: str = "") -> APIFailure:
     kind = kind or resource.plural
     subject = f"{kind}.{resource.group}" if resource.group else kind
-    message = f'Operation cannot be fulfilled on {subject} "{name}": {why}'
+    message = f"Operation cannot be fulfilled on {subject} {quote(name)}: {why}"
     return APIFailure(409, "Conflict", message, details_of(name, resource.group, kind))
 
 
@@ -131,7 +131,7 @@ def invalid(group: str, kind: str, name: str, causes: list[Cause]) -> APIFailure
     subject = f"{kind}.{group}" if group else kind
     texts = list(dict.fromkeys(f"{cause['field']}: {cause['message']}" for cause in causes))
     summary = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
-    message = f'{subject} "{name}" is invalid: {summary}'
+    message = f"{subject} {quote(name)} is invalid: {summary}"
     return APIFailure(422, "Invalid", message, details_of(name, group, kind, causes=causes))
 
 
@@ -143,7 +143,7 @@ def too_large_version(wanted: int, current: int) -> APIFailure:
 
 
 def too_large_body(limit: int) -> APIFailure:
-    return APIFailure(413, "RequestEntityTooLarge", f"Request entity is too large: limit is {limit}")
+    return APIFailure(413, "RequestEntityTooLarge", f"Request entity too large: limit is {limit}")
 
 
 def not_acceptable(types: Iterable[str]) -> APIFailure:

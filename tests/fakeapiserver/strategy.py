@@ -9,8 +9,8 @@ from .crds import complete, definition_causes
 from .fielderrors import Cause, invalid
 from .fieldtypes import object_type
 from .managedfields import FieldManager
+from .metarules import name_rule, validate_new, validate_update
 from .names import path_segment_errors
-from .objectmeta import name_rule, validate_new, validate_update
 from .resources import ResourceType
 from .schemavalidation import validate
 from .status import APIFailure

@@ -10,8 +10,8 @@ from .eventlog import Stored, encode
 from .fielderrors import invalid
 from .http import Reply, Request
 from .managedfields import manager_name
+from .metarules import finalizer_warnings
 from .negotiate import MediaType, body_type, negotiate
-from .objectmeta import finalizer_warnings
 from .options import WriteOptions, parse_version, write_options
 from .resources import ResourceType
 from .status import (
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 SYSTEM_FIELDS = ("creationTimestamp", "uid", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
 ETCD_LIMIT = 3 << 19
+OWNED_TWICE = (
+    ".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner references in 1.20+, "
+    "and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {uids}"
+)
 UNCONDITIONAL = ("configmaps", "events", "namespaces", "pods", "secrets", "serviceaccounts", "services")
 
 
@@ -53,6 +57,16 @@ class Write:
     def track(self, live: Object, new: Object) -> Object:
         manager = strategy.field_manager(self.resource, self.subresource)
         return manager.update(live, new, self.manager, self.api.store.sources.now())
+
+    def owners(self, obj: Object, when: str = "") -> Object:
+        """Owners are told once; whoever repeats one is warned."""
+        owners = obj["metadata"].get("ownerReferences") or []
+        repeated = [owner for at, owner in enumerate(owners) if owner in owners[:at]]
+        if repeated:
+            uids = ", ".join(owner.get("uid", "") for owner in repeated)
+            self.warnings.append(OWNED_TWICE.format(when=when, uids=uids))
+            obj["metadata"]["ownerReferences"] = [o for at, o in enumerate(owners) if o not in owners[:at]]
+        return obj
 
     def answer(self, code: int, stored: bytes, media: MediaType) -> Reply:
         return self.api.answer(code, self.resource, stored, media, self.warnings)
@@ -81,6 +95,7 @@ def _create(write: Write, obj: Object) -> bytes:
     check_namespace(write.api, resource, write.namespace)
     blank: Object = {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": {}}
     obj = write.track(blank, without_system_fields(obj))
+    write.owners(obj)
     if not obj["metadata"].get("name") and obj["metadata"].get("generateName"):
         obj["metadata"]["name"] = write.api.store.sources.name(obj["metadata"]["generateName"])
     return store_new(write, obj)
@@ -102,7 +117,8 @@ def store_new(write: Write, obj: Object) -> bytes:
     strategy.validate_create(resource, obj)
     if resource.custom:
         write.warnings.extend(finalizer_warnings(metadata, {}))
-    if metadata.get("resourceVersion"):
+    version = metadata.pop("resourceVersion", "")
+    if version.isdigit() and int(version):
         raise internal("resourceVersion should not be set on objects to be created")
     if write.options.dry_run:
         key = object_key(metadata.get("namespace", ""), metadata["name"])
@@ -169,7 +185,7 @@ def _replace(write: Write, obj: Object) -> bytes:
     def make(current: Stored, live: Object) -> Object:
         if uid and uid != current.uid:
             raise conflict(write.resource, write.name, _uid_differs(write.resource, current, uid))
-        return write.track(live, obj)
+        return write.owners(write.track(live, obj))
 
     return change(write, make)
 
@@ -188,6 +204,7 @@ def change(write: Write, make: Callable[[Stored, Object], Object]) -> bytes:
         live = write.api.load(resource, current)
         new = make(current, live)
         check_revision(resource, write.name, new["metadata"], current)
+        new["metadata"].pop("selfLink", None)
         new = strategy.prepare_update(resource, write.subresource, live, new)
         strategy.validate_change(resource, new, live)
         if resource.custom and not write.subresource:

@@ -101,7 +101,7 @@ def test_an_object_in_a_namespace_that_is_not_there_is_not_created(client: Plain
 def test_bodies_have_a_limit_and_objects_a_smaller_one(client: PlainClient) -> None:
     body = client.create("a", image="x" * (3 << 20))
     stored = client.create("a", image="x" * (3 << 19))
-    assert (body.status, body.message) == (413, "Request entity is too large: limit is 3145728")
+    assert (body.status, body.message) == (413, "Request entity too large: limit is 3145728")
     assert (stored.status, stored.message) == (500, "etcdserver: request is too large")
 
 
@@ -234,7 +234,6 @@ def test_json_patch_operations(client: PlainClient) -> None:
     "operation",
     [
         {"op": "remove", "path": "/spec/nosuch"},
-        {"op": "replace", "path": "/spec/nosuch", "value": 1},
         {"op": "add", "path": "/nosuch/deep", "value": 1},
         {"op": "jump", "path": "/spec"},
         {"path": "/spec"},
