@@ -108,6 +108,11 @@ class TestOrder:
         machine.in_pod()
         assert machine.token() == "pod-token"
 
+    def test_without_a_service_account_they_ask_for_a_context(self, machine: Machine) -> None:
+        write(machine.home / ".kube" / "config", {**document(), "current-context": ""})
+        with pytest.raises(KubeConfigError, match=r"has no current-context \(contexts there: dev\)"):
+            machine.load()
+
     def test_a_context_is_never_looked_for_in_the_service_account(self, machine: Machine) -> None:
         machine.root.mkdir()
         machine.in_pod()
