@@ -44,7 +44,7 @@ def parse_accept(header: str) -> Iterator[tuple[str, dict[str, str]]]:
             quality = float(parameters.pop("q", "1"))
         except ValueError:
             quality = 1.0
-        clauses.append((-quality, order, media.lower(), parameters))
+        clauses.append((-quality, order, media, parameters))
     for _, _, media, parameters in sorted(clauses, key=lambda clause: clause[:2]):
         yield media, parameters
 
@@ -64,10 +64,13 @@ def negotiate(request: Request) -> MediaType:
 
 
 def _view_known(parameters: dict[str, str]) -> bool:
-    view = parameters.get("as")
-    if view is None:
+    if not {"as", "g", "v"} & set(parameters):
         return True
-    return view in VIEWS and parameters.get("g") == "meta.k8s.io" and parameters.get("v") in ("v1", "v1beta1")
+    return (
+        parameters.get("as") in VIEWS
+        and parameters.get("g") == "meta.k8s.io"
+        and parameters.get("v") in ("v1", "v1beta1")
+    )
 
 
 def body_type(request: Request, custom: bool = True) -> str:
@@ -151,7 +154,7 @@ class _YAMLDumper(yaml.SafeDumper):
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     ambiguous = dumper.resolve(yaml.ScalarNode, text, (True, False)) != TEXT  # type: ignore[no-untyped-call]
-    return dumper.represent_scalar(TEXT, text, style='"' if ambiguous else None)
+    return dumper.represent_scalar(TEXT, text, style='"' if ambiguous else "|" if "\n" in text else None)
 
 
 _YAMLDumper.add_representer(str, _represent_text)
@@ -161,7 +164,7 @@ def dump(body: bytes, media: MediaType) -> bytes:
     """JSON in the form that was asked for."""
     if media.type == YAML:
         document = json.loads(body)
-        text = yaml.dump(document, Dumper=_YAMLDumper, default_flow_style=False, allow_unicode=True, width=1 << 30)
+        text = yaml.dump(document, Dumper=_YAMLDumper, default_flow_style=False, allow_unicode=True, width=80)
         return text.encode()
     if media.pretty:
         return json.dumps(json.loads(body), indent=2, ensure_ascii=False).encode()

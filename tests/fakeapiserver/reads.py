@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Optional
 
@@ -171,6 +172,17 @@ def watch(
 
 def list_body(resource: ResourceType, page: Page) -> bytes:
     """A list as the API writes it, joined from the stored JSON."""
+    if not resource.custom:
+        return _typed_list(resource, page)
     rest = encode({"kind": resource.list_kind, "metadata": page.metadata()})
     items = b",".join(stored.raw for stored in page.items)
     return b'{"apiVersion":"%s","items":[%s],%s\n' % (resource.api_version.encode(), items, rest[1:])
+
+
+def _typed_list(resource: ResourceType, page: Page) -> bytes:
+    """Of the kinds that a server is built with: what the list says of kind and version, its items need not."""
+    metadata = {name: value for name, value in page.metadata().items() if value != ""}
+    items = (stored.load() for stored in page.items)
+    bare = [{name: value for name, value in item.items() if name not in ("apiVersion", "kind")} for item in items]
+    head = {"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": metadata}
+    return json.dumps({**head, "items": bare}, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"

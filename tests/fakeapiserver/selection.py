@@ -18,6 +18,7 @@ POD_FIELDS = (
     "spec.hostNetwork",
     "status.phase",
     "status.podIP",
+    "status.podIPs",
     "status.nominatedNodeName",
 )
 EVENT_FIELDS = (

@@ -6,11 +6,12 @@ found and those that were expected.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Callable, Optional
 
 from .fielderrors import invalid_value
+from .gonumbers import parse_int
 from .names import label_value_errors, qualified_name_errors
 
 Labels = Mapping[str, str]
@@ -40,7 +41,7 @@ class Requirement:
 def _compares(sign: int) -> Callable[[Optional[str], tuple[str, ...]], bool]:
     def test(value: Optional[str], values: tuple[str, ...]) -> bool:
         try:
-            return value is not None and (int(value) - int(values[0])) * sign > 0
+            return value is not None and (parse_int(value) - parse_int(values[0])) * sign > 0
         except ValueError:
             return False
 
@@ -148,7 +149,9 @@ class _LabelParser:
             token, key = self._take()
         if token != WORD:
             raise SelectorError(f"found '{key}', expected: identifier")
-        _refuse("<nil>", key, qualified_name_errors(key))
+        errors = qualified_name_errors(key)
+        if errors:
+            raise SelectorError(f"<nil>: {invalid_value(key, '; '.join(errors))}")
         if absent or self._look()[0] in (END, ","):
             return Requirement(key, "!" if absent else "exists")
         operator, literal = self._take(words=False)
@@ -203,16 +206,26 @@ class _LabelParser:
 
 
 def _validate(requirement: Requirement) -> None:
+    """All that is wrong with the values, in one message."""
+    wrong = [*_not_numbers(requirement), *_not_label_values(requirement)]
+    if wrong:
+        raise SelectorError(wrong[0] if len(wrong) == 1 else f"[{', '.join(wrong)}]")
+
+
+def _not_numbers(requirement: Requirement) -> Iterator[str]:
+    why = "for 'Gt', 'Lt' operators, the value must be an integer"
+    for index, value in enumerate(requirement.values if requirement.operator in ("gt", "lt") else ()):
+        try:
+            parse_int(value)
+        except ValueError:
+            yield f"values[{index}]: {invalid_value(value, why)}"
+
+
+def _not_label_values(requirement: Requirement) -> Iterator[str]:
     for index, value in enumerate(requirement.values):
-        if requirement.operator in ("gt", "lt") and not value.lstrip("+-").isdigit():
-            why = "for 'Gt', 'Lt' operators, the value must be an integer"
-            _refuse(f"values[{index}]", value, [why])
-        _refuse(f"values[{index}][{requirement.key}]", value, label_value_errors(value))
-
-
-def _refuse(path: str, value: str, errors: list[str]) -> None:
-    if errors:
-        raise SelectorError(f"{path}: {invalid_value(value, '; '.join(errors))}")
+        errors = label_value_errors(value)
+        if errors:
+            yield f"values[{index}][{requirement.key}]: {invalid_value(value, '; '.join(errors))}"
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
-from datetime import datetime
+from functools import partial
 from typing import Any, Callable, Optional
 
 from .fielderrors import invalid
 from .negotiate import MediaType
+from .printercolumns import age, cell
 from .resources import ResourceType
 from .status import APIFailure, bad_request
 from .store import Object
@@ -38,7 +38,6 @@ AGE_COLUMN = {
     ),
     "priority": 0,
 }
-AGE_PATH = ".metadata.creationTimestamp"
 Cell = Callable[[Object, str], Any]  # an object, and the time that it is
 
 
@@ -56,7 +55,7 @@ def partial_metadata_list(items: Iterable[Object], metadata: Object, version: st
         "kind": "PartialObjectMetadataList",
         "apiVersion": f"meta.k8s.io/{version}",
         "metadata": _omit_empty(metadata),
-        "items": [partial_metadata(item, version) for item in items],
+        "items": [partial_metadata(item, version) for item in items] or None,  # nothing appended is null in Go
     }
 
 
@@ -115,14 +114,15 @@ def table_columns(resource: ResourceType) -> list[tuple[Object, Cell]]:
     """The columns of a kind: the CRD's own, those kubectl knows of a builtin kind, else name and age."""
     columns: list[tuple[Object, Cell]] = [(NAME_COLUMN, lambda obj, now: obj["metadata"]["name"])]
     if resource.columns:
-        return columns + [(_definition(column), _path_cell(column)) for column in resource.columns]
+        return columns + [(_definition(column), partial(cell, column)) for column in resource.columns]
     if not resource.custom and resource.plural in BUILTIN_COLUMNS:
         return [(_plain_column(name), cell) for name, cell in BUILTIN_COLUMNS[resource.plural]]
     return [*columns, (AGE_COLUMN, _age)]
 
 
 def _plain_column(name: str) -> Object:
-    return {"name": name, "type": "string", "format": "", "description": "", "priority": 0}
+    known = {"Name": NAME_COLUMN, "Age": AGE_COLUMN}.get(name, {"description": ""})
+    return {"name": name, "format": "", "priority": 0, **known, "type": "string"}
 
 
 def _definition(column: Object) -> Object:
@@ -136,62 +136,6 @@ def _definition(column: Object) -> Object:
         "description": description,
         "priority": column.get("priority", 0),
     }
-
-
-def _path_cell(column: Object) -> Cell:
-    parts = re.findall(r"[^.\[\]]+|\[[^\]]*\]", column["jsonPath"])
-
-    def cell(obj: Object, now: str) -> Any:
-        value: Any = obj
-        for part in parts:
-            value = _step(value, part)
-        return age(value, now) if column["type"] == "date" and isinstance(value, str) else value
-
-    return cell
-
-
-def _step(value: Any, part: str) -> Any:
-    if part.startswith("["):
-        index = part[1:-1].strip("'\"")
-        if isinstance(value, list):
-            return value[int(index)] if index.lstrip("-").isdigit() and -len(value) <= int(index) < len(value) else None
-        part = index
-    return value.get(part) if isinstance(value, dict) else None
-
-
-def age(created: Optional[str], now: str) -> str:
-    """How long ago, as kubectl shows it: ``5s``, ``2m10s``, ``3h``, ``4d``."""
-    if not created:
-        return "<unknown>"
-    return human_duration(int((_moment(now) - _moment(created)).total_seconds()))
-
-
-def _moment(text: str) -> datetime:
-    return datetime.strptime(text[:19], "%Y-%m-%dT%H:%M:%S")
-
-
-def human_duration(seconds: int) -> str:
-    if seconds < -1:
-        return "<invalid>"
-    seconds = max(0, seconds)
-    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
-    if seconds < 120:
-        return f"{seconds}s"
-    if minutes < 10:
-        return _pair(minutes, "m", seconds % 60, "s")
-    if minutes < 180:
-        return f"{minutes}m"
-    if hours < 8:
-        return _pair(hours, "h", minutes % 60, "m")
-    if hours < 48:
-        return f"{hours}h"
-    if days < 8:
-        return _pair(days, "d", hours % 24, "h")
-    return f"{days}d" if days < 730 else f"{days // 365}y"
-
-
-def _pair(big: int, big_unit: str, small: int, small_unit: str) -> str:
-    return f"{big}{big_unit}{small}{small_unit}" if small else f"{big}{big_unit}"
 
 
 def _containers(pod: Object) -> list[Object]:

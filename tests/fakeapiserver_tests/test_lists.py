@@ -261,3 +261,27 @@ def test_pods_can_be_selected_by_phase_and_node(fake: FakeAPIServer, client: Pla
     pods = "/api/v1/namespaces/default/pods?fieldSelector="
     assert names(client.get(f"{pods}status.phase%3DRunning,spec.nodeName%3Dn").json()) == ["p"]
     assert names(client.get(f"{pods}spec.nodeName%3D").json()) == ["q"]
+
+
+def test_all_bad_values_of_a_set_are_told() -> None:
+    with pytest.raises(SelectorError) as caught:
+        parse_labels("team in (-a,-b)")
+    assert str(caught.value).startswith('unable to parse requirement: [values[0][team]: Invalid value: "-a": ')
+    assert ', values[1][team]: Invalid value: "-b": ' in str(caught.value)
+
+
+@pytest.mark.parametrize("number", ["1.5", "", "x", "9223372036854775808"])
+def test_only_whole_numbers_are_compared(number: str) -> None:
+    with pytest.raises(SelectorError, match="the value must be an integer"):
+        parse_labels(f"tier>{number}")
+
+
+def test_items_of_the_servers_own_kinds_name_no_kind(client: PlainClient) -> None:
+    body = client.get("/api/v1/namespaces").json()
+    assert (body["kind"], body["apiVersion"], set(body["metadata"])) == ("NamespaceList", "v1", {"resourceVersion"})
+    assert {"kind", "apiVersion"} & set(body["items"][0]) == set()
+
+
+def test_an_empty_list_of_metadata_is_null(client: PlainClient) -> None:
+    accept = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
+    assert client.get(DEVSERVERS, Accept=accept).json()["items"] is None
