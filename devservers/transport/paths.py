@@ -71,11 +71,6 @@ class Resource(NamedTuple):
     def api_version(self) -> str:
         return f"{self.group}/{self.version}" if self.group else self.version
 
-    @property
-    def qualified(self) -> str:
-        """``devservers.devserver.io``, ``pods``: the name RBAC messages use."""
-        return f"{self.plural}.{self.group}" if self.group else self.plural
-
     def collection(self, namespace: Optional[str]) -> str:
         """Path of the collection; ``namespace`` None means all namespaces, or a cluster-scoped kind."""
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"

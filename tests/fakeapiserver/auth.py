@@ -13,7 +13,6 @@ from .status import APIFailure, forbidden, unauthorized
 
 MASTERS = "system:masters"
 AUTHENTICATED = "system:authenticated"
-UNAUTHENTICATED = "system:unauthenticated"
 
 ADMIN = User("admin", (MASTERS, AUTHENTICATED))
 

@@ -60,10 +60,6 @@ class ResourceType:
         """``devservers.devserver.io``, or ``pods`` in the core group."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
-    @property
-    def qualified_kind(self) -> str:
-        return f"{self.kind}.{self.group}" if self.group else self.kind
-
     def has_subresource(self, name: str) -> bool:
         return any(sub.name == name for sub in self.subresources)
 

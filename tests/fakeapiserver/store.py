@@ -94,7 +94,6 @@ class ObjectStore:
         self._history = history
         self._tables: dict[tuple[str, str], Table] = {}
         self._types: dict[str, ResourceType] = {}
-        self._on_delete: list[Callable[[ResourceType, Stored], None]] = []
 
     # resources
 
