@@ -16,6 +16,7 @@ from ..errors import ConnectionFailedError, ProtocolError, RequestTimeoutError, 
 from .config import ClientConfig
 from .deadline import Deadline
 from .proxies import Proxy
+from .serverurl import certificate_name
 from .tls import make_proxy_context
 from .tlserrors import explain_handshake_failure, is_end_of_stream
 from .tlsintls import TunnelledTLS
@@ -133,7 +134,7 @@ def _proxy_tls(sock: socket.socket, config: ClientConfig, proxy: Proxy, deadline
     _step(sock, deadline, f"the proxy {proxy}")
     context = make_proxy_context(config.tls)
     try:
-        return context.wrap_socket(sock, server_hostname=proxy.host)
+        return context.wrap_socket(sock, server_hostname=certificate_name(proxy.host))
     except (OSError, ValueError) as error:
         _fail(error, f"the proxy {proxy}", explain_handshake_failure(error, config.tls, None))
 
@@ -141,7 +142,7 @@ def _proxy_tls(sock: socket.socket, config: ClientConfig, proxy: Proxy, deadline
 def _server_tls(stream: Stream, config: ClientConfig, deadline: Deadline) -> Stream:
     context = config.ssl_context(deadline)
     certificate = config.credentials.client_certificate(deadline)
-    name = (config.tls.server_name or config.host).rstrip(".")  # the root's dot stands in no certificate
+    name = certificate_name(config.tls.server_name or config.host)
     _step(stream, deadline, config.server)
     try:
         if isinstance(stream, (ssl.SSLSocket, TunnelledTLS)):

@@ -25,6 +25,9 @@ Header = tuple[str, str]
 _TOKEN = re.compile(r"[\x21-\x7e]+\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
+BLANKS = " \t"
+"""What may stand around the value of a header without being part of it (RFC 9110, section 5.5)."""
+
 TOKEN_FILE_PERIOD = 60.0  # seconds; client-go's values: read again every minute,
 TOKEN_FILE_LEEWAY = 10.0  # ten seconds early
 

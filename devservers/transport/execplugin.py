@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Optional
 
 from ..errors import KubeConfigError, RequestTimeoutError
-from .credentials import Authorizer, Credential, check_token
+from .credentials import BLANKS, Authorizer, Credential, check_token
 from .deadline import Deadline
 from .kubeconfigfile import Entry
 from .pluginrun import PluginRun
@@ -96,19 +96,24 @@ def _interactive_mode(stanza: Entry, api_version: str) -> str:
     return mode or _IF_AVAILABLE
 
 
-_CLUSTER_TEXTS = ("server", "tls-server-name", "proxy-url")
-_CLUSTER_FLAGS = ("insecure-skip-tls-verify", "disable-compression")
-
-
 def _cluster_info(cluster: Entry) -> dict[str, Any]:
-    """The ``Cluster`` of the ExecCredential API: the CA as data, and the extension that is meant for plugins."""
-    info: dict[str, Any] = {key: cluster.text(key) for key in _CLUSTER_TEXTS if cluster.text(key)}
-    info.update({key: True for key in _CLUSTER_FLAGS if cluster.flag(key)})
+    """The ``Cluster`` of the ExecCredential API: the CA as data, and the extension that is meant for plugins.
+
+    Empty fields are left out, but for ``config``; all stand in the order of the API's type, as kubectl writes them.
+    """
     path = cluster.path("certificate-authority")
     ca = Material(f"certificate-authority of {cluster}", path=path).read() if path else b""
     ca = ca or cluster.data("certificate-authority-data")
-    if ca:
-        info["certificate-authority-data"] = b64encode(ca).decode("ascii")
+    fields: dict[str, Any] = {
+        "server": cluster.text("server"),
+        "tls-server-name": cluster.text("tls-server-name"),
+        "insecure-skip-tls-verify": cluster.flag("insecure-skip-tls-verify"),
+        "certificate-authority-data": b64encode(ca).decode("ascii"),
+        "proxy-url": cluster.text("proxy-url"),
+        "disable-compression": cluster.flag("disable-compression"),
+    }
+    info = {key: value for key, value in fields.items() if value}
+    info["config"] = None
     for item in cluster.items("extensions"):
         if isinstance(item, dict) and item.get("name") == f"{GROUP}/exec":
             info["config"] = item.get("extension")
@@ -157,13 +162,21 @@ def _ask(plugin: PluginCommand, deadline: Deadline) -> tuple[float, Credential]:
     """Run the plugin once: when its answer expires, and the answer."""
     interactive = _may_interact(plugin)
     limit = INTERACTIVE_TIME_LIMIT if interactive else TIME_LIMIT
-    info: dict[str, Any] = {"interactive": interactive}
-    if plugin.cluster is not None:
-        info["cluster"] = plugin.cluster
-    request = {"apiVersion": plugin.api_version, "kind": "ExecCredential", "spec": info}
-    env = {**os.environ, **plugin.env, "KUBERNETES_EXEC_INFO": json.dumps(request)}
+    env = {**os.environ, **plugin.env, "KUBERNETES_EXEC_INFO": _exec_info(plugin, interactive)}
     run = PluginRun([plugin.command, *plugin.args], env, str(plugin), plugin.install_hint, interactive, [*plugin.env])
     return read_credential(run.output(deadline, limit), plugin)
+
+
+def _exec_info(plugin: PluginCommand, interactive: bool) -> str:
+    """The request, as kubectl writes it to the byte: some plugins read it with grep."""
+    spec: dict[str, Any] = {} if plugin.cluster is None else {"cluster": plugin.cluster}
+    spec["interactive"] = interactive
+    request = {"kind": "ExecCredential", "apiVersion": plugin.api_version, "spec": spec}
+    text = json.dumps(request, separators=(",", ":"))  # ASCII: the environment may not be UTF-8
+    return text.translate(_ESCAPED_IN_GO) + "\n"
+
+
+_ESCAPED_IN_GO = {ord(character): f"\\u{ord(character):04x}" for character in "<>&"}
 
 
 def _may_interact(plugin: PluginCommand) -> bool:
@@ -195,8 +208,27 @@ def read_credential(output: bytes, plugin: PluginCommand) -> tuple[float, Creden
             Material(f"clientCertificateData of {plugin}", certificate.encode()),
             Material(f"clientKeyData of {plugin}", key.encode()),
         )
-    header = f"Bearer {check_token(token, f'token of {plugin}')}" if token else None
+    header = f"Bearer {check_token(token.strip(BLANKS), f'token of {plugin}')}" if token else None
     return answer.expires(), Credential(header, pair)
+
+
+def _decoded(output: bytes) -> Any:
+    """The answer: JSON, or YAML (which kubectl reads as well) where it can be read; None for anything else."""
+    try:
+        text = output.decode("utf-8-sig")
+    except ValueError:
+        return None
+    try:
+        if text.lstrip()[:1] in ("", "{", "["):
+            return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    try:
+        from .goyaml import first_document
+
+        return first_document(text)
+    except Exception:  # no PyYAML, or no YAML: told without a word of what was printed
+        return None
 
 
 class _Answer:
@@ -204,10 +236,7 @@ class _Answer:
 
     def __init__(self, label: str, output: bytes, api_version: str) -> None:
         self._label = label
-        try:
-            decoded = json.loads(output.decode("utf-8-sig"))
-        except (ValueError, RecursionError):
-            decoded = None
+        decoded = _decoded(output)
         if not isinstance(decoded, dict) or decoded.get("kind", "ExecCredential") != "ExecCredential":
             raise self.wrong("is not an ExecCredential in JSON")
         if decoded.get("apiVersion") != api_version:

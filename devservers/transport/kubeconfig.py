@@ -11,7 +11,7 @@ from typing import Optional
 
 from ..errors import KubeConfigError
 from .config import ClientConfig
-from .credentials import Authorizer, BasicAuth, BearerToken, Credentials, Impersonation, TokenFile
+from .credentials import BLANKS, Authorizer, BasicAuth, BearerToken, Credentials, Impersonation, TokenFile
 from .deadline import Deadline
 from .kubeconfigfile import Entry, KubeConfig
 from .serverurl import is_host
@@ -95,7 +95,7 @@ def _tls_settings(cluster: Entry) -> TLSSettings:
         raise cluster.wrong(
             "a certificate authority and insecure-skip-tls-verify exclude each other; remove the latter"
         )
-    name = cluster.text("tls-server-name")
+    name = cluster.text("tls-server-name").strip("[]")
     if name and not is_host(name):
         raise cluster.wrong(
             "tls-server-name is not a host name or address; set it to a name in the server's certificate"
@@ -137,13 +137,18 @@ def _client_certificate(user: Entry) -> Optional[ClientCertificate]:
         return None
     if key is None:
         raise user.wrong("has a client certificate and no key; add client-key or client-key-data")
-    if certificate is None:
-        raise user.wrong("has a client key and no certificate; add client-certificate or client-certificate-data")
-    return ClientCertificate(certificate, key)
+    if certificate is not None:
+        return ClientCertificate(certificate, key)
+    if any(user.body.get(name) for name in _OTHER_CREDENTIALS):
+        return None  # a key that is left over from a certificate does no harm; kubectl does not look at it, either
+    raise user.wrong("has a client key and no certificate; add client-certificate or client-certificate-data")
+
+
+_OTHER_CREDENTIALS = ("token", "tokenFile", "username", "exec")
 
 
 def _authorizer(user: Entry, cluster: Entry) -> Authorizer:
-    token, token_path, username = user.text("token"), user.path("tokenFile"), user.text("username")
+    token, token_path, username = user.text("token").strip(BLANKS), user.path("tokenFile"), user.text("username")
     plugin, provider = user.child("exec"), user.child("auth-provider")
     if username and (token or token_path):
         raise user.wrong("has a token and a user name with password; remove one of the two")
@@ -176,11 +181,17 @@ def _auth_provider_error(user: Entry, provider: Entry, has_exec: bool) -> KubeCo
 def _impersonation(user: Entry) -> Optional[Impersonation]:
     name, uid, groups = user.text("as"), user.text("as-uid"), user.texts("as-groups")
     extra_entry = user.child("as-user-extra")
-    extra = {key: extra_entry.texts(key) for key in extra_entry.body} if extra_entry else {}
-    if not all(isinstance(key, str) and key for key in extra):
-        raise user.wrong("the keys of as-user-extra must be strings; put them in quotes")
+    extra = {_extra_key(user, key): extra_entry.texts(key) for key in extra_entry.body} if extra_entry else {}
     if not name:
         if uid or groups or extra:
             raise user.wrong("as-uid, as-groups and as-user-extra need `as`: the user to act as")
         return None
     return Impersonation(name, uid, groups, extra, f"impersonation of {user}")
+
+
+def _extra_key(user: Entry, key: object) -> str:
+    if isinstance(key, int) and not isinstance(key, bool):
+        return str(key)  # YAML without quotes
+    if isinstance(key, str) and key:
+        return key
+    raise user.wrong("the keys of as-user-extra must be strings; put them in quotes")

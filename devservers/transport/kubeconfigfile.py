@@ -18,6 +18,7 @@ from typing import Any, Optional
 
 from ..errors import KubeConfigError, MissingDependencyError
 
+_SHORT_FLAGS = {"y": True, "Y": True, "n": False, "N": False}  # booleans of YAML 1.1 that PyYAML takes for text
 _TYPE_NAMES = {dict: "a mapping", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
 
 
@@ -56,6 +57,8 @@ class Entry:
         value = self.body.get(key)
         if value is None:
             return False
+        if isinstance(value, str):
+            value = _SHORT_FLAGS.get(value, value)
         if not isinstance(value, bool):
             raise self.wrong(f"{key} must be true or false, not {_kind_of(value)}")
         return value
@@ -225,42 +228,17 @@ def _load_yaml(text: str, path: str) -> Any:
             f"kubeconfig {path}: is YAML, and the package PyYAML that reads it is not installed; "
             "run `pip install pyyaml`, or write it as JSON with `kubectl config view --raw --flatten -o json`"
         ) from error
+    from .goyaml import first_document
+
     try:
-        loader = _yaml_loader()(text)
-        try:
-            return loader.get_data() if loader.check_data() else None  # the first document, as kubectl reads it
-        finally:
-            loader.dispose()
+        return first_document(text)
     except yaml.YAMLError as error:
         problem = _describe_yaml_error(error)
     except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as error:
         problem = f"holds a value that cannot be read ({type(error).__name__})"
     except RecursionError:
-        problem = "is nested too deeply"
+        problem = "is nested too deeply, or its aliases multiply"
     raise KubeConfigError(f"kubeconfig {path}: is not valid YAML: {problem}; mend it, or write it anew")
-
-
-def _yaml_loader() -> Any:
-    """PyYAML's safe loader (in C where there is one), with Go's idea of plain scalars.
-
-    ``2024-01-01``, ``12:30`` (in PyYAML a number to the base of 60) and ``=`` are strings there.
-    """
-    import yaml
-
-    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    resolvers = {
-        first: [(tag, _without_colon(tag, pattern)) for tag, pattern in candidates if tag not in _STRINGS_IN_GO]
-        for first, candidates in base.yaml_implicit_resolvers.items()
-    }
-    return type("KubeconfigLoader", (base,), {"yaml_implicit_resolvers": resolvers})
-
-
-_STRINGS_IN_GO = ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value")
-_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
-
-
-def _without_colon(tag: str, pattern: re.Pattern[str]) -> re.Pattern[str]:
-    return re.compile("(?!.*:)" + pattern.pattern, pattern.flags) if tag in _NUMBERS else pattern
 
 
 def _describe_yaml_error(error: Exception) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Optional, Union
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from ..errors import KubeConfigError
+from .serverurl import ascii_host, is_host
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -62,10 +63,12 @@ def parse_proxy(url: str, source: str) -> Proxy:
         )
     if scheme not in DEFAULT_PORTS:
         raise KubeConfigError(f"{source}: must begin with http:// or https:// (http://host:port)")
-    if not parts.hostname:
-        raise KubeConfigError(f"{source}: names no host; a proxy is http://host:port or https://host:port")
+    host = parts.hostname or ""
+    host = host.replace("%25", "%", 1) if ":" in host else ascii_host(host)
+    if not is_host(host):
+        raise KubeConfigError(f"{source}: names no valid host; a proxy is http://host:port or https://host:port")
     userinfo = None if parts.username is None else (unquote(parts.username), unquote(parts.password or ""))
-    return Proxy(scheme, parts.hostname, port or DEFAULT_PORTS[scheme], source, userinfo)
+    return Proxy(scheme, host, port or DEFAULT_PORTS[scheme], source, userinfo)
 
 
 def _split(url: str, source: str) -> tuple[SplitResult, Optional[int]]:
@@ -121,10 +124,17 @@ def _matches(entry: str, host: str, port: int) -> bool:
     pattern, wanted_port = _split_port(entry)
     if wanted_port not in ("", str(port)):
         return False
-    if address is not None:
-        return _address(pattern) == address
-    domain = pattern[1:] if pattern.startswith("*.") else pattern
-    return bool(domain) and (host == domain or host.endswith("." + domain.lstrip(".")))
+    listed = _address(pattern)
+    if listed is not None:
+        return listed == address
+    return _is_in_domain(host, pattern[1:] if pattern.startswith("*.") else pattern)
+
+
+def _is_in_domain(host: str, domain: str) -> bool:
+    """Domains are compared as text, addresses too: ``.1.2`` exempts 10.0.1.2 (Go's rule)."""
+    below_only = domain.startswith(".")
+    name = ascii_host(domain[1:] if below_only else domain).rstrip(".")
+    return bool(name) and (host.endswith("." + name) or (host == name and not below_only))
 
 
 def _in_network(address: _Address, network: str) -> bool:

@@ -182,6 +182,11 @@ class TestClientConfig:
             ("http://10.0.0.1:8080", "http://10.0.0.1:8080"),
             ("https://[2001:db8::1]:6443", "https://[2001:db8::1]:6443"),
             ("https://rancher.example/k8s/clusters/c-x1//", "https://rancher.example/k8s/clusters/c-x1"),
+            ("https://api.example/a//b/./c/../d", "https://api.example/a/b/d"),
+            ("https://api.example/../..", "https://api.example"),
+            ("https://api.example/a%2Fb%20c/d e", "https://api.example/a/b%20c/d%20e"),
+            ("https://api.example/\u00fc", "https://api.example/%C3%BC"),
+            ("https://[fe80::1%25eth0]:6443", "https://[fe80::1%25eth0]:6443"),
             ("https://b\u00fccher.example", "https://xn--bcher-kva.example"),
             (" https://api.example?x=1#y ", "https://api.example"),
         ],
@@ -203,6 +208,8 @@ class TestClientConfig:
             "https://a:port",
             "https://[::1",
             "https://a%2eb",
+            "https://a/%zz",
+            "https://a/\x01",
             "https://-a",
             "",
             "data:,x",
@@ -220,6 +227,9 @@ class TestClientConfig:
     def test_its_parts_are_at_hand(self) -> None:
         config = ClientConfig("https://[::1]/prefix")
         assert (config.scheme, config.host, config.port, config.path) == ("https", "::1", 443, "/prefix")
+
+    def test_the_zone_of_an_address_is_at_hand_as_the_system_knows_it(self) -> None:
+        assert ClientConfig("https://[fe80::1%25eth0]:6443").host == "fe80::1%eth0"
 
     def test_a_server_url_says_its_port_only_if_it_was_given(self) -> None:
         assert parse_server_url("https://api.example", "x").port is None

@@ -139,6 +139,27 @@ class TestWhatThePluginIsTold:
             "config": {"audience": "team"},
         }
 
+    def test_it_is_told_in_the_bytes_of_kubectl(self, tmp_path: Path) -> None:
+        """Recorded from kubectl 1.32: some plugins take it apart with grep and sed."""
+        cluster = {
+            "server": "https://api.example:6443/a&b",
+            "insecure-skip-tls-verify": True,
+            "disable-compression": True,
+            "extensions": [{"name": f"{GROUP}/exec", "extension": {"audience": "<x>"}}],
+        }
+        using(recording(tmp_path / "alone"), cluster).credentials.headers()
+        using(recording(tmp_path / "cluster", provideClusterInfo=True), cluster).credentials.headers()
+        using(recording(tmp_path / "plain", provideClusterInfo=True), {"server": "https://x"}).credentials.headers()
+        begin = f'{{"kind":"ExecCredential","apiVersion":"{GROUP}/v1","spec":'
+        assert (tmp_path / "alone" / "info").read_text() == begin + '{"interactive":false}}\n'
+        assert (tmp_path / "cluster" / "info").read_text() == (
+            begin + '{"cluster":{"server":"https://api.example:6443/a\\u0026b","insecure-skip-tls-verify":true,'
+            '"disable-compression":true,"config":{"audience":"\\u003cx\\u003e"}},"interactive":false}}\n'
+        )
+        assert (tmp_path / "plain" / "info").read_text() == (
+            begin + '{"cluster":{"server":"https://x","config":null},"interactive":false}}\n'
+        )
+
     def test_a_number_that_json_does_not_know_is_refused(self) -> None:
         stanza = {"apiVersion": f"{GROUP}/v1", "command": "x", "interactiveMode": "Never", "provideClusterInfo": True}
         extension = {"name": f"{GROUP}/exec", "extension": {"limit": float("nan")}}
@@ -191,6 +212,15 @@ class TestAnswers:
     def test_what_kubectl_reads_past_does_no_harm(self, tmp_path: Path, before: str) -> None:
         answer = json.dumps({"apiVersion": f"{GROUP}/v1", "status": {"token": "t0ken", "more": 1}}) + "\n\n"
         assert using(printing(tmp_path, before + answer)).credentials.headers() == [("Authorization", "Bearer t0ken")]
+
+    def test_blanks_around_its_token_are_no_part_of_it(self, tmp_path: Path) -> None:
+        plugin = printing(tmp_path, exec_credential(token=" abc\t"))
+        assert using(plugin).credentials.headers() == [("Authorization", "Bearer abc")]
+
+    def test_it_may_answer_in_yaml(self, tmp_path: Path) -> None:
+        answer = f"apiVersion: {GROUP}/v1\nkind: ExecCredential\nstatus:\n  token: abc\n"
+        answer += "  expirationTimestamp: 2999-01-01T00:00:00Z\n"
+        assert using(printing(tmp_path, answer)).credentials.headers() == [("Authorization", "Bearer abc")]
 
     def test_a_certificate_and_key_become_the_client_certificate(self, tmp_path: Path) -> None:
         pair = authority().issue("alice@x.example")

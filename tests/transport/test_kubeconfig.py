@@ -239,6 +239,13 @@ class TestClusters:
         assert config.tls.ca is not None
         assert config.tls.ca.read() == b"-----BEGIN CERTIFICATE-----"
 
+    @pytest.mark.parametrize(("flag", "insecure"), [(True, True), ("y", True), ("Y", True), ("n", False), ("N", False)])
+    def test_the_short_booleans_of_yaml_are_booleans(self, flag: object, insecure: bool) -> None:
+        assert cluster_config(**{"insecure-skip-tls-verify": flag}).tls.insecure is insecure
+
+    def test_an_address_as_tls_server_name_may_stand_in_brackets(self) -> None:
+        assert cluster_config(**{"tls-server-name": "[::1]"}).tls.server_name == "::1"
+
     def test_tls_server_name_is_kept_and_must_be_a_host_name(self) -> None:
         assert cluster_config(**{"tls-server-name": "kubernetes.default"}).tls.server_name == "kubernetes.default"
         assert "tls-server-name is not a host name" in problem_of(document(cluster={"tls-server-name": "a b"}))
@@ -306,6 +313,21 @@ class TestUsers:
         content = document(user={"token": "abc"})
         content["users"].append({"name": "old", "user": {"auth-provider": {"name": "gcp"}, "token": 7}})
         assert config_of(content).credentials.headers() == [("Authorization", "Bearer abc")]
+
+    def test_a_key_without_its_certificate_is_passed_over_beside_another_credential(self) -> None:
+        config = user_config(**{"token": "abc", "client-key-data": B64})
+        assert config.credentials.headers() == [("Authorization", "Bearer abc")]
+        assert config.credentials.client_certificate() is None
+
+    @pytest.mark.parametrize("token", [" abc", "abc ", "\tabc\t"])
+    def test_blanks_around_a_token_are_no_part_of_it(self, token: str) -> None:
+        assert user_config(token=token).credentials.headers() == [("Authorization", "Bearer abc")]
+
+    def test_keys_of_extra_may_be_numbers_as_yaml_reads_them(self) -> None:
+        text = b"{users: [{name: u, user: {as: bob, as-user-extra: {7: [x]}}}], current-context: c,\n"
+        text += b"contexts: [{name: c, context: {cluster: k, user: u}}], clusters: [{name: k, cluster: {server: h}}]}"
+        headers = client_config(parse(text, "config"), None, None).credentials.headers()
+        assert headers == [("Impersonate-User", "bob"), ("Impersonate-Extra-7", "x")]
 
     def test_a_token_goes_before_a_plugin(self) -> None:
         config = user_config(token="abc", exec={"command": "never-run"})

@@ -89,7 +89,13 @@ class TestEnvironment:
         ("[2001:db8::5]:6443", "2001:db8::5", 443, False),
         ("[2001:db8::5]", "2001:db8::5", 443, True),
         ("10.1.2", "10.1.2.3", 443, False),
-        ("1.2.3", "10.1.2.3", 443, False),
+        ("1.2.3", "10.1.2.3", 443, True),
+        (".2.3", "10.1.2.3", 443, True),
+        ("b\u00fccher.example", "xn--bcher-kva.example", 443, True),
+        (".b\u00fccher.example", "api.xn--bcher-kva.example", 443, True),
+        ("api.example.", "api.example", 443, True),
+        ("*.", "api.example", 443, False),
+        ("*api.example", "myapi.example", 443, False),
         ("example", "api.example", 443, True),
         (".", "api.example", 443, False),
     ],
@@ -114,6 +120,7 @@ class TestProxyURL:
             ("https://proxy.example", "proxy.example:443"),
             ("http://[2001:db8::1]:3128/", "[2001:db8::1]:3128"),
             ("HTTP://Proxy.Example", "proxy.example:80"),
+            ("http://b\u00fccher.example", "xn--bcher-kva.example:80"),
         ],
     )
     def test_ports_default_to_the_schemes(self, url: str, authority: str) -> None:
@@ -144,6 +151,8 @@ class TestProxyURL:
             "http://a:port",
             "http://a b",
             "//a",
+            "http://%zz",
+            "http://a%20b",
             "http://a:\udcffcret@b",
         ],
     )

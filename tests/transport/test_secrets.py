@@ -112,7 +112,7 @@ def _stanza(**change: Any) -> dict[str, Any]:
 
 BROKEN_FILES = {
     "yaml with an unknown alias": f"token: *{CANARY}",
-    "yaml with an unknown tag": f"token: !{CANARY} x",
+    "yaml with a tag of python": f"token: !!python/{CANARY} x",
     "yaml with a bad escape": f'token: "{CANARY}\\q"',
     "yaml cut short": f'token: "{CANARY}',
     "yaml with a tab": f"a:\n\t- {CANARY}",
