@@ -41,6 +41,8 @@ IDLE_SECONDS = 80.0
 proxy that cuts idle connections earlier is noticed at once."""
 PATIENCE = 300.0
 """Seconds of nothing but failures after which a watch gives up and raises the last of them."""
+LONGEST_PAUSE = 5.0
+"""Seconds between two attempts at most: that late a server that has come back may be noticed."""
 INSTANT = 1.0
 """A stream that lives no longer than this many seconds is followed by a pause…"""
 EMPTY_STREAMS = 3
@@ -172,7 +174,7 @@ class Watch:
         self._deadline = Deadline(left, client.clock, self._cancellation)
         self._state = WatchState(begin, complete=not begin)
         self._marks = marks
-        self._backoff = Backoff()
+        self._backoff = Backoff(limit=LONGEST_PAUSE)
         # A version to begin from was had from this server: its absence now is a failure that may pass.
         self._succeeded_once = bool(begin)
         self._failing_since: Optional[float] = None
@@ -300,6 +302,8 @@ class Watch:
     def _failed(self, error: Exception) -> None:
         if self._deadline.expired:
             return
+        if _is_about_version(error):
+            raise error
         now = self._client.clock.now()
         if self._failing_since is None:
             self._failing_since = now
@@ -307,6 +311,11 @@ class Watch:
             raise error
         retry_after = getattr(error, "retry_after", None)
         self._deadline.sleep(max(self._backoff.next(), retry_after or 0.0))
+
+
+def _is_about_version(error: Exception) -> bool:
+    """A version that is none is answered with 500, as if it could pass."""
+    return isinstance(error, ServerError) and error.message.startswith("resourceVersion: Invalid value")
 
 
 def _lines(answer: Answer) -> Iterator[bytes]:
