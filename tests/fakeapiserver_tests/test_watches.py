@@ -164,6 +164,15 @@ def test_watches_show_metadata_or_tables_if_asked(client: PlainClient, other: Pl
     assert json.loads(table.readline())["object"]["rows"][0]["cells"][0] == "a"
 
 
+def test_only_the_first_table_of_a_watch_has_headings(client: PlainClient, other: PlainClient) -> None:
+    for name in ("a", "b"):
+        other.create(name)
+    tables = client.open("GET", watch(""), Accept="application/json;as=Table;g=meta.k8s.io;v=v1")
+    first, second = (json.loads(tables.readline())["object"] for _ in range(2))
+    assert [column["name"] for column in first["columnDefinitions"]][:1] == ["Name"]
+    assert second["columnDefinitions"] is None
+
+
 def test_cut_all_ends_every_watch(fake: FakeAPIServer, client: PlainClient) -> None:
     fake.store.create("devservers", devserver("a"))
     events = client.watch(watch(""))

@@ -116,6 +116,10 @@ def test_a_relative_directory_of_path_holds_no_plugins(
     assert "not installed or not on PATH" in failure_of(plugin)
 
 
+HOLDING = "(exec 3<>'{}'; exec sleep 60)"
+"""A process that holds a FIFO open until it is killed, whether somebody writes to it or not."""
+
+
 def assert_nobody_reads(fifo: Path, within: float = 10.0) -> None:
     """The processes that had ``fifo`` open are gone, or (killed, and about to go) go soon."""
     deadline = Deadline(within)
@@ -131,7 +135,7 @@ def assert_nobody_reads(fifo: Path, within: float = 10.0) -> None:
 def test_its_time_is_limited_and_its_children_end_with_it(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
-    plugin = Plugin(tmp_path, f"echo waiting for login >&2; cat '{fifo}' & wait")
+    plugin = Plugin(tmp_path, f"echo waiting for login >&2; {HOLDING.format(fifo)} & wait")
     run = PluginRun([str(plugin.path)], dict(os.environ), "the plugin", "", False)
     with pytest.raises(KubeConfigError) as caught:
         run.output(Deadline(None), 0.3)
@@ -186,7 +190,7 @@ def test_an_interrupt_ends_the_plugin_too(tmp_path: Path) -> None:
     try:
         thread.start()
         with pytest.raises(KeyboardInterrupt):
-            using(Plugin(tmp_path, f"cat '{fifo}'")).credentials.headers()
+            using(Plugin(tmp_path, HOLDING.format(fifo))).credentials.headers()
     finally:
         signal.signal(signal.SIGUSR1, before)
         interrupted.set()
