@@ -73,7 +73,7 @@ def create_and_wait(server: DevServer) -> None:
         server._created += (attempt.created,)
     except BaseException as error:
         if server.delete_on_exit != "never":
-            _insist(partial(attempt.undo, error), error)
+            _insist(partial(attempt.undo, error))
         raise
 
 
@@ -86,18 +86,20 @@ def leave(server: DevServer, error: Optional[BaseException]) -> None:
     if server.delete_on_exit == "never" or (server.delete_on_exit == "on_success" and error is not None):
         return
     client = server._client or default_client()
-    _insist(partial(delete_created, client, created, hiding=error), error)
+    _insist(partial(delete_created, client, created, hiding=error))
 
 
-def _insist(delete: Callable[[], None], error: Optional[BaseException]) -> None:
-    """Delete even if Ctrl-C comes meanwhile, which is raised afterwards; the second Ctrl-C is obeyed at once."""
+def _insist(delete: Callable[[], None]) -> None:
+    """Delete even if Ctrl-C comes meanwhile, which is raised afterwards; another one meanwhile is obeyed at once.
+
+    What came before the deletion does not count: the same Ctrl-C pressed twice must not leave a server behind.
+    """
     try:
         delete()
     except Exception:
         raise
     except BaseException:
-        if error is None or isinstance(error, Exception):
-            delete()
+        delete()
         raise
 
 

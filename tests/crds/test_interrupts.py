@@ -159,6 +159,25 @@ def test_on_the_way_out_the_first_one_waits_for_the_deletion(operated: StagedSer
     assert names_on(operated) == []
 
 
+def test_twice_during_the_wait(cluster: StagedServer) -> None:
+    began = threading.Event()
+    children: list[subprocess.Popen[str]] = []
+
+    def interrupt_the_deletion() -> None:
+        assert began.wait(LONG)
+        interrupt(children[0])
+        eventually(lambda: requests_of(cluster, "DELETE"), "another deletion")
+
+    cluster.before("DELETE", "", interrupt_the_deletion)
+    with running() as child:
+        children.append(child)
+        eventually(lambda: requests_of(cluster, "GET", "watch=true"), "the watch's request")
+        interrupt(child)
+        began.set()
+        assert last_words(child) == "interrupted"
+    assert names_on(cluster) == []
+
+
 def test_on_the_way_out_the_second_one_is_obeyed_at_once(operated: StagedServer) -> None:
     began, over = threading.Event(), threading.Event()
     children: list[subprocess.Popen[str]] = []
