@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -14,8 +17,9 @@ from devservers.transport.deadline import SYSTEM_CLOCK, Cancellation, Deadline
 from devservers.transport.http import READ_SIZE
 from tests.fakeapiserver import FakeAPIServer
 
-from .scripted import Peer, scripted, serve_all
+from .scripted import FakeClock, Peer, scripted, serve_all
 
+ROOT = Path(__file__).parent.parent.parent
 OK = b'{"kind":"Thing"}'
 
 
@@ -61,6 +65,49 @@ def test_a_connection_the_server_closed_meanwhile_is_not_used() -> None:
         assert closed.wait(5)
         client.request("POST", "/x", body={})  # a write: it could not have been sent twice
         assert server.connections == 2
+
+
+def test_a_read_whose_kept_connection_is_cut_is_sent_again_at_once() -> None:
+    def one_answer(peer: Peer) -> None:
+        peer.request()
+        peer.answer(200, OK)
+        peer.request()
+
+    clock = FakeClock()
+    with scripted(one_answer, serve_all(_ok)) as server, server.client(clock=clock) as client:
+        client.request("GET", "/x")
+        assert client.request("GET", "/x") == {"kind": "Thing"}
+        assert clock.slept == [0.0]
+
+
+def test_a_read_whose_new_connection_is_cut_waits_before_it_is_sent_again() -> None:
+    def no_answer(peer: Peer) -> None:
+        peer.request()
+
+    clock = FakeClock()
+    with scripted(no_answer, serve_all(_ok)) as server, server.client(clock=clock) as client:
+        assert client.request("GET", "/x") == {"kind": "Thing"}
+        assert [seconds > 0 for seconds in clock.slept] == [True]
+
+
+def test_a_connection_that_was_idle_for_long_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("devservers.transport.connection.IDLE_SECONDS", -1.0)
+    with scripted(serve_all(_ok)) as server, server.client() as client:
+        client.request("GET", "/x")
+        client.request("GET", "/x")
+        assert server.connections == 2
+
+
+def test_a_connection_is_not_used_by_a_forked_child(server: FakeAPIServer) -> None:
+    """Two processes on one connection would read each other's answers."""
+    code = (
+        "import os; from devservers import RESTClient; client = RESTClient(); client.request('GET', '/version')\n"
+        "child = os.fork()\n"
+        "if child == 0: os._exit(0 if client._pool.take() is None else 1)\n"
+        "raise SystemExit(os.waitpid(child, 0)[1] or client._pool.take() is None)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_connection_close_is_honoured() -> None:
