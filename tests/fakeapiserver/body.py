@@ -48,6 +48,8 @@ def parse(body: bytes, media: str) -> Object:
         raise Unrecognized(f"couldn't get version/kind; json parse error: {error}") from None
     except ValueError as error:
         raise Unrecognized(str(error)) from None
+    if parsed is None:  # Go reads null into whatever there is
+        return {}
     if not isinstance(parsed, dict):
         why = cannot_unmarshal(parsed, f"value of type {TYPE_META}")
         raise Unrecognized(f"couldn't get version/kind; json parse error: {why}")
@@ -106,6 +108,12 @@ def coerce(obj: Object, resource: ResourceType, body: bytes) -> list[str]:
         unknown += _by_schema(obj, resource)
     obj["metadata"] = metadata
     return unknown
+
+
+def complete(obj: Object, resource: ResourceType) -> None:
+    """Bring a merged object into the form in which it is kept: nulls are left for its validation to find."""
+    obj["metadata"] = _metadata(obj)[0]
+    fill_defaults(obj, resource.schema)
 
 
 def _metadata(obj: Object) -> tuple[Object, list[str]]:

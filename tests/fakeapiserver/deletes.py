@@ -73,11 +73,11 @@ def remove(api: API, resource: ResourceType, namespace: str, name: str, options:
 def _check_preconditions(resource: ResourceType, current: Stored, options: DeleteOptions) -> None:
     wanted = options.preconditions
     uid, version = wanted.get("uid"), wanted.get("resourceVersion")
-    if uid and uid != current.uid:
+    if uid is not None and uid != current.uid:
         why = f"the UID in the precondition ({uid}) does not match the UID in record ({current.uid})"
         hint = "The object might have been deleted and then recreated"
         raise conflict(resource, current.name, f"{why}. {hint}", resource.kind)
-    if version and version != str(current.revision):
+    if version is not None and version != str(current.revision):
         why = f"the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record"
         hint = "The object might have been modified"
         raise conflict(resource, current.name, f"{why} ({current.revision}). {hint}", resource.kind)

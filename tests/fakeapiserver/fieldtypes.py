@@ -44,7 +44,15 @@ STRING = FieldType(scalar="string")
 UNTYPED = FieldType(scalar="untyped")
 STRINGS = FieldType(is_map=True, element=STRING)
 
-OWNER_REFERENCE = FieldType(is_map=True, atomic=True, element=UNTYPED)
+BOOLEAN = FieldType(scalar="boolean")
+OWNER_REFERENCE = FieldType(
+    is_map=True,
+    atomic=True,
+    fields={
+        **dict.fromkeys(("apiVersion", "kind", "name", "uid"), STRING),
+        **dict.fromkeys(("controller", "blockOwnerDeletion"), BOOLEAN),
+    },
+)
 METADATA_STRINGS = (
     "name",
     "generateName",

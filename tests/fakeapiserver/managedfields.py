@@ -84,6 +84,7 @@ class FieldManager:
 
     kind: FieldType
     version: str
+    kind_name: str
     subresource: str = ""
     ignored: tuple[Path, ...] = ()
 
@@ -167,19 +168,16 @@ class FieldManager:
         return _with_managed(merged, entries)
 
     def _check_applied(self, applied: Object) -> None:
+        shown = kind_shown(applied)
+        if shown != kind_shown({"apiVersion": self.version, "kind": self.kind_name}):
+            raise bad_request(f"invalid object type: {shown}")
         metadata = applied.get("metadata") or {}
         if metadata.get("managedFields") is not None:
             raise bad_request("metadata.managedFields must be nil")
-        version = applied.get("apiVersion", "")
-        if version != self.version:
-            wrong = "Incorrect version specified in apply patch"
-            raise bad_request(f"{wrong}. Specified patch version: {version}, expected: {self.version}")
         errors = type_errors(applied, self.kind)
         if errors:
             text = errors[0] if len(errors) == 1 else "\n".join(["errors:", *(f"  {error}" for error in errors)])
-            subject = (
-                f"{metadata.get('namespace', '')}/{metadata.get('name', '')}; {version}, Kind={applied.get('kind', '')}"
-            )
+            subject = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}; {shown}"
             raise APIFailure(500, "", f"failed to create typed patch object ({subject}): {text}")
 
     def _begin_tracking(self, live: Object, entries: Entries, time: str) -> None:
@@ -207,6 +205,14 @@ class FieldManager:
             if identity != manager.identity
             for path in in_order(entry.fields & touched)
         ]
+
+
+def kind_shown(obj: Object) -> str:
+    """Group, version and kind as Go prints them; an apiVersion that is none counts as no kind at all."""
+    version = obj.get("apiVersion") or ""
+    if not isinstance(version, str) or version.count("/") > 1:
+        return "/, Kind="
+    return f"{version if '/' in version else f'/{version}'}, Kind={obj.get('kind') or ''}"
 
 
 def conflict_failure(conflicts: list[tuple[Manager, Path]]) -> APIFailure:

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -85,13 +85,17 @@ def body_type(request: Request, custom: bool = True) -> str:
 
 
 class _YAMLLoader(yaml.SafeLoader):
-    """YAML as the API server reads it: what looks like a time is text."""
+    """YAML as the API server reads it: what looks like a time is text, and a lone y or n is a boolean."""
+
+    bool_values: ClassVar[dict[str, bool]] = {**yaml.SafeLoader.bool_values, "y": True, "n": False}
 
 
+BOOLEAN, YES_OR_NO = "tag:yaml.org,2002:bool", re.compile(r"[yYnN]\Z")
 _YAMLLoader.yaml_implicit_resolvers = {
     letter: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
     for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+_YAMLLoader.add_implicit_resolver(BOOLEAN, YES_OR_NO, list("yYnN"))
 
 
 def load_yaml(text: bytes) -> Any:
@@ -158,6 +162,7 @@ def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 
 
 _YAMLDumper.add_representer(str, _represent_text)
+_YAMLDumper.add_implicit_resolver(BOOLEAN, YES_OR_NO, list("yYnN"))
 
 
 def dump(body: bytes, media: MediaType) -> bytes:

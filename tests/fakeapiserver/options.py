@@ -111,11 +111,7 @@ def delete_options(request: Request, media: str) -> DeleteOptions:
 
 
 def _delete_query(request: Request) -> dict[str, Any]:
-    preconditions = {
-        key: request.arg(f"preconditions.{key}")
-        for key in ("uid", "resourceVersion")
-        if request.arg(f"preconditions.{key}")
-    }
+    preconditions = {key: request.arg(key) for key in PRECONDITIONS if request.arg(key)}
     return {
         "dryRun": request.args("dryRun"),
         "propagationPolicy": request.arg("propagationPolicy"),
@@ -143,6 +139,8 @@ def _delete_body(body: bytes, media: str) -> dict[str, Any]:
         raise internal(f"couldn't get version/kind; json parse error: {error}") from None
     except ValueError as error:
         raise internal(str(error)) from None
+    if options is None:
+        return {}
     if not isinstance(options, dict):
         why = cannot_unmarshal(options, f"value of type {TYPE_META}")
         raise internal(f"couldn't get version/kind; json parse error: {why}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Callable
 
 from . import patches, strategy
-from .body import coerce
+from .body import coerce, complete
 from .eventlog import Stored, encode
 from .fielderrors import invalid
 from .gojson import cannot_unmarshal
@@ -120,7 +120,7 @@ def _applied(write: Write, live: Object, applied: Object) -> Object:
     manager = strategy.field_manager(write.resource, write.subresource)
     time = write.api.store.sources.now()
     obj = manager.apply(live, applied, write.options.field_manager, bool(write.options.force), time)
-    coerce(obj, write.resource, b"")
+    complete(obj, write.resource)
     match_namespace(write.resource, obj["metadata"], write.namespace)
     check_name(obj["metadata"], write.name)
     return obj

@@ -28,7 +28,7 @@ def field_manager(resource: ResourceType, subresource: str) -> FieldManager:
         ignored = (("f:spec",), ("f:metadata",), ("f:apiVersion",), ("f:kind",))
     elif resource.custom and resource.has_subresource("status"):
         ignored = (("f:status",),)
-    return FieldManager(object_type(resource.schema), resource.api_version, subresource, ignored)
+    return FieldManager(object_type(resource.schema), resource.api_version, resource.kind, subresource, ignored)
 
 
 def prepare_create(resource: ResourceType, obj: Object) -> None:

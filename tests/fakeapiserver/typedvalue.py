@@ -132,6 +132,8 @@ def merge(old: Any, new: Any, kind: FieldType) -> Any:
         return old
     if old is MISSING or old is None:
         return new
+    if new is None and old and not kind.deduced and not _is_whole(kind):
+        return old  # null is a map, or a list, of nothing
     form = kind.form(new)
     if form == "map" and isinstance(new, dict) and isinstance(old, dict) and not kind.atomic:
         names = {**old, **new}
@@ -143,11 +145,31 @@ def merge(old: Any, new: Any, kind: FieldType) -> Any:
     return new
 
 
+def _is_whole(kind: FieldType) -> bool:
+    """Is a value of this type one field, whatever is in it?"""
+    return kind.atomic or not (kind.is_map or kind.list_kind not in ("", ATOMIC))
+
+
 def _merge_lists(old: list[Any], new: list[Any], kind: FieldType) -> list[Any]:
     before = {list_element(item, kind): item for item in old}
     after = {list_element(item, kind): item for item in new}
     item_kind = kind.item or DEDUCED
-    return [merge(before.get(e, MISSING), after.get(e, MISSING), item_kind) for e in {**before, **after}]
+    order = _merged_order(list(before), list(after))
+    return [merge(before.get(e, MISSING), after.get(e, MISSING), item_kind) for e in order]
+
+
+def _merged_order(old: list[str], new: list[str]) -> list[str]:
+    """The new elements in their order, each old one that is not among them before what followed it."""
+    shared = [element for element in new if element in old]
+    order: list[str] = []
+    for element in old:
+        if element not in new:
+            order.append(element)
+        elif shared and element == shared[0]:
+            at = new.index(element) + 1
+            order.extend(e for e in new[:at] if e not in order)
+            del shared[0]
+    return order + [element for element in new if element not in order]
 
 
 def remove(value: Any, paths: FieldSet, kind: FieldType) -> Any:
@@ -212,7 +234,18 @@ def _scalar_error(value: Any, scalar: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    return f"&{{{value}}}"
+    return f"&{{{_plain(value)}}}"
+
+
+def _plain(value: Any) -> str:
+    """A value as Go prints it."""
+    if isinstance(value, bool) or value is None:
+        return {None: "<nil>", True: "true", False: "false"}[value]
+    if isinstance(value, list):
+        return f"[{' '.join(map(_plain, value))}]"
+    if isinstance(value, dict):
+        return f"map[{' '.join(f'{name}:{_plain(item)}' for name, item in sorted(value.items()))}]"
+    return str(value)
 
 
 def _go(value: Any) -> str:

@@ -105,10 +105,71 @@ def test_a_field_the_schema_does_not_declare_cannot_be_applied(client: PlainClie
 def test_another_version_cannot_be_applied(client: PlainClient) -> None:
     answer = applied(client, "me", {**devserver("a"), "apiVersion": "devserver.io/v2"})
     assert answer.status == 400
-    assert answer.message == (
-        "Incorrect version specified in apply patch. "
-        "Specified patch version: devserver.io/v2, expected: devserver.io/v1"
+    assert answer.message == "invalid object type: devserver.io/v2, Kind=DevServer"
+
+
+@pytest.mark.parametrize(
+    ("head", "shown"),
+    [
+        ({"kind": "Other"}, "devserver.io/v1, Kind=Other"),
+        ({"kind": None}, "devserver.io/v1, Kind="),
+        ({"apiVersion": "v1"}, "/v1, Kind=DevServer"),
+        ({"apiVersion": "a/b/c"}, "/, Kind="),
+    ],
+)
+def test_another_kind_cannot_be_applied(client: PlainClient, head: dict[str, Any], shown: str) -> None:
+    answer = applied(client, "me", {**devserver("a"), **head})
+    assert (answer.status, answer.reason, answer.message) == (400, "BadRequest", f"invalid object type: {shown}")
+
+
+def test_applying_null_for_an_object_leaves_its_fields(client: PlainClient) -> None:
+    applied(client, "me", devserver("a", image="one"))
+    answer = applied(client, "other", {**devserver("a"), "spec": None})
+    assert answer.json()["spec"]["image"] == "one"
+    assert owners(answer.json())["other/Apply"] == {"f:spec": {}}
+
+
+def test_null_applied_for_a_value_is_not_of_its_type(client: PlainClient) -> None:
+    answer = applied(client, "me", devserver("a", image=None))
+    assert answer.status == 422
+    assert answer.message.endswith(
+        'spec.image: Invalid value: "null": spec.image in body must be of type string: "null"'
     )
+
+
+def test_null_applied_where_there_is_a_default_becomes_the_default(client: PlainClient) -> None:
+    assert applied(client, "me", devserver("a", mode=None)).json()["spec"]["mode"] == "standalone"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "merged"),
+    [
+        (["a/x", "b/x"], ["b/x", "a/x"], ["b/x", "a/x"]),
+        (["a/x", "b/x", "c/x"], ["c/x"], ["a/x", "b/x", "c/x"]),
+        (["b/x", "a/x"], ["c/x", "b/x"], ["c/x", "b/x", "a/x"]),
+        (["a/x"], ["b/x"], ["a/x", "b/x"]),
+    ],
+)
+def test_a_set_applied_by_two_keeps_the_order_of_the_last(
+    client: PlainClient, old: list[str], new: list[str], merged: list[str]
+) -> None:
+    for manager, finalizers in (("one", old), ("two", new)):
+        body = devserver("a")
+        body["metadata"]["finalizers"] = finalizers
+        answer = applied(client, manager, body)
+    assert answer.json()["metadata"]["finalizers"] == merged
+
+
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        ({"volumes": {}}, ".spec.volumes: expected list, got &{map[]}"),
+        ({"ssh": [1, True, None, {"a": "b"}]}, ".spec.ssh: expected map, got &{[1 true <nil> map[a:b]]}"),
+        ({"persistentHome": {"enabled": "x"}}, ".spec.persistentHome.enabled: expected boolean, got &{x}"),
+    ],
+)
+def test_what_is_not_of_its_type_is_shown_as_go_prints_it(client: PlainClient, spec: dict[str, Any], why: str) -> None:
+    assert applied(client, "me", devserver("a", **spec)).message.endswith(f"Kind=DevServer): {why}")
 
 
 def test_managed_fields_cannot_be_applied(client: PlainClient) -> None:

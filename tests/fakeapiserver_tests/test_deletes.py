@@ -51,9 +51,20 @@ def test_preconditions_must_hold(client: PlainClient) -> None:
 
 def test_options_may_stand_in_the_query(client: PlainClient) -> None:
     client.create("a")
-    assert client.ask("DELETE", f"{DEVSERVERS}/a?preconditions.uid=other").status == 409
+    assert client.ask("DELETE", f"{DEVSERVERS}/a?uid=other").status == 409
+    assert client.ask("DELETE", f"{DEVSERVERS}/a?resourceVersion=1").status == 409
     assert client.ask("DELETE", f"{DEVSERVERS}/a?dryRun=All").json()["status"] == "Success"
     assert client.get(f"{DEVSERVERS}/a").status == 200
+
+
+def test_a_precondition_of_nothing_never_holds(client: PlainClient) -> None:
+    client.create("a")
+    assert client.ask("DELETE", f"{DEVSERVERS}/a", {"preconditions": {"uid": ""}}).status == 409
+
+
+def test_a_body_of_null_holds_no_options(client: PlainClient) -> None:
+    client.create("a")
+    assert client.ask("DELETE", f"{DEVSERVERS}/a", b"null").status == 200
 
 
 def test_propagation_policies_put_the_collectors_finalizers_on(client: PlainClient) -> None:

@@ -57,6 +57,26 @@ def test_a_body_without_a_kind_is_unrecognized_or_assumed_to_be_of_the_paths(cli
     )
 
 
+def test_a_body_of_null_is_an_object_without_a_kind(client: PlainClient) -> None:
+    assert client.ask("POST", DEVSERVERS, b"null").message == (
+        "the object provided is unrecognized (must be of type DevServer): Object 'Kind' is missing in 'null' (6e756c6c)"
+    )
+
+
+def test_a_lone_y_or_n_in_yaml_is_a_boolean(client: PlainClient) -> None:
+    body = (
+        b"{apiVersion: devserver.io/v1, kind: DevServer, metadata: {name: a}, spec: {flavor: y, image: N, owner: 'y'}}"
+    )
+    answer = client.ask("POST", DEVSERVERS, body, "application/yaml")
+    assert causes(answer) == [(f"spec.{name}", "FieldValueTypeInvalid") for name in ("flavor", "image")]
+
+
+def test_a_name_that_yaml_might_take_for_a_boolean_is_quoted(client: PlainClient) -> None:
+    client.create("y")
+    answer = client.get(f"{DEVSERVERS}/y", Accept="application/yaml")
+    assert b'  name: "y"\n' in answer.raw
+
+
 def test_a_label_that_is_no_text_cannot_be_handled(client: PlainClient) -> None:
     body = devserver("a")
     body["metadata"]["labels"] = {"team": 5}
