@@ -51,7 +51,7 @@ def wait_and_watch(story: Story) -> str:
     for event in story.server.wait_for_status(status={"phase": "Running"}, timeout=WAIT):
         phase = event["object"].get("status", {}).get("phase", "Unknown")
         phases.append(phase)
-        print(f"           -> {event['type']}, current phase: {phase}", flush=True)
+        print(f"            -> {event['type']}, current phase: {phase}", flush=True)
     story.server.refresh()
     expect(story.server.status["phase"], "Running")
     return f"{len(phases)} events"
@@ -171,11 +171,14 @@ def expect_gone(name: str) -> None:
 def play() -> int:
     """Run all steps; 0 if each came out as it should, else 1."""
     begin = time.monotonic()
+    print(
+        f"the API server: {devservers.load_config().server} (real HTTP and WebSocket; commands really run)", flush=True
+    )
     with ExitStack() as last, ExitStack() as stack, tempfile.TemporaryDirectory() as directory:
         last.callback(devservers.reset)
         story = Story(Path(directory), stack)
-        for title, step in STEPS.items():
-            if not succeeded(title, step, story):
+        for number, (title, step) in enumerate(STEPS.items(), 1):
+            if not succeeded(f"{number:2}/{len(STEPS)} {title}", step, story):
                 return 1
     print(f"{len(STEPS)} steps in {time.monotonic() - begin:.2f} s", flush=True)
     return 0
@@ -183,13 +186,13 @@ def play() -> int:
 
 def succeeded(title: str, step: Step, story: Story) -> bool:
     """Run one step and print how it went."""
-    print(f"         {title} ...", flush=True)
+    print(f"{title} ...", flush=True)
     begin = time.monotonic()
     try:
         outcome = step(story)
     except Exception as error:
         traceback.print_exc(file=sys.stdout)
-        print(f"{time.monotonic() - begin:7.3f}s FAILED: {title}: {error}", flush=True)
+        print(f"    {time.monotonic() - begin:5.3f}s FAILED: {title.strip()}: {error}", flush=True)
         return False
-    print(f"{time.monotonic() - begin:7.3f}s ok: {outcome}", flush=True)
+    print(f"    {time.monotonic() - begin:5.3f}s ok: {outcome}", flush=True)
     return True
