@@ -109,6 +109,24 @@ def test_html_of_a_proxy_is_a_server_error_without_the_html() -> None:
     assert "<h1>" not in str(caught.value)
 
 
+@pytest.mark.parametrize("body", [b'["no"]', b'{"code": 404, "reason": "NotFound"}', b"[" * 100_000, b""])
+def test_json_that_is_no_status_says_nothing_about_what_failed(body: bytes) -> None:
+    with scripted(serve_all(lambda peer, request: peer.answer(502, body))) as server, server.client() as client:
+        with pytest.raises(errors.ServerError) as caught:
+            client.request("POST", "/x", body={})
+    assert (caught.value.status, caught.value.reason) == (502, "")
+
+
+def test_a_failure_whose_body_is_cut_is_still_that_failure() -> None:
+    def cut(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\n{")
+
+    with scripted(cut) as server, server.client() as client, pytest.raises(errors.ForbiddenError) as caught:
+        client.request("POST", "/x", body={})
+    assert caught.value.status == 403
+
+
 def test_plain_text_is_the_message() -> None:
     with scripted(serve_all(lambda peer, request: peer.answer(404, b"404 page not found\n"))) as server:
         with server.client() as client, pytest.raises(errors.NotFoundError, match="404 page not found"):
@@ -132,6 +150,13 @@ def test_a_redirect_is_refused_and_names_only_the_host() -> None:
         assert len(server.requests) == 1
     assert "token" not in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("location", ["Location: https://[broken/", "Location: /elsewhere", "X: y"])
+def test_a_redirect_to_nowhere_is_refused_too(location: str) -> None:
+    with scripted(serve_all(lambda peer, request: peer.answer(301, b"", location))) as server:
+        with server.client() as client, pytest.raises(errors.ProtocolError, match="to an unnamed host"):
+            client.request("GET", "/x")
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
