@@ -19,6 +19,7 @@ from .connection import Connection, Pool
 from .deadline import Deadline
 from .failures import guarded
 from .proxies import Proxy
+from .tlserrors import is_alert
 
 READ_SIZE = 65536
 
@@ -153,8 +154,9 @@ def _early_answer(connection: Connection) -> http.client.HTTPResponse:
     """A server may answer and close before it has read a whole body (413, say); without an answer, the error stands."""
     try:
         return connection.getresponse()
-    except (OSError, http.client.HTTPException):
-        pass
+    except (OSError, http.client.HTTPException) as error:
+        if is_alert(error):
+            raise  # TLS 1.3: the server does not accept our certificate, and says so only now
     raise ConnectionResetError("the connection was reset while the request was sent")
 
 

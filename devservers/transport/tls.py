@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -102,11 +103,33 @@ def make_context(settings: TLSSettings, certificate: Optional[ClientCertificate]
     return context
 
 
-def make_proxy_context(settings: TLSSettings) -> ssl.SSLContext:
-    """A context for an https proxy: trusts the system's authorities and the cluster's, shows no client certificate."""
+def _system_context() -> ssl.SSLContext:
+    """A context that trusts the system's authorities.
+
+    OpenSSL finds a certificate in ``SSL_CERT_DIR`` only under the hash of its name; Go reads whatever lies there.
+    """
     import ssl
 
     context = ssl.create_default_context()
+    for directory in filter(None, os.environ.get("SSL_CERT_DIR", "").split(os.pathsep)):
+        for name in _names_in(directory):
+            try:
+                context.load_verify_locations(os.path.join(directory, name))
+            except (OSError, ValueError):
+                continue  # something else that lies there
+    return context
+
+
+def _names_in(directory: str) -> list[str]:
+    try:
+        return sorted(os.listdir(directory))
+    except OSError:
+        return []
+
+
+def make_proxy_context(settings: TLSSettings) -> ssl.SSLContext:
+    """A context for an https proxy: trusts the system's authorities and the cluster's, shows no client certificate."""
+    context = _system_context()
     if settings.insecure:
         return _unverified(context)
     if settings.ca is not None:
@@ -120,7 +143,7 @@ def _verifying_context(settings: TLSSettings) -> ssl.SSLContext:
     if settings.insecure:
         return _unverified(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
     if settings.ca is None:
-        return _verifying_as_go_does(ssl.create_default_context())
+        return _verifying_as_go_does(_system_context())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     _trust(context, settings.ca)
@@ -156,8 +179,9 @@ def _trust(context: ssl.SSLContext, ca: Material) -> None:
 def _is_trusted_now(context: ssl.SSLContext, block: bytes) -> bool:
     import ssl
 
+    body = b"".join(block.split(b"-----")[2].split())  # blank lines and blanks at line ends stop OpenSSL's reader
     try:
-        context.load_verify_locations(cadata=block.decode("ascii") + "\n")
+        context.load_verify_locations(cadata=b64decode(body, validate=True))
     except (ssl.SSLError, ValueError):
         return False
     return True

@@ -56,8 +56,15 @@ def _explain_alert(reason: str, certificate: Optional[ClientCertificate]) -> str
     ours = f"the client certificate ({certificate.certificate})" if certificate else "this connection"
     if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"):
         return "it does not speak TLS there; is the port right, or should `server` begin with http://?"
-    if "CERTIFICATE_REQUIRED" in reason or (certificate is None and "HANDSHAKE_FAILURE" in reason):
+    if "PROTOCOL_VERSION" in reason or "UNSUPPORTED_PROTOCOL" in reason:
+        return "it offers no version of TLS that is safe (1.2 or newer); update the server, or the proxy on the way"
+    if "CERTIFICATE_REQUIRED" in reason:
         return "it demands a client certificate; set client-certificate and client-key of the user entry"
+    if certificate is None and "HANDSHAKE_FAILURE" in reason:
+        return (
+            "it demands a client certificate (set client-certificate and client-key of the user entry), "
+            "or knows no cipher that is safe enough for us"
+        )
     if "EXPIRED" in reason:
         return f"it says that {ours} has expired; log in again or renew it"
     if "REVOKED" in reason or "UNKNOWN_CA" in reason or "CERTIFICATE" in reason or "DECRYPT_ERROR" in reason:
@@ -74,13 +81,20 @@ def is_end_of_stream(error: Exception) -> bool:
     return isinstance(error, ssl.SSLError) and error.reason == "UNEXPECTED_EOF_WHILE_READING"
 
 
+def is_alert(error: Exception) -> bool:
+    """Whether an error of ``ssl`` means that the peer ended the session, saying why (RFC 8446, section 6)."""
+    import ssl
+
+    return isinstance(error, ssl.SSLError) and "ALERT" in (getattr(error, "reason", None) or "")
+
+
 def refusal_of_certificate(error: ssl.SSLError, config: ClientConfig) -> Optional[TLSError]:
     """The error to raise for an alert that comes with the first read; None if ``error`` is no alert.
 
     In TLS 1.3 the client is done with the handshake before the server has looked at its certificate, so that a missing,
     expired or unknown one shows only then.
     """
-    if "ALERT" not in (error.reason or ""):
+    if not is_alert(error):
         return None
     certificate = config.credentials.client_certificate()
     explanation = explain_handshake_failure(error, config.tls, certificate)

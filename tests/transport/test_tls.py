@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import ssl
 import tempfile
 from pathlib import Path
-from typing import Optional
+from typing import Callable, Optional
 
 import pytest
 
 from devservers.errors import KubeConfigError, TLSError
+from devservers.transport.http import _early_answer
 from devservers.transport.tls import ClientCertificate, Material, TLSSettings, make_context, make_proxy_context
 from devservers.transport.tlserrors import explain_handshake_failure
 
@@ -90,6 +92,29 @@ class TestTrust:
             KubeConfigError, match=r"certificate-authority of x \(.*/gone\): cannot be read: No such file"
         ):
             make_context(TLSSettings(Material("certificate-authority of x", path=str(tmp_path / "gone"))), None)
+
+
+def with_blank_lines(pem: bytes) -> bytes:
+    return pem.replace(b"\n", b" \n\n")
+
+
+class TestAuthorities:
+    @pytest.mark.parametrize("change", [with_blank_lines, lambda pem: b"# a remark\n" + pem.replace(b"\n", b"\r\n")])
+    def test_a_bundle_may_be_laid_out_loosely(self, change: Callable[[bytes], bytes]) -> None:
+        bundle = change(authority("another").pem) + change(authority().pem)
+        assert len(trusting(bundle).get_ca_certs()) == 2
+
+    def test_certificates_in_ssl_cert_dir_count_under_any_file_name(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Go reads what lies there; OpenSSL alone wants the hash of the subject as the file's name."""
+        (tmp_path / "company.pem").write_bytes(authority().pem)
+        (tmp_path / "README").write_text("no certificate")
+        (tmp_path / "sub").mkdir()
+        monkeypatch.setenv("SSL_CERT_DIR", f"/no/such/directory:{tmp_path}")
+        ours = ssl.create_default_context(cadata=authority().pem.decode()).get_ca_certs()[-1]
+        assert ours in make_context(TLSSettings(), None).get_ca_certs()
+        assert ours in make_proxy_context(TLSSettings()).get_ca_certs()
 
 
 class TestClientCertificates:
@@ -183,6 +208,7 @@ class TestClientCertificates:
         ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "demands a client certificate; set client-certificate and client-key"),
         ("SSLV3_ALERT_CERTIFICATE_EXPIRED", "says that the client certificate (crt) has expired; log in again"),
         ("TLSV1_ALERT_UNKNOWN_CA", "does not accept the client certificate (crt): TLSV1_ALERT_UNKNOWN_CA"),
+        ("TLSV1_ALERT_PROTOCOL_VERSION", "no version of TLS that is safe (1.2 or newer)"),
         ("TLSV1_ALERT_INTERNAL_ERROR", "TLSV1_ALERT_INTERNAL_ERROR"),
     ],
 )
@@ -191,3 +217,27 @@ def test_an_alert_of_the_server_is_told_as_what_to_do(reason: str, said: str) ->
     error.reason = reason
     certificate = ClientCertificate(Material("crt", b""), Material("key", b""))
     assert said in explain_handshake_failure(error, TLSSettings(), certificate)
+
+
+class Broken:
+    """A connection that broke while a request was sent; ``failure`` is what reading its answer raises."""
+
+    def __init__(self, failure: Exception) -> None:
+        self.failure = failure
+
+    def getresponse(self) -> None:
+        raise self.failure
+
+
+def test_an_alert_that_comes_while_the_request_is_sent_is_not_lost() -> None:
+    alert = ssl.SSLError(1, "alert")
+    alert.reason = "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+    with pytest.raises(ssl.SSLError) as caught:
+        _early_answer(Broken(alert))  # type: ignore[arg-type]
+    assert caught.value is alert
+
+
+@pytest.mark.parametrize("failure", [ssl.SSLEOFError(8, "end"), http.client.BadStatusLine("x"), OSError("reset")])
+def test_without_an_alert_the_reset_is_told(failure: Exception) -> None:
+    with pytest.raises(ConnectionResetError, match="while the request was sent"):
+        _early_answer(Broken(failure))  # type: ignore[arg-type]
