@@ -225,7 +225,8 @@ class DevServer(BaseCustomResource):
         """Copy a local directory (its contents) or a single file into the container.
 
         Parents are created; modes and mtimes are kept; what else is in the remote directory stays. A single file lands
-        at ``remote``, or in it if that ends in ``/`` or is a directory. Needs ``sh``, ``tar`` and ``head`` there.
+        at ``remote``, or in it if that ends in ``/`` or is a directory. Needs ``sh``, ``head``,
+        ``tar``, ``mkdir``, ``mv``, ``rm`` and ``chmod`` there.
 
         Raises:
             FileNotFoundError: ``local`` does not exist. SyncError: the container's side failed; with its stderr.

@@ -24,7 +24,7 @@ class ExecResult(Generic[Text]):
         args: the command as it was given.
         stdout, stderr: the output: str, or bytes with ``text=False``; None where it went to a sink.
         returncode: the exit code; 128 + n for a command killed by signal n, as container runtimes report it.
-        stdout_bytes, stderr_bytes: the output as the container sent it.
+        stdout_bytes, stderr_bytes: what was captured, as the container sent it; empty where it went to a sink.
     """
 
     __slots__ = ("args", "returncode", "stderr", "stderr_bytes", "stdout", "stdout_bytes")
