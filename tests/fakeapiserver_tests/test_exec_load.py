@@ -119,7 +119,7 @@ def test_a_client_that_neither_reads_nor_leaves_does_not_hold_up_the_stop(comman
     with WSClient(server, exec_target(*command)):
         begin = time.monotonic()
         server.stop()
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 20  # not the minute that the command takes
 
 
 def runs(pid: int) -> bool:

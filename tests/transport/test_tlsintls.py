@@ -76,7 +76,7 @@ class TestTLSInTLS:
             begin = time.monotonic()
             with pytest.raises(socket.timeout):
                 tunnelled.do_handshake()
-            assert time.monotonic() - begin < 1.3
+            assert time.monotonic() - begin < 20  # not the minutes that the whole record takes
             assert tunnelled.gettimeout() == 0.3
         finally:
             ended.set()
