@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from .eventlog import Stored
 from .http import Reply, Request, Response
-from .negotiate import body_type, negotiate
+from .negotiate import body_type, dump, negotiate
 from .options import DeleteOptions, delete_options, list_options
 from .reads import read_page
 from .resources import ResourceType
@@ -32,7 +32,8 @@ def delete(api: API, resource: ResourceType, request: Request) -> Reply:
         accepted = not gone and options.orphan is False  # as old clients ask for cascading deletion
         return api.answer(202 if accepted else 200, resource, last.raw, media)
     details = details_of(last.name, resource.group, resource.plural, uid=last.uid)
-    return api.finish(Response(200, success(details)), request)
+    body = Response(200, success(details)).payload()
+    return Response(200, dump(body, media), media.type)
 
 
 def delete_collection(api: API, resource: ResourceType, request: Request) -> Reply:

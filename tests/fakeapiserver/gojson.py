@@ -41,10 +41,12 @@ def load(text: bytes) -> Any:
     try:
         decoded = text.decode("utf-8", "replace")
         return json.loads(
-            decoded, object_pairs_hook=_pairs, parse_constant=_refuse, parse_float=_number, parse_int=_integer
+            decoded, object_pairs_hook=_pairs, parse_constant=_refuse, parse_float=number, parse_int=integer
         )
     except JSONError:
         raise
+    except RecursionError:
+        raise JSONError("exceeded max depth") from None
     except ValueError:
         raise JSONError(_explain(text.decode("latin-1"))) from None  # Go's scanner goes byte by byte
 
@@ -52,13 +54,13 @@ def load(text: bytes) -> Any:
 INT64 = range(-(1 << 63), 1 << 63)
 
 
-def _integer(text: str) -> Union[int, float]:
+def integer(text: str) -> Union[int, float]:
     """An integer of more than 64 bits is a float."""
     value = int(text)
-    return value if value in INT64 else _number(text)
+    return value if value in INT64 else number(text)
 
 
-def _number(text: str) -> Union[int, float]:
+def number(text: str) -> Union[int, float]:
     """Go writes a float without a fraction as an integer again, up to a size, with zeros behind its digits."""
     value = float(text)
     if value in (inf, -inf):

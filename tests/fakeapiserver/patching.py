@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable
 
-from . import patches, strategy
+from . import goyaml, patches, strategy
 from .body import coerce, complete
 from .eventlog import Stored, encode
 from .fielderrors import invalid
 from .gojson import cannot_unmarshal
 from .http import Reply, Request
-from .negotiate import MediaType, load_yaml, negotiate
+from .negotiate import MediaType, negotiate
 from .options import write_options
 from .resources import ResourceType
 from .status import APIFailure, bad_request, conflict, not_found, unsupported_media_type
@@ -105,9 +105,9 @@ def _apply_patch(write: Write, media: MediaType) -> Reply:
 
 def _read_configuration(raw: bytes) -> Object:
     try:
-        applied = load_yaml(raw)
+        applied = goyaml.load(raw)
     except ValueError as error:
-        raise bad_request(f"error decoding YAML: {error}") from None
+        raise bad_request(f"error decoding YAML: error converting YAML to JSON: {error}") from None
     if applied is None:
         return {}
     if not isinstance(applied, dict):

@@ -9,7 +9,8 @@ import pytest
 
 from tests.fakeapiserver import FakeAPIServer
 from tests.fakeapiserver.gojson import JSONError, load
-from tests.fakeapiserver.negotiate import load_yaml
+from tests.fakeapiserver.goyaml import dump as dump_yaml
+from tests.fakeapiserver.goyaml import load as load_yaml
 from tests.fakeapiserver.selectors import SelectorError, parse_fields
 
 from .plainclient import APPLY, DEVSERVERS, PlainClient, devserver
@@ -138,9 +139,86 @@ def test_null_is_no_merge_patch(client: PlainClient) -> None:
     ],
 )
 def test_malformed_yaml_is_explained_as_go_does(text: bytes, sentence: str) -> None:
-    with pytest.raises(ValueError, match=r"^error converting YAML to JSON: yaml: ") as caught:
+    with pytest.raises(ValueError, match=r"^yaml: ") as caught:
         load_yaml(text)
-    assert str(caught.value) == f"error converting YAML to JSON: yaml: {sentence}"
+    assert str(caught.value) == f"yaml: {sentence}"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("y", True),
+        ("NO", False),
+        ("off", False),
+        ("yN", "yN"),
+        ("010", 8),
+        ("0o17", 15),
+        ("-0x1F", -31),
+        ("0b11", 3),
+        ("1_000", 1000),
+        ("+5", 5),
+        ("08", 8),
+        ("1e3", 1000),
+        (".5", 0.5),
+        ("1.", 1),
+        ("18446744073709551616", 18446744073709552000),
+        ("1:30", "1:30"),
+        ("2020-01-01", "2020-01-01"),
+        ("2020-01-01T00:00:00Z", "2020-01-01T00:00:00Z"),
+        ("1.2.3", "1.2.3"),
+        ("3Gi", "3Gi"),
+        ("0xzz", "0xzz"),
+        ("'5'", "5"),
+        ("~", None),
+    ],
+)
+def test_a_yaml_scalar_is_what_go_takes_it_for(text: str, value: Any) -> None:
+    read = load_yaml(text.encode())
+    assert (read, type(read)) == (value, type(value))
+
+
+def test_yaml_keys_become_text() -> None:
+    assert load_yaml(b"{1: a, off: b, 1.5: c, ~: d}") == {"1": "a", "false": "b", "1.5": "c", "null": "d"}
+
+
+def test_what_is_aliased_in_yaml_is_copied() -> None:
+    read = load_yaml(b"a: &x {b: 1}\nc: *x\n")
+    assert read == {"a": {"b": 1}, "c": {"b": 1}}
+    assert read["a"] is not read["c"]
+
+
+def test_text_that_yaml_might_take_for_something_else_is_quoted() -> None:
+    texts = ["1", "y", "1e3", "0o17", "1:30", "2020-01-01", "null", "5m", "1.2.3", "plain"]
+    lines = [line.rpartition(": ")[2] for line in dump_yaml(dict(enumerate(texts))).decode().splitlines()]
+    assert lines == [*(f'"{text}"' for text in texts[:7]), *texts[7:]]
+
+
+def test_a_malformed_yaml_body_is_explained_without_more_ado(client: PlainClient) -> None:
+    answer = client.ask("POST", DEVSERVERS, b"a: b: c", "application/yaml")
+    assert answer.message == (
+        "the object provided is unrecognized (must be of type DevServer): "
+        "yaml: mapping values are not allowed in this context (613a20623a2063)"
+    )
+
+
+def test_a_malformed_configuration_cannot_be_converted(client: PlainClient) -> None:
+    answer = client.ask("PATCH", f"{DEVSERVERS}/a?fieldManager=me", b"a: b: c", APPLY)
+    assert answer.message == (
+        "error decoding YAML: error converting YAML to JSON: yaml: mapping values are not allowed in this context"
+    )
+
+
+def test_json_too_deep_to_read_is_refused(client: PlainClient) -> None:
+    answer = client.ask("POST", DEVSERVERS, b"[" * 20_000)
+    assert (answer.status, answer.reason) == (400, "BadRequest")
+    assert "exceeded max depth" in answer.message
+
+
+def test_a_deletion_is_told_in_the_form_asked_for_whatever_the_view(client: PlainClient) -> None:
+    client.create("a")
+    view = "application/yaml;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
+    answer = client.ask("DELETE", f"{DEVSERVERS}/a", None, Accept=view)
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "application/yaml")
 
 
 def test_only_the_first_yaml_document_counts() -> None:
