@@ -22,6 +22,7 @@ from ..errors import KubeConfigError, RequestTimeoutError
 from .credentials import BLANKS, Authorizer, Credential, check_token
 from .deadline import Deadline
 from .kubeconfigfile import Entry
+from .masking import without_controls
 from .pluginrun import PluginRun
 from .tls import ClientCertificate, Material
 
@@ -68,7 +69,7 @@ def exec_plugin(stanza: Entry, cluster: Entry) -> ExecPlugin:
             args=tuple(stanza.texts("args")),
             env=_environment(stanza),
             interactive_mode=_interactive_mode(stanza, api_version),
-            install_hint=stanza.text("installHint").strip(),
+            install_hint=without_controls(stanza.text("installHint")).strip(),
             cluster=_cluster_info(cluster) if stanza.flag("provideClusterInfo") else None,
         )
     )

@@ -2,6 +2,7 @@
 
 The kubelet mounts a token, the cluster's CA and the namespace, and puts the API server's address into the environment.
 The token is replaced long before it expires: it is read again every minute (see ``TokenFile``).
+``POD_NAMESPACE`` goes before the mounted namespace, as in kubectl.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def in_cluster_config(
     token.current(Deadline(None))  # an empty one is an error now, not at the first request
     return ClientConfig(
         server=f"https://{authority}",
-        namespace=namespace or _read_namespace(os.path.join(directory, "namespace")),
+        namespace=namespace or environ.get("POD_NAMESPACE") or _read_namespace(os.path.join(directory, "namespace")),
         credentials=Credentials(token),
         tls=TLSSettings(Material(f"ca.crt of the {SOURCE}", path=os.path.join(directory, "ca.crt"))),
         source=SOURCE,

@@ -18,6 +18,7 @@ from typing import Any, Optional
 
 from ..errors import KubeConfigError, MissingDependencyError
 
+_IS_NO_PATH = re.compile(r"\n|-----BEGIN|\A\s*(LS0tLS1|ey[\w-]{8,}\.)|[^/]{256}")  # PEM, its base64, a JSON web token
 _SHORT_FLAGS = {"y": True, "Y": True, "n": False, "N": False}  # booleans of YAML 1.1 that PyYAML takes for text
 _TYPE_NAMES = {dict: "a mapping", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
 
@@ -108,6 +109,9 @@ class Entry:
     def path(self, key: str) -> str:
         """The path at ``key``, resolved against the directory of the file; ``""`` if there is none."""
         value = self.text(key)
+        if _IS_NO_PATH.search(value):
+            where = "token" if key == "tokenFile" else f"{key}-data (in base64)"
+            raise self.wrong(f"{key} holds the thing itself (not shown), not the path of a file; put it into {where}")
         return self.resolve(value) if value else ""
 
     def resolve(self, path: str) -> str:

@@ -36,9 +36,14 @@ _NAMED = (
 _TERMINAL_CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 
 
+def without_controls(text: str) -> str:
+    """``text`` without what would move the cursor of a terminal or colour it; line breaks and tabs stay."""
+    return _TERMINAL_CONTROLS.sub("", text)
+
+
 def masked(text: str, secrets: Iterable[str]) -> str:
     """The end of ``text``, known secrets and what looks like one replaced by ``***``."""
-    text = _TERMINAL_CONTROLS.sub("", text)
+    text = without_controls(text)
     for secret in sorted(set(secrets), key=len, reverse=True):
         if len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, "***")

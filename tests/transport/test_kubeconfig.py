@@ -277,6 +277,8 @@ class TestUsers:
             ({"tokenFile": "/t", "username": "u"}, "has a token and a user name with password; remove one"),
             ({"tokenFile": "/no/such/token"}, "/no/such/token): cannot be read: No such file"),
             ({"username": "a:b", "password": "p"}, "colon"),
+            ({"client-key": "LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0t"}, "put it into client-key-data (in base64)"),
+            ({"tokenFile": "eyJhbGciOiJSUzI1NiJ9.e30.x"}, "tokenFile holds the thing itself (not shown)"),
             ({"client-certificate-data": B64}, "has a client certificate and no key"),
             ({"client-key-data": B64}, "has a client key and no certificate"),
             ({"client-key-data": "*"}, "client-key-data is not valid base64"),

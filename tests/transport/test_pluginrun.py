@@ -21,6 +21,16 @@ from .kubeconfigs import user_config
 from .plugins import GROUP, Plugin, exec_credential, failure_of, printing, using
 
 
+def test_an_install_hint_cannot_move_the_cursor_of_the_terminal() -> None:
+    stanza = {"apiVersion": "client.authentication.k8s.io/v1", "command": "no-such-plugin", "interactiveMode": "Never"}
+    credentials = user_config(
+        exec={**stanza, "installHint": "\x1b[2JRun\x07 `get\r no-such-plugin`.\n  Now."}
+    ).credentials
+    with pytest.raises(KubeConfigError) as caught:
+        credentials.headers()
+    assert str(caught.value).endswith("\nRun `get no-such-plugin`.\n  Now.")
+
+
 def test_a_missing_command_shows_the_install_hint() -> None:
     stanza = {"apiVersion": f"{GROUP}/v1", "command": "no-such-plugin", "interactiveMode": "Never"}
     credentials = user_config(exec={**stanza, "installHint": "Run `get no-such-plugin`."}).credentials

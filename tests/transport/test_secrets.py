@@ -35,6 +35,7 @@ from .proxyserver import proxying
 from .tlsserver import Talk, serving
 
 CANARY = "C4n4ry-S3cret"
+PEM = f"-----BEGIN PRIVATE KEY-----\n{CANARY}\n-----END PRIVATE KEY-----\n"
 FORMS = (CANARY, b64encode(CANARY.encode()).decode(), repr(CANARY.encode()), CANARY.encode().hex())
 
 
@@ -77,6 +78,10 @@ def broken_users() -> dict[str, dict[str, Any]]:
         "key without certificate": {"client-key-data": b64},
         "bad base64": {"client-key-data": f"*{CANARY}*", "client-certificate-data": b64},
         "beyond ASCII base64": {"client-key-data": f"ü{CANARY}"},
+        "key in place of its path": {"client-certificate": "crt", "client-key": PEM},
+        "encoded key in place of its path": {"client-key": b64encode(PEM.encode()).decode()},
+        "long key in place of its path": {"client-key": f"{CANARY}{'x' * 250}"},
+        "token in place of its path": {"tokenFile": f"eyJhbGciOiJSUzI1NiJ9.{CANARY}.x"},
         "data and file": {"client-key-data": b64, "client-key": "key"},
         "auth-provider": {"auth-provider": {"name": "gcp", "config": {"access-token": CANARY}}},
         "auth-provider and exec": {"auth-provider": {"name": "gcp"}, "exec": {"env": CANARY}, "token": CANARY},
@@ -101,6 +106,8 @@ def broken_clusters() -> dict[str, dict[str, Any]]:
         "password in a socks proxy-url": {"proxy-url": f"socks5://bob:{CANARY}@proxy.example"},
         "password in a bare proxy-url": {"proxy-url": f"{CANARY}:x@proxy.example:3128"},
         "proxy-url with line break": {"proxy-url": f"http://bob:{CANARY}@proxy.example\n"},
+        "CA in place of its path": {"certificate-authority": PEM.replace("PRIVATE KEY", "CERTIFICATE")},
+        "path in the server URL": {"server": f"https://api.example/%-{CANARY}"},
         "CA bad base64": {"certificate-authority-data": f"*{CANARY}"},
         "tls-server-name": {"tls-server-name": f"{CANARY} {CANARY}"},
     }
