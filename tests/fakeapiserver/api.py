@@ -10,6 +10,7 @@ from . import deletes, discovery, patching, reads, reviews, views, writes
 from .crds import CRDController
 from .eventlog import Stored, encode
 from .http import Reply, Request, Response
+from .impersonation import impersonate
 from .negotiate import JSON, YAML, MediaType, dump, parse_accept
 from .requestinfo import RequestInfo, request_info
 from .resources import BUILTIN, ResourceType
@@ -20,6 +21,7 @@ from .status import (
     not_found,
     page_not_found,
     too_large_body,
+    unserved,
     warning_headers,
 )
 from .store import Object, Sources
@@ -91,6 +93,9 @@ class API:
         try:
             if len(request.body) > BODY_LIMIT:
                 raise too_large_body(BODY_LIMIT)
+            nobody = impersonate(request, self.server.rules)
+            if nobody is not None:
+                return nobody
             self.server.rules.check(request.user, request.info)
             return self.route(request, request.info)
         except APIFailure as failure:
@@ -107,7 +112,7 @@ class API:
             return reviews.serve(self, request)
         resource = self.find(info)
         if resource is None:
-            return page_not_found()
+            return unserved(info.group)
         if not resource.namespaced:  # a namespace's own path counts as in it, but it is not kept there
             request.info = info = info._replace(namespace="")
         if info.subresource:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Optional
 
 from .http import ANONYMOUS, Request, User
 from .requestinfo import RequestInfo
@@ -13,6 +13,7 @@ from .status import APIFailure, forbidden, unauthorized
 
 MASTERS = "system:masters"
 AUTHENTICATED = "system:authenticated"
+UNAUTHENTICATED = "system:unauthenticated"
 
 ADMIN = User("admin", (MASTERS, AUTHENTICATED))
 
@@ -43,6 +44,10 @@ class Tokens:
         if certificate:
             return _from_certificate(certificate)
         return ADMIN if header is None and _credentials_withheld(request) else ANONYMOUS
+
+    def owner(self, token: str) -> Optional[User]:
+        """Whose token it is, if it is known."""
+        return self._users.get(token)
 
     def _owner(self, token: str) -> User:
         user = self._users.get(token)
@@ -144,7 +149,7 @@ def _rule(user: str, verb: str, resource: str, subresource: str, where: dict[str
 
 
 def _public(user: User, info: RequestInfo) -> bool:
-    if info.verb not in ("get", "head"):
+    if info.verb != "get":
         return False
     if info.path in PUBLIC_PATHS:
         return True
@@ -155,6 +160,12 @@ def _public(user: User, info: RequestInfo) -> bool:
 
 def denial(user: User, info: RequestInfo) -> APIFailure:
     """The 403 with the authorizer's sentence."""
+    failure = _refusal(user, info)
+    failure.headers = [("X-Content-Type-Options", "nosniff")]
+    return failure
+
+
+def _refusal(user: User, info: RequestInfo) -> APIFailure:
     if not info.is_resource:
         return forbidden("", "", "", f'User "{user.name}" cannot {info.verb} path "{info.path}"')
     resource = f"{info.resource}/{info.subresource}" if info.subresource else info.resource

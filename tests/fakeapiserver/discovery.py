@@ -34,11 +34,21 @@ def serve(api: API, request: Request) -> Reply:
     """Answer a path that names no resource."""
     parts = [part for part in request.path.split("/") if part]
     top = parts[0] if parts else ""
-    return _SERVED.get((top, len(parts)), _page_not_found)(api, request, parts)
+    return _SERVED.get((top, len(parts)), _elsewhere)(api, request, parts)
 
 
-def _page_not_found(api: API, request: Request, parts: list[str]) -> Reply:
-    return page_not_found()
+def _elsewhere(api: API, request: Request, parts: list[str]) -> Reply:
+    """The root lists the paths there are, and so does a path that nothing serves."""
+    if parts and parts[0] in ("api", "apis", "openapi"):
+        return page_not_found()
+    return Response(404 if parts else 200, json.dumps({"paths": _paths(api)}, indent=2).encode())
+
+
+def _paths(api: API) -> list[str]:
+    groups = {f"/apis/{kind.group}" for kind in _types(api) if kind.group}
+    versions = {f"/apis/{kind.group}/{kind.version}" for kind in _types(api) if kind.group}
+    fixed = {"/api", "/api/v1", "/apis", "/apis/", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz"}
+    return sorted({*fixed, "/version", *groups, *versions})
 
 
 def _version(api: API, request: Request, parts: list[str]) -> Reply:

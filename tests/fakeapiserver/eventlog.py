@@ -58,6 +58,7 @@ class EventLog:
     def __init__(self, lock: threading.RLock, revision: int, limit: int) -> None:
         self.changed = threading.Condition(lock)
         self.compacted = revision
+        self.closed = False
         self.whole = True
         """Does the log reach back to the beginning? Before it there was nothing."""
         self._limit = limit
@@ -80,6 +81,11 @@ class EventLog:
         self._revisions.append(change.revision)
         if len(self._changes) > self._limit + self._limit // 4:  # trimmed in steps: deleting the front costs its length
             self._drop(len(self._changes) - self._limit)
+        self.changed.notify_all()
+
+    def close(self) -> None:
+        """The resource is served no more: readers end when they have seen all."""
+        self.closed = True
         self.changed.notify_all()
 
     def compact(self) -> None:

@@ -227,7 +227,8 @@ def serve(request: Request, what: Target, protocols: Sequence[str]) -> Union[Res
         return Upgrade(lambda connection: _translated(request, connection, streams, what))
     streams = streams.as_kubelet()
     if not streams.any:
-        return Response(400, NO_STREAM.encode() + b"\n", "text/plain; charset=utf-8")
+        headers = [("X-Content-Type-Options", "nosniff")]
+        return Response(400, NO_STREAM.encode() + b"\n", "text/plain; charset=utf-8", headers)
     if what.refusal:
         return Response(500, what.refusal.encode(), "text/plain; charset=utf-8")
     supported = KUBELET_PROTOCOLS if V4 in protocols else ()

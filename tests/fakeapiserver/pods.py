@@ -22,7 +22,7 @@ from .logs import ContainerLog
 from .process import Sink
 from .runtime import Pod, Runtime, pod_key
 from .sandbox import Sandbox
-from .status import APIFailure, bad_request
+from .status import APIFailure, bad_request, wrong_method
 from .wschannel import V5
 from .wshandshake import is_websocket
 
@@ -34,7 +34,6 @@ Subresource = Callable[[Request, str, str], Reply]
 ATTRIBUTE = "pods"
 CONTAINER_STATUSES = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
 CONNECT = ("GET", "POST")
-WRONG_METHOD = "the server does not allow this method on the requested resource"
 
 
 class Pods:
@@ -241,7 +240,7 @@ def only(methods: tuple[str, ...], handler: Subresource) -> Subresource:
 
     def handle(request: Request, namespace: str, name: str) -> Reply:
         if request.method not in methods:
-            raise APIFailure(405, "MethodNotAllowed", WRONG_METHOD, {})
+            raise wrong_method()
         return handler(request, namespace, name)
 
     return handle

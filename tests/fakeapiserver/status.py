@@ -12,6 +12,10 @@ from .resources import ResourceType
 Cause = dict[str, str]
 
 
+BUILTIN_GROUPS = ("", "apiextensions.k8s.io", "authentication.k8s.io", "authorization.k8s.io")
+WRONG_METHOD = "the server does not allow this method on the requested resource"
+
+
 class APIFailure(Exception):
     """Raised anywhere while a request is served; carries the whole ``Status`` object."""
 
@@ -95,6 +99,11 @@ def forbidden(group: str, resource: str, name: str, why: str) -> APIFailure:
     return APIFailure(403, "Forbidden", message, details_of(name, group, resource))
 
 
+def wrong_method() -> APIFailure:
+    """405 of a path that has no route for the method."""
+    return APIFailure(405, "MethodNotAllowed", WRONG_METHOD, {})
+
+
 def not_found(resource: ResourceType, name: str) -> APIFailure:
     details = details_of(name, resource.group, resource.plural)
     return APIFailure(404, "NotFound", f"{resource.qualified} {quote(name)} not found", details)
@@ -155,6 +164,13 @@ def unsupported_media_type(types: Iterable[str]) -> APIFailure:
     known = ", ".join(types)
     message = f"the body of the request was in an unknown format - accepted media types include: {known}"
     return APIFailure(415, "UnsupportedMediaType", message)
+
+
+def unserved(group: str) -> Response:
+    """What a path gets whose resource is not served: a Status from the groups that a server is built with."""
+    if group in BUILTIN_GROUPS:
+        return APIFailure(404, "NotFound", "the server could not find the requested resource", {}).response()
+    return page_not_found()
 
 
 def page_not_found() -> Response:

@@ -107,7 +107,9 @@ class ObjectStore:
     def forget(self, resource: ResourceType) -> None:
         with self.lock:
             self._types.pop(resource.plural, None)
-            self._tables.pop(resource.key, None)
+            table = self._tables.pop(resource.key, None)
+            if table is not None:
+                table.log.close()
 
     def type(self, resource: str) -> ResourceType:
         """The resource type with that plural; KeyError names what there is."""

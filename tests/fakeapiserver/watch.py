@@ -168,6 +168,8 @@ class Watches:
                 changes = log.since(position)
                 if changes is None or self._stopping.is_set() or generation != self._generation or watch.gone():
                     return None, 0
+                if log.closed and not changes:
+                    return None, 0
                 if changes or timing.bookmark_due():
                     return changes, self._store.revision
                 if timing.over():

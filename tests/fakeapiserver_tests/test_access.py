@@ -115,6 +115,74 @@ def test_users_may_ask_what_they_may(fake: FakeAPIServer, bob: PlainClient) -> N
     assert (who["username"], who["groups"]) == ("bob", ["developers", "system:authenticated"])
 
 
+ACCESS, RULES, TOKEN = "SelfSubjectAccessReview", "SelfSubjectRulesReview", "TokenReview"
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "status", "why"),
+    [
+        (ACCESS, {}, 422, "exactly one of nonResourceAttributes or resourceAttributes must be specified"),
+        (
+            ACCESS,
+            {"resourceAttributes": {"verb": "get"}, "nonResourceAttributes": {"path": "/"}},
+            422,
+            "cannot be specified in combination with resourceAttributes",
+        ),
+        (ACCESS, {"resourceAttributes": "x"}, 400, 'SelfSubjectAccessReview in version "v1" cannot be handled'),
+        (RULES, {}, 400, "no namespace on request"),
+        ("SubjectAccessReview", {"resourceAttributes": {}}, 422, "at least one of user or group must be specified"),
+    ],
+)
+def test_a_review_must_ask_for_one_thing(
+    client: PlainClient, kind: str, spec: dict[str, Any], status: int, why: str
+) -> None:
+    answer = client.ask(
+        "POST", f"/apis/authorization.k8s.io/v1/{kind.lower()}s", review("authorization.k8s.io", kind, **spec)
+    )
+    assert answer.status == status
+    assert why in answer.message
+
+
+def test_reviews_are_only_posted(client: PlainClient) -> None:
+    assert (client.get(REVIEWS).status, client.get(REVIEWS).json()["details"]) == (405, {})
+    assert client.get(f"{REVIEWS}/x").message == "the server could not find the requested resource"
+
+
+def test_a_token_can_be_reviewed(fake: FakeAPIServer, client: PlainClient) -> None:
+    fake.add_token("bobs-token", "bob", ("developers",))
+    reviews = "/apis/authentication.k8s.io/v1/tokenreviews"
+    known = client.ask("POST", reviews, review("authentication.k8s.io", TOKEN, token="bobs-token")).json()["status"]
+    unknown = client.ask("POST", reviews, review("authentication.k8s.io", TOKEN, token="nosuch")).json()["status"]
+    assert (known["authenticated"], known["user"]["username"]) == (True, "bob")
+    assert unknown == {"user": {}, "error": "invalid bearer token"}
+
+
+def test_a_rules_review_lists_what_everybody_may(client: PlainClient, bob: PlainClient) -> None:
+    path = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
+    with bob:
+        status = bob.ask("POST", path, review("authorization.k8s.io", RULES, namespace="default")).json()["status"]
+    assert "selfsubjectaccessreviews" in status["resourceRules"][0]["resources"]
+    assert "/apis/*" in status["nonResourceRules"][0]["nonResourceURLs"]
+
+
+def test_the_root_lists_the_paths(client: PlainClient) -> None:
+    root, elsewhere = client.get("/"), client.get("/nosuch")
+    assert (root.status, elsewhere.status) == (200, 404)
+    assert "/apis/devserver.io/v1" in root.json()["paths"]
+    assert root.json() == elsewhere.json()
+
+
+@pytest.mark.parametrize("path", ["/api/v1/nosuch", "/api/v1/namespaces/default/nosuch/x"])
+def test_a_core_resource_that_is_not_served_is_told_in_a_status(client: PlainClient, path: str) -> None:
+    answer = client.get(path)
+    assert (answer.status, answer.reason, answer.json()["details"]) == (404, "NotFound", {})
+
+
+def test_discovery_is_got_and_not_asked_for_its_head(bob: PlainClient) -> None:
+    with bob:
+        assert bob.ask("HEAD", "/version").status == 403
+
+
 def test_kubectl_sends_no_credentials_on_plain_http_and_is_let_in(fake: FakeAPIServer) -> None:
     with PlainClient(fake, None) as kubectl:
         agent = "kubectl/v1.32.0 (linux/amd64) kubernetes/abcdef"

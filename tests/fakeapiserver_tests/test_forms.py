@@ -117,9 +117,7 @@ def test_openapi_tells_what_a_patch_takes(client: PlainClient) -> None:
     assert client.get("/openapi/v2").json()["swagger"] == "2.0"
 
 
-@pytest.mark.parametrize(
-    "path", ["/nosuch", "/apis/nosuch.io", "/apis/devserver.io/v9", "/openapi/v9", "/api/v1/nosuch"]
-)
+@pytest.mark.parametrize("path", ["/apis/nosuch.io", "/apis/devserver.io/v9", "/openapi/v9"])
 def test_what_is_not_served_is_a_page_not_found(client: PlainClient, path: str) -> None:
     answer = client.get(path)
     assert (answer.status, answer.raw) == (404, b"404 page not found\n")

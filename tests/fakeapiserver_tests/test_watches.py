@@ -212,3 +212,12 @@ def test_controllers_in_this_process_see_the_same(fake: FakeAPIServer) -> None:
     fake.store.modify("devservers", "a", "default", lambda obj: obj["spec"].update(image="x"))
     kind, obj = next(changes)
     assert (kind, obj["spec"]["image"]) == ("MODIFIED", "x")
+
+
+def test_a_watch_ends_with_its_definition(fake: FakeAPIServer, client: PlainClient, other: PlainClient) -> None:
+    fake.watches.pace = 1.0  # its own end is a minute away
+    client.create("a")
+    events = client.watch(watch(""))
+    assert told(next(events)) == ("ADDED", "a")
+    other.ask("DELETE", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/devservers.devserver.io")
+    assert [told(event) for event in events] == [("DELETED", "a")]
