@@ -72,14 +72,3 @@ def in_background(action: Callable[[], object]) -> Iterator[threading.Thread]:
     assert not thread.is_alive(), "the thread beside has not ended"
     if failures:
         raise failures[0]
-
-
-class Stopwatch:
-    """Seconds since it was made."""
-
-    def __init__(self) -> None:
-        self._start = time.monotonic()
-
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self._start

@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from devservers.crds.devserver import DevServer
+from tests.stopwatch import Stopwatch
 
-from .builders import LONG, Stopwatch
+from .builders import LONG
 
 AT_ONCE = 50
 
@@ -41,7 +42,7 @@ def test_a_slow_reader_does_not_hold_others_up(modern: DevServer) -> None:
             assert full.wait(LONG)
             watch = Stopwatch()
             assert modern.exec("echo x").stdout == "x\n"
-            assert watch.seconds < LONG / 2
+            assert watch.own_seconds < LONG / 2
         finally:
             done.set()
         assert reading.result(LONG).returncode == 0

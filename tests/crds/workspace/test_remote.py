@@ -93,5 +93,10 @@ def test_silence_is_told_as_such() -> None:
     assert "it wrote nothing to stderr (exit code 137)" in str(complaint(RemoteResult(137, b"", b"")))
 
 
+def test_a_script_that_was_killed_is_not_blamed_on_its_files() -> None:
+    said = str(complaint(RemoteResult(137, b"", b"Killed\n")))
+    assert said.startswith("Killed (exit code 137). Something killed it: did the container run out of memory, or end?")
+
+
 def test_stderr_that_is_not_utf8_can_be_told() -> None:
     assert "tar: caf\ufffd (exit code 1)" in str(complaint(RemoteResult(1, b"", b"tar: caf\xe9")))
