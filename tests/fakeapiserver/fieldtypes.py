@@ -24,6 +24,7 @@ class FieldType:
     keys: tuple[str, ...] = ()
     item: Optional[FieldType] = None
     deduced: bool = False
+    defaulted: bool = False
 
     def form(self, value: Any) -> str:
         """``scalar``, ``map`` or ``list``: what a value of this type is treated as."""
@@ -100,7 +101,7 @@ def from_schema(schema: Schema) -> FieldType:
             keys=tuple(schema.get("x-kubernetes-list-map-keys") or ()),
             item=from_schema(schema.get("items") or {}),
         )
-    return FieldType(scalar=SCALARS[kind]) if kind in SCALARS else DEDUCED
+    return FieldType(scalar=SCALARS[kind], defaulted="default" in schema) if kind in SCALARS else DEDUCED
 
 
 def _map_type(schema: Schema) -> FieldType:

@@ -174,7 +174,7 @@ class FieldManager:
         metadata = applied.get("metadata") or {}
         if metadata.get("managedFields") is not None:
             raise bad_request("metadata.managedFields must be nil")
-        errors = type_errors(applied, self.kind)
+        errors = type_errors(applied, self.kind, strict=True)
         if errors:
             text = errors[0] if len(errors) == 1 else "\n".join(["errors:", *(f"  {error}" for error in errors)])
             subject = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}; {shown}"

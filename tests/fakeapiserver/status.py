@@ -7,6 +7,7 @@ from typing import Any, Optional
 
 from .fielderrors import quote
 from .http import Response
+from .names import path_segment_errors
 from .resources import ResourceType
 
 Cause = dict[str, str]
@@ -113,6 +114,12 @@ def method_not_supported(group: str, resource: str, verb: str) -> APIFailure:
     subject = f"{resource}.{group}" if group else resource
     message = f'{verb} is not supported on resources of kind "{subject}"'
     return APIFailure(405, "MethodNotAllowed", message, details_of("", group, resource))
+
+
+def unusable_name(name: str) -> Optional[APIFailure]:
+    """400 for a name that cannot be one segment of a path."""
+    errors = path_segment_errors(name)
+    return bad_request(f"Name parameter invalid: {quote(name)}: {';'.join(errors)}") if errors else None
 
 
 def already_exists(resource: ResourceType, name: str, terminating: bool = False) -> APIFailure:

@@ -21,7 +21,7 @@ from typing import Any, Callable, Optional
 from .eventlog import ADDED, DELETED, MODIFIED, Change, EventLog, Stored
 from .resources import ResourceType
 from .status import MODIFIED as STALE
-from .status import already_exists, conflict, not_found
+from .status import already_exists, conflict, not_found, unusable_name
 
 FIRST_REVISION = 100  # so that "resourceVersion=1" is history long gone, as on any cluster of some age
 HISTORY = 20_000
@@ -126,7 +126,7 @@ class ObjectStore:
         """The stored object; raises the 404 that the API answers."""
         stored = self.table(resource).objects.get(object_key(namespace, name))
         if stored is None:
-            raise not_found(resource, name)
+            raise unusable_name(name) or not_found(resource, name)
         return stored
 
     def add(self, resource: ResourceType, obj: Object) -> Stored:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from .fieldset import FieldSet, Path, key_element, value_element
+from .fieldset import FieldSet, Path, key_element, show, value_element
 from .fieldset import field as field_element
 from .fieldtypes import ATOMIC, DEDUCED, MAP, FieldType
 
@@ -190,20 +190,20 @@ def remove(value: Any, paths: FieldSet, kind: FieldType) -> Any:
 # typing
 
 
-def type_errors(value: Any, kind: FieldType, path: str = "") -> list[str]:
-    """Why a configuration is not of its type: ``PATH: what is wrong``."""
+def type_errors(value: Any, kind: FieldType, path: str = "", strict: bool = False) -> list[str]:
+    """Why an object is not of its type: ``PATH: what is wrong``; ``strict`` refuses items that are in a list twice."""
     if value is None or kind.deduced:
         return []
     form = kind.form(value)
     if form == "map":
-        return _map_errors(value, kind, path)
+        return _map_errors(value, kind, path, strict)
     if form == "list":
-        return _list_errors(value, kind, path)
+        return _list_errors(value, kind, path, strict)
     wrong = _scalar_error(value, kind.scalar)
     return [f"{path}: {wrong}"] if wrong else []
 
 
-def _map_errors(value: Any, kind: FieldType, path: str) -> list[str]:
+def _map_errors(value: Any, kind: FieldType, path: str, strict: bool) -> list[str]:
     if not isinstance(value, dict):
         return [f"{path}: expected map, got {_shown(value)}"]
     errors = []
@@ -212,15 +212,57 @@ def _map_errors(value: Any, kind: FieldType, path: str) -> list[str]:
         if child is None:
             errors.append(f"{path}.{name}: field not declared in schema")
         else:
-            errors.extend(type_errors(item, child, f"{path}.{name}"))
+            errors.extend(type_errors(item, child, f"{path}.{name}", strict))
     return errors
 
 
-def _list_errors(value: Any, kind: FieldType, path: str) -> list[str]:
+def _list_errors(value: Any, kind: FieldType, path: str, strict: bool) -> list[str]:
     if not isinstance(value, list):
         return [f"{path}: expected list, got {_shown(value)}"]
-    item_kind = kind.item or DEDUCED
-    return [error for index, item in enumerate(value) for error in type_errors(item, item_kind, f"{path}[{index}]")]
+    errors: list[str] = []
+    seen: set[str] = set()
+    for index, item in enumerate(value):
+        element = f"[{index}]"
+        if kind.list_kind not in ("", ATOMIC):
+            wrong = _item_error(item, kind)
+            if wrong:
+                return [*errors, f"{path}: element {index}: {wrong}"]
+            element = show((list_element(item, kind),))
+            if strict and element in seen:
+                errors.append(f"{path}: duplicate entries for key {element}")
+            seen.add(element)
+        errors.extend(type_errors(item, kind.item or DEDUCED, path + element, strict))
+    return errors
+
+
+def _item_error(item: Any, kind: FieldType) -> str:
+    """Why an item cannot be told from others in its list."""
+    form = _form(item)
+    if kind.list_kind != MAP:
+        return NOT_IN_A_SET.get(form, "")
+    if form != "map":
+        return f"associative list with keys may not have {'a null element' if form == 'null' else 'non-map elements'}"
+    missing = next((key for key in kind.keys if key not in item and not _has_default(kind, key)), "")
+    why = f'associative list with keys has an element that omits key field "{missing}"'
+    return f"{why} (and doesn't have default value)" if missing else ""
+
+
+def _form(value: Any) -> str:
+    if value is None:
+        return "null"
+    return "map" if isinstance(value, dict) else "list" if isinstance(value, list) else "scalar"
+
+
+def _has_default(kind: FieldType, key: str) -> bool:
+    child = kind.item.child(key) if kind.item is not None else None
+    return child is not None and child.defaulted
+
+
+NOT_IN_A_SET = {
+    "map": "associative list without keys has an element that's a map type",
+    "list": "not supported: associative list with lists as elements",
+    "null": "associative list without keys has an element that's an explicit null",
+}
 
 
 def _scalar_error(value: Any, scalar: str) -> str:

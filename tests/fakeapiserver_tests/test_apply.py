@@ -11,6 +11,8 @@ from tests.fakeapiserver.fieldset import from_fields_v1, to_fields_v1
 
 from .plainclient import APPLY, DEVSERVERS, FLAVORS, MERGE, Answer, PlainClient, devserver
 
+OWNER = {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "u"}
+
 
 def applied(client: PlainClient, manager: str, body: Any, force: bool = False, path: str = DEVSERVERS) -> Answer:
     query = f"fieldManager={manager}" + ("&force=true" if force else "")
@@ -158,6 +160,39 @@ def test_a_set_applied_by_two_keeps_the_order_of_the_last(
         body["metadata"]["finalizers"] = finalizers
         answer = applied(client, manager, body)
     assert answer.json()["metadata"]["finalizers"] == merged
+
+
+@pytest.mark.parametrize(
+    ("metadata", "why"),
+    [
+        ({"finalizers": ["a/b", "a/b"]}, '.metadata.finalizers: duplicate entries for key [="a/b"]'),
+        (
+            {"finalizers": [None]},
+            ".metadata.finalizers: element 0: associative list without keys has an element that's an explicit null",
+        ),
+        ({"ownerReferences": [OWNER, OWNER]}, '.metadata.ownerReferences: duplicate entries for key [uid="u"]'),
+        (
+            {"ownerReferences": [{"kind": "Pod"}]},
+            '.metadata.ownerReferences: element 0: associative list with keys has an element that omits key field "uid"',
+        ),
+        (
+            {"ownerReferences": ["x"]},
+            ".metadata.ownerReferences: element 0: associative list with keys may not have non-map elements",
+        ),
+        (
+            {"ownerReferences": [{**OWNER, "controller": "x"}]},
+            '.metadata.ownerReferences[uid="u"].controller: expected boolean, got &{x}',
+        ),
+    ],
+)
+def test_items_that_cannot_be_told_apart_cannot_be_applied(
+    client: PlainClient, metadata: dict[str, Any], why: str
+) -> None:
+    body = devserver("a")
+    body["metadata"].update(metadata)
+    answer = applied(client, "me", body)
+    found = answer.message.rpartition("Kind=DevServer): ")[2]
+    assert (answer.status, found.replace(" (and doesn't have default value)", "")) == (500, why)
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,16 @@ def test_a_name_that_yaml_might_take_for_a_boolean_is_quoted(client: PlainClient
     assert b'  name: "y"\n' in answer.raw
 
 
+@pytest.mark.parametrize(
+    ("name", "why"), [("..", "may not be '..'"), (".", "may not be '.'"), ("a%25", "may not contain '%'")]
+)
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_a_name_that_cannot_stand_in_a_path_is_refused(client: PlainClient, method: str, name: str, why: str) -> None:
+    answer = client.ask(method, f"{DEVSERVERS}/{name}")
+    given = name.replace("%25", "%")
+    assert (answer.status, answer.message) == (400, f'Name parameter invalid: "{given}": {why}')
+
+
 def test_a_label_that_is_no_text_cannot_be_handled(client: PlainClient) -> None:
     body = devserver("a")
     body["metadata"]["labels"] = {"team": 5}
