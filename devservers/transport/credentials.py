@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from ..errors import KubeConfigError
 from .deadline import SYSTEM_CLOCK, Clock, Deadline
+from .shown import shown
 from .tls import ClientCertificate
 
 Header = tuple[str, str]
@@ -112,7 +113,7 @@ class TokenFile(Authorizer):
         self, path: str, source: str, clock: Clock = SYSTEM_CLOCK, instead: Optional[BearerToken] = None
     ) -> None:
         self._path = path
-        self._source = f"{source} ({path})"
+        self._source = f"{source} ({shown(path)})"
         self._clock = clock
         self._lock = threading.Lock()
         self._credential = instead.current(Deadline(None)) if instead else None

@@ -15,6 +15,7 @@ from .credentials import BLANKS, Authorizer, BasicAuth, BearerToken, Credentials
 from .deadline import Deadline
 from .kubeconfigfile import Entry, KubeConfig
 from .serverurl import is_host
+from .shown import shown
 from .tls import ClientCertificate, Material, TLSSettings
 
 _AUTH_PROVIDER_ADVICE = {
@@ -38,7 +39,7 @@ def client_config(kube: KubeConfig, context: Optional[str], namespace: Optional[
         credentials=_credentials(user, cluster) if user else Credentials(),
         tls=_tls_settings(cluster),
         proxy_url=cluster.text("proxy-url") or None,
-        source=f"kubeconfig {entry.file}, context {name!r}",
+        source=f"kubeconfig {shown(entry.file)}, context {name!r}",
     )
 
 
@@ -123,7 +124,7 @@ def _require_readable(entry: Entry, key: str, path: str) -> None:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a path"
         raise entry.wrong(
-            f"{key} names {path}, which cannot be read: {reason}; correct the path or restore the file"
+            f"{key} names {shown(path)}, which cannot be read: {reason}; correct the path or restore the file"
         ) from error
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from ..errors import KubeConfigError, MissingDependencyError
+from .shown import shown
 
 _IS_NO_PATH = re.compile(r"\n|-----BEGIN|\A\s*(LS0tLS1|ey[\w-]{8,}\.)|[^/]{256}")  # PEM, its base64, a JSON web token
 _SHORT_FLAGS = {"y": True, "Y": True, "n": False, "N": False}  # booleans of YAML 1.1 that PyYAML takes for text
@@ -40,7 +41,7 @@ class Entry:
     body: Mapping[str, Any] = field(repr=False)
 
     def __str__(self) -> str:
-        return f"{self.label} in {self.file}"
+        return f"{self.label} in {shown(self.file)}"
 
     def wrong(self, problem: str) -> KubeConfigError:
         return KubeConfigError(f"{self}: {problem}")
@@ -131,7 +132,7 @@ class KubeConfig:
     users: Mapping[str, Entry] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return os.pathsep.join(self.files)
+        return shown(os.pathsep.join(self.files))
 
 
 def merge(configs: Iterable[KubeConfig]) -> KubeConfig:
@@ -158,7 +159,8 @@ def read(path: str) -> Optional[KubeConfig]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise KubeConfigError(
-            f"kubeconfig {path}: cannot be read: {reason}; check its permissions, or name another file in KUBECONFIG"
+            f"kubeconfig {shown(path)}: cannot be read: {reason}; "
+            "check its permissions, or name another file in KUBECONFIG"
         ) from error
     return parse(data, path)
 
@@ -170,12 +172,12 @@ def parse(data: bytes, path: str) -> KubeConfig:
         return KubeConfig((path,))
     if not isinstance(document, dict):
         raise KubeConfigError(
-            f"kubeconfig {path}: must be a mapping, not {_kind_of(document)}; is it a kubeconfig at all?"
+            f"kubeconfig {shown(path)}: must be a mapping, not {_kind_of(document)}; is it a kubeconfig at all?"
         )
     top = Entry("kubeconfig", path, document)
     if top.text("kind") not in ("", "Config") or top.text("apiVersion") not in ("", "v1"):
         raise KubeConfigError(
-            f"kubeconfig {path}: is of another kind; a kubeconfig has `apiVersion: v1`, `kind: Config`"
+            f"kubeconfig {shown(path)}: is of another kind; a kubeconfig has `apiVersion: v1`, `kind: Config`"
         )
     return KubeConfig(
         (path,),
@@ -210,7 +212,7 @@ def _decode(data: bytes, path: str) -> str:
         return data.decode(encoding)
     except UnicodeDecodeError:
         pass
-    raise KubeConfigError(f"kubeconfig {path}: is not UTF-8 text; save it as UTF-8")
+    raise KubeConfigError(f"kubeconfig {shown(path)}: is not UTF-8 text; save it as UTF-8")
 
 
 def _load_document(text: str, path: str) -> Any:
@@ -229,7 +231,7 @@ def _load_yaml(text: str, path: str) -> Any:
         import yaml
     except ImportError as error:
         raise _YAMLMissingError(
-            f"kubeconfig {path}: is YAML, and the package PyYAML that reads it is not installed; "
+            f"kubeconfig {shown(path)}: is YAML, and the package PyYAML that reads it is not installed; "
             "run `pip install pyyaml`, or write it as JSON with `kubectl config view --raw --flatten -o json`"
         ) from error
     from .goyaml import first_document
@@ -242,7 +244,7 @@ def _load_yaml(text: str, path: str) -> Any:
         problem = f"holds a value that cannot be read ({type(error).__name__})"
     except RecursionError:
         problem = "is nested too deeply, or its aliases multiply"
-    raise KubeConfigError(f"kubeconfig {path}: is not valid YAML: {problem}; mend it, or write it anew")
+    raise KubeConfigError(f"kubeconfig {shown(path)}: is not valid YAML: {problem}; mend it, or write it anew")
 
 
 def _describe_yaml_error(error: Exception) -> str:

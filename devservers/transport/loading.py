@@ -11,6 +11,7 @@ from . import incluster
 from .config import ClientConfig
 from .kubeconfig import client_config
 from .kubeconfigfile import KubeConfig, merge, read
+from .shown import shown
 
 
 def load(
@@ -43,7 +44,7 @@ def _explicit(path: str) -> KubeConfig:
     path = os.path.expanduser(path)
     kube = read(path)
     if kube is None:
-        raise KubeConfigError(f"kubeconfig {path}: there is no such file; correct the path given as kubeconfig")
+        raise KubeConfigError(f"kubeconfig {shown(path)}: there is no such file; correct the path given as kubeconfig")
     return kube
 
 
@@ -79,7 +80,7 @@ def _home(environ: Mapping[str, str]) -> str:
 
 
 def _nothing_found(looked_at: list[str]) -> str:
-    places = "\n".join(f"  - {place}" for place in looked_at)
+    places = "\n".join(f"  - {shown(place)}" for place in looked_at)
     return (
         f"no Kubernetes configuration found. Looked at:\n{places}\n"
         "Set KUBECONFIG to a kubeconfig file, write one to ~/.kube/config, give kubeconfig=PATH, "

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Optional
 
 from ..errors import KubeConfigError, TLSError
+from .shown import shown
 
 if TYPE_CHECKING:
     import ssl
@@ -62,7 +63,7 @@ class Material:
             raise KubeConfigError(f"{self}: cannot be read: {error.strerror or error}") from error
 
     def __str__(self) -> str:
-        return self.source if self.path is None else f"{self.source} ({self.path})"
+        return self.source if self.path is None else f"{self.source} ({shown(self.path)})"
 
 
 @dataclass(frozen=True)

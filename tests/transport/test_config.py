@@ -153,6 +153,28 @@ class TestNothingFound:
         with pytest.raises(KubeConfigError, match=r"~/\.kube/config: HOME is not set"):
             machine.load()
 
+    def test_every_error_can_be_printed_whatever_the_directories_are_called(self, machine: Machine) -> None:
+        """Names of files are bytes; those that are no text stand in str as halves of surrogate pairs."""
+        home = machine.root / "no-\udcff-text"
+        machine.environ["HOME"] = str(home)
+        problems = []
+        for content in (None, "users: [", "[]", "kind: Pod", "contexts: [{name: c, context: {}}]\ncurrent-context: c"):
+            if content is not None:
+                (home / ".kube").mkdir(parents=True, exist_ok=True)
+                (home / ".kube" / "config").write_text(content)
+            with pytest.raises(KubeConfigError) as caught:
+                machine.load()
+            problems.append(str(caught.value))
+        files = {"client-certificate": "crt", "client-key": "key"}
+        users: list[dict[str, object]] = [{"tokenFile": "none"}, {**files}, {"exec": {}}, {"auth-provider": {}}]
+        for user in users:
+            write(home / ".kube" / "config", document(user=user))
+            with pytest.raises(KubeConfigError) as caught:
+                machine.load()
+            problems.append(str(caught.value))
+        assert all("no-\\udcff-text" in problem for problem in problems)
+        assert all(problem.encode() for problem in problems)
+
     def test_a_file_without_contexts_is_told_as_that(self, machine: Machine) -> None:
         write(machine.home / ".kube" / "config", {"kind": "Config"})
         with pytest.raises(KubeConfigError, match="holds no contexts"):
