@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from . import deletes, discovery, patching, reads, reviews, views, writes
 from .crds import CRDController
+from .deadline import check_timeout
 from .eventlog import Stored, encode
 from .http import Reply, Request, Response
 from .impersonation import impersonate
@@ -91,6 +92,7 @@ class API:
 
     def _answer(self, request: Request) -> Reply:
         try:
+            check_timeout(request)
             if len(request.body) > BODY_LIMIT:
                 raise too_large_body(BODY_LIMIT)
             nobody = impersonate(request, self.server.rules)
@@ -127,7 +129,7 @@ class API:
             return handler(request, info.namespace, info.name)
         if info.subresource != "status" or not resource.has_subresource("status"):
             if not resource.custom:
-                return page_not_found()
+                return unserved(info.group)
             raise not_found(resource, info.name)
         if info.verb not in STATUS_VERBS:
             raise method_not_supported(info.group, info.resource, info.verb)

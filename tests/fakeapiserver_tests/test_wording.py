@@ -221,6 +221,34 @@ def test_a_deletion_is_told_in_the_form_asked_for_whatever_the_view(client: Plai
     assert (answer.status, answer.headers["Content-Type"]) == (200, "application/yaml")
 
 
+@pytest.mark.parametrize(
+    ("timeout", "wrong"),
+    [
+        ("1h2m3.5s", ""),
+        ("0", ""),
+        ("-1s", ""),
+        (".5ms", ""),
+        ("abc", 'time: invalid duration "abc"'),
+        ("1s!", 'time: unknown unit "s!" in duration "1s!"'),
+        ("5", 'time: missing unit in duration "5"'),
+        ("5d", 'time: unknown unit "d" in duration "5d"'),
+        ("-", 'time: invalid duration "-"'),
+        ("1s.", 'time: invalid duration "1s."'),
+    ],
+)
+def test_a_timeout_is_a_duration_of_gos(client: PlainClient, timeout: str, wrong: str) -> None:
+    answer = client.get(f"{DEVSERVERS}?timeout={timeout}")
+    assert (answer.status == 200) == (not wrong)
+    if wrong:
+        assert (answer.status, answer.reason) == (400, "BadRequest")
+        assert answer.message == f"invalid timeout specified in the request URL - {wrong}"
+
+
+def test_a_watch_has_no_such_timeout(fake: FakeAPIServer, client: PlainClient) -> None:
+    fake.watches.pace = 20
+    assert client.get(f"{DEVSERVERS}?watch=1&timeout=abc&timeoutSeconds=1").status == 200
+
+
 def test_only_the_first_yaml_document_counts() -> None:
     assert load_yaml(b"a: 1\n---\nb: 2\n") == {"a": 1}
 
