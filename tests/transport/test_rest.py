@@ -278,6 +278,15 @@ def test_a_403_that_no_role_would_mend_does_not_advise_one(message: str) -> None
     assert "Role" not in str(caught.value)
 
 
+def test_a_kubelet_that_is_not_reached_is_told_apart_from_a_failing_server() -> None:
+    body = b"error dialing backend: dial tcp 10.0.0.1:10250: connect: connection refused"
+    with scripted(serve_all(_failing(9, 500, body))) as server, server.client() as client:
+        with pytest.raises(
+            errors.ServerError, match="does not reach the kubelet of the pod's node: is that node ready"
+        ):
+            client.request("POST", "/api/v1/namespaces/default/pods/a/exec")
+
+
 @pytest.mark.parametrize("agent", ["a\r\nX-Injected: 1", "a\nb"])
 def test_a_user_agent_that_is_no_header_is_refused(agent: str) -> None:
     with pytest.raises(ValueError, match="user_agent"):

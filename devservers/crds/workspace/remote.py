@@ -182,6 +182,10 @@ _REMEDIES = {
     126: "Copying needs sh in the container: use an image that has it",
     127: "Copying needs sh, head, tar, mkdir, mv, rm and chmod in the container: use an image that has them",
 }
+_KILLED = (
+    "Something killed it: did the container run out of memory, or end? What was unpacked before is left there; look at "
+    "the pod, then try again"
+)
 _TAR_FAILED = (
     "What was unpacked before is left there. Look for a file in the way of a directory (or the reverse), missing write "
     "permission or a full disk, then try again"
@@ -196,7 +200,7 @@ def complaint(result: RemoteResult) -> Optional[str]:
     if result.returncode == 0 and not _BUSYBOX_COMPLAINT.search(result.stderr):
         return None
     said = _abridged(result.stderr.decode("utf-8", "replace").strip()) or "it wrote nothing to stderr"
-    remedy = _REMEDIES.get(result.returncode, _TAR_FAILED)
+    remedy = _REMEDIES.get(result.returncode, _KILLED if result.returncode > 128 else _TAR_FAILED)
     return f"{said} (exit code {result.returncode}). {remedy}"
 
 

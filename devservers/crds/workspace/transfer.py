@@ -127,7 +127,8 @@ def _send(run: RemoteRunner, plan: _Plan, target: str, files: LocalFiles) -> Rem
         try:
             return run(plan.command(target), chain(plan.sealed, archive))
         except CommandNotFoundError as error:
-            raise SyncError(f"copying files needs sh in the container, and there is none: {error}") from error
+            why = "copying files needs sh in the container, and there is none: use an image that has it"
+            raise SyncError(why) from error
 
 
 def _told(changed: Mapping[str, str], limit: int = 10) -> str:
