@@ -343,6 +343,8 @@ _NOT_BY_ROLE = ("exceeded quota", "admission", "denied the request", "is being t
 def _hint(code: int, message: str, info: RequestInfo) -> str:
     if code == 500 and "error dialing backend" in message:
         return "the API server does not reach the kubelet of the pod's node: is that node ready?"
+    if code in (414, 431) and info.subresource == "exec":
+        return "command and environment travel in the request's URL: pass what is long as input, or upload it as a file"
     if code == 401:
         return "the API server does not accept these credentials: log in again, or check the user of the kubeconfig"
     if code != 403 or any(sign in message for sign in _NOT_BY_ROLE):
