@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from .eventlog import Stored
-from .fielderrors import Cause, invalid, not_supported, required
 from .resources import CUSTOM_VERBS, STATUS, ResourceType
 from .store import Object, Objects
 
@@ -68,6 +67,12 @@ def _storage_hash(group: str, version: str, kind: str) -> str:
     return base64.b64encode(digest[:8]).decode()
 
 
+def not_yet_served(crd: Object) -> Object:
+    """The status of a definition that was only just created."""
+    stored = [version["name"] for version in crd["spec"].get("versions") or () if version.get("storage")]
+    return {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": stored}
+
+
 def established(crd: Object) -> Object:
     """The definition with the status that the API server's controllers give one they have begun to serve."""
     spec = crd["spec"]
@@ -90,33 +95,12 @@ def established(crd: Object) -> Object:
 
 def complete(crd: Object) -> None:
     """Fill in the names that a definition may leave to the server."""
-    names = crd["spec"]["names"]
-    names.setdefault("singular", names["kind"].lower())
-    names.setdefault("listKind", f"{names['kind']}List")
-    crd["spec"].setdefault("conversion", {"strategy": "None"})
-
-
-def definition_causes(crd: Object) -> list[Cause]:
-    """What is wrong with a definition."""
-    spec = crd.get("spec") or {}
+    spec = crd.setdefault("spec", {})
     names = spec.get("names") or {}
-    causes = [required(f"spec.{name}") for name in ("group", "scope", "names", "versions") if not spec.get(name)]
-    causes += [required(f"spec.names.{name}") for name in ("plural", "kind") if not names.get(name)]
-    if causes:
-        return causes
-    name, wanted = crd["metadata"].get("name", ""), f"{names['plural']}.{spec['group']}"
-    if name != wanted:
-        causes.append(invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group'))
-    if spec["scope"] not in ("Cluster", "Namespaced"):
-        causes.append(not_supported("spec.scope", spec["scope"], ("Cluster", "Namespaced")))
-    if sum(1 for version in spec["versions"] if version.get("storage")) != 1:
-        causes.append(
-            invalid("spec.versions", spec["versions"], "must have exactly one version marked as storage version")
-        )
-    for index, version in enumerate(spec["versions"]):
-        if not (version.get("schema") or {}).get("openAPIV3Schema"):
-            causes.append(required(f"spec.versions[{index}].schema.openAPIV3Schema", "schemas are required"))
-    return causes
+    if names.get("kind"):
+        names.setdefault("singular", names["kind"].lower())
+        names.setdefault("listKind", f"{names['kind']}List")
+    spec.setdefault("conversion", {"strategy": "None"})
 
 
 class CRDController:
@@ -134,7 +118,7 @@ class CRDController:
             self._api.withdraw(old)
         for kind in types:
             self._api.serve(kind)
-        if "status" not in crd:
+        if not (crd.get("status") or {}).get("conditions"):
             self._api.store.update("customresourcedefinitions", established(crd))
 
     def removed(self, last: Stored) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from .crds import complete, definition_causes
+from .crdrules import definition_causes
+from .crds import complete, not_yet_served
 from .fielderrors import Cause, invalid
 from .fieldtypes import object_type
 from .managedfields import FieldManager
@@ -37,8 +38,9 @@ def prepare_create(resource: ResourceType, obj: Object) -> None:
         obj.pop("status", None)
     if resource.custom or resource.plural in GENERATION:
         obj["metadata"]["generation"] = 1
-    if resource.plural == "customresourcedefinitions" and not definition_causes(obj):
+    if resource.plural == "customresourcedefinitions":
         complete(obj)
+        obj["status"] = not_yet_served(obj)
     if resource.plural == "pods":
         obj["status"] = {"phase": "Pending", "qosClass": "BestEffort"}
     if resource.plural == "namespaces":
@@ -104,11 +106,9 @@ def _content(resource: ResourceType, obj: Object) -> dict[str, Any]:
 def validate_create(resource: ResourceType, obj: Object) -> None:
     """Raise 422 with all causes."""
     causes = type_causes(resource, obj)
-    if resource.plural == "customresourcedefinitions":
-        causes += definition_causes(obj)
     if not causes:
         causes = list(validate_new(obj["metadata"], resource.namespaced, name_rule(resource.plural)))
-        causes += validate(obj, resource.schema) if resource.schema else []
+        causes += _content_causes(resource, obj)
     refuse(obj, causes)
 
 
@@ -121,8 +121,14 @@ def validate_change(resource: ResourceType, new: Object, old: Object) -> None:
         causes += wrong_type
     else:
         causes += changed
-        causes += validate(new, resource.schema) if resource.schema else []
+        causes += _content_causes(resource, new)
     refuse(new, causes)
+
+
+def _content_causes(resource: ResourceType, obj: Object) -> list[Cause]:
+    if resource.plural == "customresourcedefinitions":
+        return definition_causes(obj)
+    return validate(obj, resource.schema) if resource.schema else []
 
 
 def type_causes(resource: ResourceType, obj: Object) -> list[Cause]:
