@@ -13,7 +13,7 @@ import re
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from ..errors import KubeConfigError, RequestTimeoutError
 from .deadline import Deadline
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _STDOUT_LIMIT = 1024 * 1024  # bytes; a token and a chain of certificates make a few thousand
 _STDERR_KEPT = 16 * 1024  # bytes; the last ones tell why it failed
 _QUIET = 0.2  # seconds without output after which to look whether the process has ended
+_LINGER = 2.0  # seconds that a child left behind is listened to, if it goes on writing
 _OUT_OF_TIME, _TOO_MUCH_OUTPUT = "time", "output"
 
 
@@ -155,12 +156,17 @@ class _Output:
             for pipe, take in ((process.stdout, self._take_stdout), (process.stderr, self._take_stderr)):
                 if pipe is not None:
                     selector.register(pipe, selectors.EVENT_READ, take)
+            left_behind: Optional[Deadline] = None  # for a child that holds the pipes still, once the plugin has ended
             while selector.get_map():
+                if left_behind is not None and left_behind.expired:
+                    return ""
                 if within.expired:
                     return _OUT_OF_TIME
                 ready = selector.select(within.capped(_QUIET))
-                if not ready and process.poll() is not None:
-                    return ""  # it has ended; what holds the pipes still is a child that it left behind
+                if left_behind is None and process.poll() is not None:
+                    left_behind = within.sooner(_LINGER)
+                if left_behind is not None and not ready:
+                    return ""
                 for key, _ in ready:
                     data = os.read(key.fd, 65536)
                     key.data(data)

@@ -95,6 +95,12 @@ def test_a_child_that_it_leaves_behind_is_not_waited_for(tmp_path: Path) -> None
     os.close(os.open(fifo, os.O_WRONLY))  # opens since the child still lives, and ends it
 
 
+def test_a_child_left_behind_that_goes_on_writing_is_not_waited_for_either(tmp_path: Path) -> None:
+    """Found by review: a daemon that logs to our pipe held the request until the plugin's time was up."""
+    plugin = Plugin(tmp_path, f"yes noise >&2 & echo '{exec_credential(token='abc')}'")  # yes ends with our pipes
+    assert using(plugin).credentials.headers(Deadline(20)) == [("Authorization", "Bearer abc")]
+
+
 def test_closed_output_is_not_the_end_of_it(tmp_path: Path) -> None:
     script = f"echo '{exec_credential(token='abc')}'; exec >&- 2>&-; sleep 0.1; exit 4"
     assert "failed with exit code 4" in failure_of(Plugin(tmp_path, script))
