@@ -6,7 +6,6 @@ the end, ``sinceSeconds`` and ``sinceTime`` then drop what is older, ``limitByte
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from datetime import datetime, timezone
 from typing import Any, Callable, NamedTuple, Optional
 
 from .gonumbers import parse_int
+from .gotime import parse as parse_time
 from .http import Reply, Request, Response, StreamResponse
 from .status import bad_request, invalid
 
@@ -133,14 +133,10 @@ def _integer(request: Request, name: str) -> Optional[int]:
 
 
 def _time(text: Optional[str]) -> Optional[float]:
-    if not text:
-        return None
-    microseconds = re.sub(r"\.(\d+)", lambda match: f".{match[1]:0<6.6}", text)  # Python 3.9 reads three digits or six
     try:
-        return datetime.fromisoformat(microseconds.replace("Z", "+00:00")).timestamp()
-    except ValueError:
-        layout = "2006-01-02T15:04:05Z07:00"
-        raise bad_request(f'parsing time "{text}" as "{layout}": cannot parse "{text}" as "2006"') from None
+        return parse_time(text) if text else None
+    except ValueError as error:
+        raise bad_request(str(error)) from None
 
 
 def _bounds(tail: Optional[int], limit: Optional[int]) -> list[dict[str, str]]:
@@ -155,7 +151,7 @@ def _bounds(tail: Optional[int], limit: Optional[int]) -> list[dict[str, str]]:
 def _since_causes(seconds: Optional[int], moment: Optional[float]) -> list[dict[str, str]]:
     if seconds is not None and moment is not None:
         message = "Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified"
-        return [{"reason": "FieldValueForbidden", "message": message, "field": ""}]
+        return [{"reason": "FieldValueForbidden", "message": message, "field": "[]"}]
     return [_cause("sinceSeconds", seconds, NOT_POSITIVE)] if seconds is not None and seconds < 1 else []
 
 

@@ -156,7 +156,7 @@ class Pods:
         pod = self._server.store.get("pods", name, namespace)
         container = valid_container(pod, request.arg("container") or "")
         if not pod.get("spec", {}).get("nodeName"):
-            return Response(200, b"", "text/plain")
+            return Response(204, b"", "")
         why = logs.not_started(name, container, container_status(pod, container))
         if why:
             raise bad_request(why)
@@ -197,12 +197,8 @@ def valid_container(pod: Pod, container: str) -> str:
         return container
     if len(names) == 1:
         return str(names[0])
-    message = f"a container name must be specified for pod {name}"
-    if names:
-        message += f", choose one of: [{' '.join(names)}]"
-    if names and initial:
-        message += f" or one of the init containers: [{' '.join(initial)}]"
-    raise bad_request(message)
+    choice = f", choose one of: [{' '.join(initial + names + ephemeral)}]" if names else ""
+    raise bad_request(f"a container name must be specified for pod {name}{choice}")
 
 
 def require_host(pod: Pod) -> None:

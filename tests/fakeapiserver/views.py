@@ -122,7 +122,7 @@ def table_columns(resource: ResourceType) -> list[tuple[Object, Cell]]:
 
 def _plain_column(name: str) -> Object:
     known = {"Name": NAME_COLUMN, "Age": AGE_COLUMN}.get(name, {"description": ""})
-    return {"name": name, "format": "", "priority": 0, **known, "type": "string"}
+    return {"name": name, "format": "", "priority": int(name in WIDE), **known, "type": "string"}
 
 
 def _definition(column: Object) -> Object:
@@ -194,8 +194,19 @@ def _last_seen(event: Object, now: str) -> str:
 
 _NAME: tuple[str, Cell] = ("Name", _field("metadata", "name"))
 _AGE: tuple[str, Cell] = ("Age", _age)
+WIDE = ("IP", "Node", "Nominated Node", "Readiness Gates")  # shown by kubectl get -o wide alone
 BUILTIN_COLUMNS: dict[str, tuple[tuple[str, Cell], ...]] = {
-    "pods": (_NAME, ("Ready", _ready), ("Status", _pod_status), ("Restarts", _restarts), _AGE),
+    "pods": (
+        _NAME,
+        ("Ready", _ready),
+        ("Status", _pod_status),
+        ("Restarts", _restarts),
+        _AGE,
+        ("IP", _field("status", "podIP", default="<none>")),
+        ("Node", _field("spec", "nodeName", default="<none>")),
+        ("Nominated Node", _field("status", "nominatedNodeName", default="<none>")),
+        ("Readiness Gates", lambda pod, now: "<none>"),
+    ),
     "namespaces": (_NAME, ("Status", _field("status", "phase")), _AGE),
     "events": (
         ("Last Seen", _last_seen),

@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from typing import Callable, Union
 
 from wsproto.connection import Connection as WebSocket
-from wsproto.connection import ConnectionType
+from wsproto.connection import ConnectionState, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
@@ -125,6 +125,8 @@ class ChannelSocket:
         while data:
             for event in self._events(data):
                 if isinstance(event, CloseConnection):
+                    if self._websocket.state is ConnectionState.OPEN:  # nothing the peer said: it broke the protocol
+                        self.close(int(event.code))
                     return
                 if isinstance(event, Ping):
                     self._transmit(event.response())

@@ -172,7 +172,10 @@ def test_the_root_lists_the_paths(client: PlainClient) -> None:
     assert root.json() == elsewhere.json()
 
 
-@pytest.mark.parametrize("path", ["/api/v1/nosuch", "/api/v1/namespaces/default/nosuch/x"])
+@pytest.mark.parametrize(
+    "path",
+    ["/api/v1/nosuch", "/api/v1/namespaces/default/nosuch/x", "/api/v1/namespaces/default/pods/p/nosuch"],
+)
 def test_a_core_resource_that_is_not_served_is_told_in_a_status(client: PlainClient, path: str) -> None:
     answer = client.get(path)
     assert (answer.status, answer.reason, answer.json()["details"]) == (404, "NotFound", {})

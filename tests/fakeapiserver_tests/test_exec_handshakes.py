@@ -99,6 +99,14 @@ def test_a_pod_of_two_containers_needs_a_container_named(plain: FakeAPIServer) -
         assert expected in client.handshake.body
 
 
+def test_the_init_containers_are_among_those_to_choose_from(plain: FakeAPIServer) -> None:
+    pod = running_pod("two", containers=("main", "side"))
+    spec = {"nodeName": "node-1", "containers": [{"name": "main"}, {"name": "side"}]}
+    plain.store.create("pods", {**pod, "spec": {**spec, "initContainers": [{"name": "init"}]}})
+    with WSClient(plain, exec_target("true", pod="two")) as client:
+        assert b"choose one of: [init main side]" in client.handshake.body
+
+
 def test_a_pod_without_a_node_has_no_exec(plain: FakeAPIServer) -> None:
     pod = running_pod("homeless")
     pod["spec"] = {"containers": [{"name": "devserver"}]}

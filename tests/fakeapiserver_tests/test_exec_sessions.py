@@ -59,6 +59,12 @@ def test_a_close_signal_that_names_no_channel_ends_a_v5_connection(plain: FakeAP
         assert [frame.data for frame in client.frames()] == [b"\x01", b""]
 
 
+def test_a_frame_without_a_mask_breaks_the_protocol(plain: FakeAPIServer) -> None:
+    with WSClient(plain, exec_target("cat", **ALL)) as client:
+        client.socket.sendall(b"\x82\x03\0ab")
+        assert list(client.frames())[-1].code == 1002
+
+
 def test_bytes_that_are_no_utf8_reach_the_command(plain: FakeAPIServer) -> None:
     target = exec_target("printf", "%s").replace("command=%25s", "command=%25s&command=%FF%FE")
     with WSClient(plain, target) as client:

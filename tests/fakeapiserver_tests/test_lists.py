@@ -282,6 +282,17 @@ def test_items_of_the_servers_own_kinds_name_no_kind(client: PlainClient) -> Non
     assert {"kind", "apiVersion"} & set(body["items"][0]) == set()
 
 
+def test_a_pods_address_and_node_are_for_wide_tables(client: PlainClient) -> None:
+    accept = "application/json;as=Table;v=v1;g=meta.k8s.io"
+    columns = client.get("/api/v1/namespaces/default/pods", Accept=accept).json()["columnDefinitions"]
+    assert [column["name"] for column in columns if column["priority"]] == [
+        "IP",
+        "Node",
+        "Nominated Node",
+        "Readiness Gates",
+    ]
+
+
 def test_an_empty_list_of_metadata_is_null(client: PlainClient) -> None:
     accept = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
     assert client.get(DEVSERVERS, Accept=accept).json()["items"] is None
