@@ -16,6 +16,7 @@ Path = tuple[str, ...]
 FieldSet = frozenset[Path]
 
 EMPTY: FieldSet = frozenset()
+KINDS = ("f:", "k:", "v:", "i:")
 
 
 def field(name: str) -> str:
@@ -47,6 +48,13 @@ def _without_lonely_dots(node: dict[str, Any]) -> dict[str, Any]:
     if set(node) == {"."}:
         return {}
     return {element: _without_lonely_dots(child) for element, child in node.items()}
+
+
+def is_fields_v1(fields: Any) -> bool:
+    """Is this a nested form, each of its keys an element?"""
+    if not isinstance(fields, dict):
+        return False
+    return all(key == "." or (key[:2] in KINDS and is_fields_v1(child)) for key, child in fields.items())
 
 
 def from_fields_v1(fields: dict[str, Any]) -> FieldSet:

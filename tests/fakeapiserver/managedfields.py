@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from .fieldset import EMPTY, FieldSet, Path, from_fields_v1, in_order, show, to_fields_v1, without_below
+from .fieldset import EMPTY, FieldSet, Path, from_fields_v1, in_order, is_fields_v1, show, to_fields_v1, without_below
 from .fieldtypes import FieldType
 from .status import APIFailure, bad_request
 from .store import Object
@@ -111,7 +111,7 @@ class FieldManager:
         given = new["metadata"].get("managedFields")
         if given == [{}]:
             return {}
-        return decode(new) or decode(live)
+        return (decode(new) if _readable(given) else {}) or decode(live)
 
     def _track(self, live: Object, new: Object, entries: Entries, manager: Manager, time: str) -> None:
         difference = self._compare(live, new)
@@ -255,6 +255,11 @@ def decode(obj: Object) -> Entries:
         )
         entries[manager.identity] = Entry(manager, from_fields_v1(item.get("fieldsV1") or {}), item.get("time", ""))
     return entries
+
+
+def _readable(items: Any) -> bool:
+    """Are the field sets of these entries written as field sets are? What is not counts as not said."""
+    return all(is_fields_v1(item.get("fieldsV1") or {}) for item in items or ())
 
 
 def encode(entries: Entries) -> list[dict[str, Any]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from functools import lru_cache
 from typing import Any
 
 from .crdrules import definition_causes
 from .crds import complete, not_yet_served
-from .fielderrors import Cause, invalid
+from .fielderrors import Cause, invalid, required
 from .fieldtypes import object_type
 from .managedfields import FieldManager
 from .metarules import name_rule, validate_new, validate_update
@@ -18,6 +19,14 @@ from .status import APIFailure
 from .status import invalid as invalid_object
 from .store import Object
 
+EVENT_FIELDS: dict[str, Any] = {  # written even where they are empty
+    "source": {},
+    "firstTimestamp": None,
+    "lastTimestamp": None,
+    "eventTime": None,
+    "reportingComponent": "",
+    "reportingInstance": "",
+}
 GENERATION = ("pods", "customresourcedefinitions", "persistentvolumeclaims")
 
 
@@ -41,12 +50,25 @@ def prepare_create(resource: ResourceType, obj: Object) -> None:
     if resource.plural == "customresourcedefinitions":
         complete(obj)
         obj["status"] = not_yet_served(obj)
+    if resource.plural == "secrets":
+        _fold_string_data(obj)
+    if resource.plural == "events":
+        obj.update({name: obj.get(name, default) for name, default in EVENT_FIELDS.items()})
     if resource.plural == "pods":
         obj["status"] = {"phase": "Pending", "qosClass": "BestEffort"}
     if resource.plural == "namespaces":
         obj["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = obj["metadata"]["name"]
         obj["spec"] = {"finalizers": ["kubernetes"]}
         obj["status"] = {"phase": "Active"}
+
+
+def _fold_string_data(secret: Object) -> None:
+    """What is given as text is kept in base64."""
+    text = secret.pop("stringData", None) or {}
+    if text:
+        encoded = {name: base64.b64encode(str(value).encode()).decode() for name, value in text.items()}
+        secret["data"] = {**(secret.get("data") or {}), **encoded}
+    secret.setdefault("type", "Opaque")
 
 
 def prepare_update(resource: ResourceType, subresource: str, old: Object, new: Object) -> Object:
@@ -128,6 +150,8 @@ def validate_change(resource: ResourceType, new: Object, old: Object) -> None:
 def _content_causes(resource: ResourceType, obj: Object) -> list[Cause]:
     if resource.plural == "customresourcedefinitions":
         return definition_causes(obj)
+    if resource.plural == "pods" and not (obj.get("spec") or {}).get("containers"):
+        return [required("spec.containers")]
     return validate(obj, resource.schema) if resource.schema else []
 
 

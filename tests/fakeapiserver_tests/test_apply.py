@@ -214,6 +214,13 @@ def test_managed_fields_cannot_be_applied(client: PlainClient) -> None:
     assert applied(client, "me", body).message == "metadata.managedFields must be nil"
 
 
+def test_managed_fields_that_cannot_be_read_are_not_heard(client: PlainClient) -> None:
+    body = devserver("a")
+    entry = {"manager": "x", "operation": "Update", "apiVersion": "devserver.io/v1", "fieldsType": "FieldsV1"}
+    body["metadata"]["managedFields"] = [{**entry, "fieldsV1": {"x:spec": {}}}]
+    assert set(owners(client.ask("POST", DEVSERVERS, body).json())) == {"unknown/Update"}
+
+
 def test_a_status_can_be_applied(client: PlainClient) -> None:
     flavor = {"apiVersion": "devserver.io/v1", "kind": "DevServerFlavor", "metadata": {"name": "f"}, "spec": {"a": 1}}
     client.ask("POST", FLAVORS, flavor)

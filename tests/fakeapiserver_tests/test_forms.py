@@ -185,6 +185,9 @@ def test_columns_of_a_definition_are_the_tables(client: PlainClient, fake: FakeA
 
 
 def test_a_pod_without_a_schema_keeps_every_field(client: PlainClient) -> None:
-    pod = {"metadata": {"name": "p"}, "spec": {"anything": [1, {"goes": True}]}}  # even its kind may be left out
+    pod = {
+        "metadata": {"name": "p"},
+        "spec": {"containers": [{}], "anything": [1, {"goes": True}]},
+    }  # even its kind may be left out
     assert client.ask("POST", "/api/v1/namespaces/default/pods", pod).json()["spec"] == pod["spec"]
     assert client.ask("POST", DEVSERVERS, devserver("p")).status == 201

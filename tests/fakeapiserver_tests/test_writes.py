@@ -309,3 +309,29 @@ def test_a_status_patch_changes_the_status_alone(client: PlainClient) -> None:
     assert (obj["spec"], obj["status"]) == ({"a": 1}, {"schedulable": "No"})
     assert "labels" not in obj["metadata"]
     assert [entry.get("subresource") for entry in obj["metadata"]["managedFields"]] == [None, "status"]
+
+
+# builtin kinds
+
+
+def test_a_secrets_text_is_kept_in_base64(client: PlainClient) -> None:
+    secret = {"metadata": {"name": "s"}, "data": {"b": "Yg=="}, "stringData": {"a": "a"}}
+    created = client.ask("POST", "/api/v1/namespaces/default/secrets", secret).json()
+    assert (created["data"], created["type"]) == ({"a": "YQ==", "b": "Yg=="}, "Opaque")
+    assert "stringData" not in created
+
+
+def test_an_event_shows_the_times_that_it_has_not(client: PlainClient) -> None:
+    event = {"metadata": {"name": "e"}, "involvedObject": {"name": "a"}, "reason": "R", "message": "m"}
+    created = client.ask("POST", "/api/v1/namespaces/default/events", event).json()
+    assert [created[name] for name in ("source", "firstTimestamp", "lastTimestamp", "eventTime")] == [
+        {},
+        None,
+        None,
+        None,
+    ]
+
+
+def test_a_pod_has_containers(client: PlainClient) -> None:
+    refused = client.ask("POST", "/api/v1/namespaces/default/pods", {"metadata": {"name": "p"}, "spec": {}})
+    assert causes(refused) == [("spec.containers", "FieldValueRequired")]
