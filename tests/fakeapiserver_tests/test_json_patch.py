@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import jsonpatch
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.fakeapiserver.rfc6902 import PatchError, apply
 
@@ -113,3 +117,19 @@ def test_a_null_among_the_operations_is_an_operation_without_a_name(client: Plai
     client.create("a")
     refused = client.ask("PATCH", f"{DEVSERVERS}/a", b"[null]", JSON_PATCH)
     assert (refused.status, refused.reason) == (422, "Invalid")
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("ab/~", max_size=3), inner, max_size=4),
+    max_leaves=12,
+)
+objects = st.dictionaries(st.text("ab/~", max_size=3), values, max_size=4)
+
+
+@given(objects, objects)
+def test_a_patch_that_another_library_makes_leads_from_one_object_to_the_other(before: Any, after: Any) -> None:
+    original = json.dumps(before)
+    patched = apply(before, jsonpatch.JsonPatch.from_diff(before, after).patch)
+    assert json.dumps(patched, sort_keys=True) == json.dumps(after, sort_keys=True)
+    assert json.dumps(before) == original
