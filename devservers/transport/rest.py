@@ -300,10 +300,17 @@ def failure_answer(
     return failure_of({**status, "code": status.get("code") or code}, method, target, retry_after=retry_after)
 
 
+SHORTEST_SECRET = 6
+"""Characters. A shorter one is cut out with its scheme only: alone it may be a part of any word."""
+
+
 def _secrets(headers: list[tuple[str, str]]) -> Iterator[bytes]:
     for name, value in headers:
         if name == "Authorization":
-            yield value.rpartition(" ")[2].encode("latin-1")
+            yield value.encode("latin-1")
+            secret = value.rpartition(" ")[2].encode("latin-1")
+            if len(secret) >= SHORTEST_SECRET:
+                yield secret
 
 
 def _redirect_refused(method: str, target: str, code: int, location: Optional[str]) -> ProtocolError:

@@ -269,6 +269,15 @@ def test_an_answer_that_echoes_the_token_does_not_show_it() -> None:
     assert "s3cret" not in str(caught.value)
 
 
+def test_a_token_of_one_letter_does_not_make_the_message_unreadable() -> None:
+    body = b"the text of Bearer t, to the letter"
+    with scripted(serve_all(lambda peer, request: peer.answer(400, body, content_type="text/plain"))) as server:
+        config = ClientConfig(server.url, credentials=Credentials(BearerToken("t")))
+        with RESTClient(config) as client, pytest.raises(errors.BadRequestError) as caught:
+            client.request("GET", "/x")
+    assert "the text of (hidden), to the letter" in str(caught.value)
+
+
 @pytest.mark.parametrize("message", ["exceeded quota: compute", 'admission webhook "x" denied the request: no'])
 def test_a_403_that_no_role_would_mend_does_not_advise_one(message: str) -> None:
     body = _status(403, "Forbidden", message)
