@@ -19,7 +19,7 @@ from typing import Any, Optional
 from ..errors import KubeConfigError, MissingDependencyError
 from .shown import shown
 
-_IS_NO_PATH = re.compile(r"\n|-----BEGIN|\A\s*(LS0tLS1|ey[\w-]{8,}\.)|[^/]{256}")  # PEM, its base64, a JSON web token
+_IS_NO_PATH = re.compile(r"\n|-----BEGIN|\A\s*(LS0tLS1|eyJ[\w-]{8,}\.)|[^/]{256}")  # PEM, its base64, a JSON web token
 _SHORT_FLAGS = {"y": True, "Y": True, "n": False, "N": False}  # booleans of YAML 1.1 that PyYAML takes for text
 _TYPE_NAMES = {dict: "a mapping", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
 

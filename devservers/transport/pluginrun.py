@@ -215,11 +215,15 @@ def _describe_refusal(error: Exception, install_hint: str) -> str:
 
 
 def _strings_in(output: bytes) -> list[str]:
-    """Every string of a plugin's JSON: a failing one may have printed its token and repeat it on stderr."""
+    """Every string of a plugin's JSON: a failing one may have printed its token and repeat it on stderr.
+
+    Of anything else every word, as it stands and without what YAML puts around it.
+    """
     try:
         pending: list[Any] = [json.loads(output)]
     except (ValueError, RecursionError):
-        return output[:_STDERR_KEPT].decode("utf-8", "replace").split()
+        words = output[:_STDERR_KEPT].decode("utf-8", "replace").split()
+        return [*words, *(word.strip("\"'[]{},") for word in words)]
     found: list[str] = []
     while pending:
         value = pending.pop()

@@ -316,6 +316,11 @@ class TestUsers:
         content["users"].append({"name": "old", "user": {"auth-provider": {"name": "gcp"}, "token": 7}})
         assert config_of(content).credentials.headers() == [("Authorization", "Bearer abc")]
 
+    @pytest.mark.parametrize("name", ["eyecatching.crt", "ey-12345678.key"])
+    def test_a_file_of_any_name_is_a_path(self, name: str) -> None:
+        said = problem_of(document(user={"client-certificate": name, "client-key": name}))
+        assert f"client-certificate names /etc/kube/{name}, which cannot be read" in said
+
     def test_a_key_without_its_certificate_is_passed_over_beside_another_credential(self) -> None:
         config = user_config(**{"token": "abc", "client-key-data": B64})
         assert config.credentials.headers() == [("Authorization", "Bearer abc")]

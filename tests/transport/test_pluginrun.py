@@ -215,6 +215,21 @@ def test_an_interrupt_ends_the_plugin_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "printed",
+    [
+        '{"status": {"token": "s3cr3t-abc"}}',
+        "status:\n  token: s3cr3t-abc",
+        'status:\n  token: "s3cr3t-abc"',
+        "status: {note: x, token: 's3cr3t-abc'}",
+        "s3cr3t-abc",
+    ],
+)
+def test_what_it_printed_before_it_failed_is_not_shown_by_its_stderr(tmp_path: Path, printed: str) -> None:
+    plugin = Plugin(tmp_path, f"cat <<'END'\n{printed}\nEND\necho refused s3cr3t-abc today >&2; exit 1")
+    assert failure_of(plugin).endswith("| refused *** today")
+
+
+@pytest.mark.parametrize(
     ("text", "shown"),
     [
         ("cannot get token: exit status 1", "cannot get token: exit status 1"),
