@@ -113,19 +113,21 @@ def _system_context() -> ssl.SSLContext:
 
     context = ssl.create_default_context()
     for directory in filter(None, os.environ.get("SSL_CERT_DIR", "").split(os.pathsep)):
-        for name in _names_in(directory):
+        for path in _files_in(directory):
             try:
-                context.load_verify_locations(os.path.join(directory, name))
+                context.load_verify_locations(path)
             except (OSError, ValueError):
                 continue  # something else that lies there
     return context
 
 
-def _names_in(directory: str) -> list[str]:
+def _files_in(directory: str) -> list[str]:
+    """Its files, also by links; a FIFO would be waited for without end."""
     try:
-        return sorted(os.listdir(directory))
+        paths = [os.path.join(directory, name) for name in sorted(os.listdir(directory))]
     except OSError:
         return []
+    return [path for path in paths if os.path.isfile(path)]
 
 
 def make_proxy_context(settings: TLSSettings) -> ssl.SSLContext:

@@ -111,6 +111,7 @@ class TestAuthorities:
         (tmp_path / "company.pem").write_bytes(authority().pem)
         (tmp_path / "README").write_text("no certificate")
         (tmp_path / "sub").mkdir()
+        os.mkfifo(tmp_path / "fifo")
         monkeypatch.setenv("SSL_CERT_DIR", f"/no/such/directory:{tmp_path}")
         ours = ssl.create_default_context(cadata=authority().pem.decode()).get_ca_certs()[-1]
         assert ours in make_context(TLSSettings(), None).get_ca_certs()
