@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
-from .fielderrors import Cause, forbidden, invalid, invalid_struct, invalid_text, required, too_long
+from .fielderrors import Cause, forbidden, invalid, invalid_struct, required, too_long
 from .names import label_errors, label_value_errors, qualified_name_errors, subdomain_errors
 from .objectmeta import STRUCTS, Metadata
 
@@ -46,16 +46,9 @@ def validate_update(new: Metadata, old: Metadata) -> Iterator[Cause]:
         yield invalid("metadata.generation", new.get("generation", 0), "must not be decremented")
     for name in ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"):
         if new.get(name) != old.get(name):
-            show = _invalid_time if name.endswith("Timestamp") else invalid
-            yield show(f"metadata.{name}", new.get(name), "field is immutable")
+            yield invalid(f"metadata.{name}", new.get(name), "field is immutable")
     yield from _maps(new)
     yield from _owners(new.get("ownerReferences") or [])
-
-
-def _invalid_time(field: str, value: Optional[str], detail: str) -> Cause:
-    """A time is shown as Go prints it."""
-    text = (value or "").replace("T", " ").replace("Z", " +0000 UTC")
-    return invalid_text(field, text or '"null"', detail)
 
 
 def _maps(metadata: Metadata) -> Iterator[Cause]:

@@ -127,14 +127,14 @@ def test_a_self_link_is_dropped_on_update_too(client: PlainClient) -> None:
     assert "selfLink" not in answer.json()["metadata"]
 
 
-def test_a_time_that_may_not_change_is_shown_as_go_prints_it(client: PlainClient) -> None:
+def test_a_time_that_may_not_change_is_shown_as_json(client: PlainClient) -> None:
     body = client.create("a").json()
     body["metadata"]["deletionTimestamp"] = "2020-01-01T00:00:00Z"
     answer = client.ask("PUT", f"{DEVSERVERS}/a", body)
     assert answer.status == 422
     assert answer.message == (
         'DevServer.devserver.io "a" is invalid: '
-        "metadata.deletionTimestamp: Invalid value: 2020-01-01 00:00:00 +0000 UTC: field is immutable"
+        'metadata.deletionTimestamp: Invalid value: "2020-01-01T00:00:00Z": field is immutable'
     )
 
 
