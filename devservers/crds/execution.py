@@ -24,7 +24,7 @@ from .command import KILL_OUTCOMES, SHELL, Command, check_directory, check_envir
 from .execresult import ExecResult
 from .workspace.remote import RemoteResult
 
-KILL_SECONDS = 0.9
+KILL_SECONDS = 0.8
 """Time for the second exec that kills a command whose time is up: the caller waits no longer than a second more."""
 
 Output = Union[BinaryIO, Callable[[bytes], object], None]

@@ -38,10 +38,10 @@ def serve(api: API, request: Request) -> Reply:
 
 
 def _elsewhere(api: API, request: Request, parts: list[str]) -> Reply:
-    """The root lists the paths there are, and so does a path that nothing serves."""
-    if parts and parts[0] in ("api", "apis", "openapi"):
+    """The root lists the paths there are; of a path that nothing serves there is nothing to say."""
+    if parts:
         return page_not_found()
-    return Response(404 if parts else 200, json.dumps({"paths": _paths(api)}, indent=2).encode())
+    return Response(200, json.dumps({"paths": _paths(api)}, indent=2).encode())
 
 
 def _paths(api: API) -> list[str]:
