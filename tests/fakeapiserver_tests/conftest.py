@@ -1,4 +1,4 @@
-"""A server without operator, and a plain client of it."""
+"""Servers without operator: an empty one with a plain client of it, and ones with a running pod."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from tests.fakeapiserver import FakeAPIServer
 
 from .plainclient import PlainClient
+from .wsclient import running_pod
 
 
 @pytest.fixture
@@ -21,3 +22,19 @@ def fake() -> Iterator[FakeAPIServer]:
 def client(fake: FakeAPIServer) -> Iterator[PlainClient]:
     with PlainClient(fake) as plain:
         yield plain
+
+
+@pytest.fixture
+def plain() -> Iterator[FakeAPIServer]:
+    """With a pod, over HTTP."""
+    with FakeAPIServer(operator=False) as server:
+        server.store.create("pods", running_pod())
+        yield server
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "tls"])
+def either(request: pytest.FixtureRequest) -> Iterator[FakeAPIServer]:
+    """With a pod, over HTTP and over TLS in turn."""
+    with FakeAPIServer(operator=False, tls=request.param) as server:
+        server.store.create("pods", running_pod())
+        yield server

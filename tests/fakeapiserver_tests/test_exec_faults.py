@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from typing import Callable, Optional
 
 import pytest
@@ -12,21 +11,7 @@ from tests.fakeapiserver import FakeAPIServer
 from tests.fakeapiserver.faults import Faults
 from tests.fakeapiserver.http import Request
 
-from .wsclient import SUCCESS, WSClient, exec_target, running_pod
-
-
-@pytest.fixture(params=[False, True], ids=["plain", "tls"])
-def fake(request: pytest.FixtureRequest) -> Iterator[FakeAPIServer]:
-    with FakeAPIServer(operator=False, tls=request.param) as server:
-        server.store.create("pods", running_pod())
-        yield server
-
-
-@pytest.fixture
-def plain() -> Iterator[FakeAPIServer]:
-    with FakeAPIServer(operator=False) as server:
-        server.store.create("pods", running_pod())
-        yield server
+from .wsclient import SUCCESS, WSClient, exec_target
 
 
 class Suffering(Faults):
@@ -41,10 +26,10 @@ class Suffering(Faults):
 
 
 @pytest.fixture
-def suffering(fake: FakeAPIServer) -> Callable[[str], FakeAPIServer]:
+def suffering(either: FakeAPIServer) -> Callable[[str], FakeAPIServer]:
     def arrange(name: str) -> FakeAPIServer:
-        fake.faults = Suffering(name)
-        return fake
+        either.faults = Suffering(name)
+        return either
 
     return arrange
 

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.fakeapiserver import FakeAPIServer
 
 from .wsclient import V4, V5, WSClient, exec_target, running_pod, status
-
-
-@pytest.fixture
-def plain() -> Iterator[FakeAPIServer]:
-    with FakeAPIServer(operator=False) as server:
-        server.store.create("pods", running_pod())
-        yield server
 
 
 @pytest.mark.parametrize(

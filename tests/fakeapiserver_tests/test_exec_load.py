@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -15,23 +14,9 @@ from .wsclient import ALL, WSClient, exec_target, output, read_until, running_po
 MEGABYTES = 20
 
 
-@pytest.fixture(params=[False, True], ids=["plain", "tls"])
-def fake(request: pytest.FixtureRequest) -> Iterator[FakeAPIServer]:
-    with FakeAPIServer(operator=False, tls=request.param) as server:
-        server.store.create("pods", running_pod())
-        yield server
-
-
-@pytest.fixture
-def plain() -> Iterator[FakeAPIServer]:
-    with FakeAPIServer(operator=False) as server:
-        server.store.create("pods", running_pod())
-        yield server
-
-
-def test_much_output_comes_in_large_frames_and_quickly(fake: FakeAPIServer) -> None:
+def test_much_output_comes_in_large_frames_and_quickly(either: FakeAPIServer) -> None:
     begin = time.monotonic()
-    with WSClient(fake, exec_target("head", "-c", str(MEGABYTES * 1_000_000), "/dev/zero")) as client:
+    with WSClient(either, exec_target("head", "-c", str(MEGABYTES * 1_000_000), "/dev/zero")) as client:
         lengths = [len(frame.payload) for frame in client.frames() if frame.data and frame.channel == 1]
     assert sum(lengths) == MEGABYTES * 1_000_000
     assert max(lengths) <= 32 * 1024  # the buffer of a real server
@@ -39,9 +24,9 @@ def test_much_output_comes_in_large_frames_and_quickly(fake: FakeAPIServer) -> N
     assert time.monotonic() - begin < 20  # 0.1 s where nothing else runs; byte by byte it would be minutes
 
 
-def test_much_data_goes_both_ways_at_once(fake: FakeAPIServer) -> None:
+def test_much_data_goes_both_ways_at_once(either: FakeAPIServer) -> None:
     chunk, count = b"x" * 32768, MEGABYTES * 1_000_000 // 32768
-    with WSClient(fake, exec_target("cat", **ALL), timeout=30) as client:
+    with WSClient(either, exec_target("cat", **ALL), timeout=30) as client:
 
         def write() -> None:
             for _ in range(count):
@@ -49,7 +34,7 @@ def test_much_data_goes_both_ways_at_once(fake: FakeAPIServer) -> None:
             client.send(255, b"\0")
 
         # two threads on a TLS socket are not safe for the client either, so there the two directions take turns
-        if fake.tls:
+        if either.tls:
             assert pumped(client, chunk, 8) == 8 * len(chunk)
             return
         writer = threading.Thread(target=write)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 
 import pytest
 
@@ -11,13 +10,6 @@ from tests.fakeapiserver import FakeAPIServer
 
 from .restclient import request
 from .wsclient import TTY, V4, WSClient, exec_target, running_pod
-
-
-@pytest.fixture
-def fake() -> Iterator[FakeAPIServer]:
-    with FakeAPIServer(operator=False) as server:
-        server.store.create("pods", running_pod())
-        yield server
 
 
 def message_of_refusal(server: FakeAPIServer, target: str, token: str = "") -> str:
@@ -28,29 +20,29 @@ def message_of_refusal(server: FakeAPIServer, target: str, token: str = "") -> s
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
 @pytest.mark.parametrize("subresource", ["exec", "attach", "portforward"])
-def test_streams_are_opened_with_get_or_post_only(fake: FakeAPIServer, method: str, subresource: str) -> None:
-    answer = request(fake, method, f"/api/v1/namespaces/default/pods/pod-0/{subresource}")
+def test_streams_are_opened_with_get_or_post_only(plain: FakeAPIServer, method: str, subresource: str) -> None:
+    answer = request(plain, method, f"/api/v1/namespaces/default/pods/pod-0/{subresource}")
     assert (answer.status, answer.json()["reason"], answer.json()["details"]) == (405, "MethodNotAllowed", {})
     assert answer.json()["message"] == "the server does not allow this method on the requested resource"
 
 
-def test_logs_are_only_read(fake: FakeAPIServer) -> None:
-    assert request(fake, "POST", "/api/v1/namespaces/default/pods/pod-0/log").status == 405
+def test_logs_are_only_read(plain: FakeAPIServer) -> None:
+    assert request(plain, "POST", "/api/v1/namespaces/default/pods/pod-0/log").status == 405
 
 
-def test_a_websocket_is_opened_with_get(fake: FakeAPIServer) -> None:
-    with WSClient(fake, exec_target("true"), method="POST") as client:
+def test_a_websocket_is_opened_with_get(plain: FakeAPIServer) -> None:
+    with WSClient(plain, exec_target("true"), method="POST") as client:
         assert (client.handshake.status, client.handshake.body) == (405, b"bad method")
 
 
 @pytest.mark.parametrize("subresource", ["exec", "attach", "portforward"])
 def test_the_right_to_get_does_not_open_a_stream_without_the_right_to_create(
-    fake: FakeAPIServer, subresource: str
+    plain: FakeAPIServer, subresource: str
 ) -> None:
-    fake.add_token("bobs-token", "bob")
-    fake.rules.allow("bob", "get", f"pods/{subresource}", namespace="default")
+    plain.add_token("bobs-token", "bob")
+    plain.rules.allow("bob", "get", f"pods/{subresource}", namespace="default")
     target = exec_target("true").replace("/exec", f"/{subresource}").replace("command", "ports=80&command")
-    assert f'cannot create resource \\"pods/{subresource}\\"' in message_of_refusal(fake, target, "bobs-token")
+    assert f'cannot create resource \\"pods/{subresource}\\"' in message_of_refusal(plain, target, "bobs-token")
 
 
 def test_before_v5_the_right_to_get_was_enough() -> None:
@@ -62,26 +54,26 @@ def test_before_v5_the_right_to_get_was_enough() -> None:
             assert client.handshake.status == 101
 
 
-def test_an_ephemeral_container_can_be_named(fake: FakeAPIServer) -> None:
+def test_an_ephemeral_container_can_be_named(plain: FakeAPIServer) -> None:
     pod = running_pod("debugged")
     pod["spec"] = {
         "nodeName": "node-1",
         "containers": [{"name": "devserver"}],
         "ephemeralContainers": [{"name": "debugger"}],
     }
-    fake.store.create("pods", pod)
-    with WSClient(fake, exec_target("true", pod="debugged", container="debugger", stdout="true")) as client:
+    plain.store.create("pods", pod)
+    with WSClient(plain, exec_target("true", pod="debugged", container="debugger", stdout="true")) as client:
         assert client.handshake.status == 101
 
 
-def test_the_case_of_a_size_does_not_matter(fake: FakeAPIServer) -> None:
-    with WSClient(fake, exec_target("stty", "size", **TTY)) as client:
+def test_the_case_of_a_size_does_not_matter(plain: FakeAPIServer) -> None:
+    with WSClient(plain, exec_target("stty", "size", **TTY)) as client:
         client.send(4, b'{"width":100,"height":40}')
         assert b"40 100" in b"".join(frame.payload for frame in client.frames() if frame.data[:1] == b"\x01")
 
 
-def test_control_c_sent_at_once_interrupts_the_command(fake: FakeAPIServer) -> None:
-    with WSClient(fake, exec_target("cat", **TTY)) as client:
+def test_control_c_sent_at_once_interrupts_the_command(plain: FakeAPIServer) -> None:
+    with WSClient(plain, exec_target("cat", **TTY)) as client:
         client.send(0, b"\x03")
         assert b'"message":"130"' in b"".join(frame.data for frame in client.frames())
 
@@ -95,17 +87,17 @@ def test_control_c_sent_at_once_interrupts_the_command(fake: FakeAPIServer) -> N
         ("/api/v1/watch/namespaces/default", ["default"]),
     ],
 )
-def test_the_watch_prefix_watches_a_collection_or_one_name(fake: FakeAPIServer, path: str, kinds: list[str]) -> None:
-    fake.store.create("pods", running_pod("pod-1"))
-    answer = request(fake, "GET", f"{path}?timeoutSeconds=1")
+def test_the_watch_prefix_watches_a_collection_or_one_name(plain: FakeAPIServer, path: str, kinds: list[str]) -> None:
+    plain.store.create("pods", running_pod("pod-1"))
+    answer = request(plain, "GET", f"{path}?timeoutSeconds=1")
     assert answer.status == 200
     assert [line.count(b'"ADDED"') for line in answer.body.splitlines()] == [1] * len(kinds)
     assert all(f'"name":"{name}"'.encode() in answer.body for name in kinds)
 
 
 @pytest.mark.parametrize("path", ["//api/v1/pods", "/api/v1//pods", "/api/v1/namespaces//pods"])
-def test_an_empty_segment_leads_nowhere(fake: FakeAPIServer, path: str) -> None:
-    answer = request(fake, "GET", path)
+def test_an_empty_segment_leads_nowhere(plain: FakeAPIServer, path: str) -> None:
+    answer = request(plain, "GET", path)
     assert (answer.status, answer.body) == (404, b"404 page not found\n")
 
 
@@ -117,16 +109,16 @@ def test_an_empty_segment_leads_nowhere(fake: FakeAPIServer, path: str) -> None:
         ({"dryRun": [5]}, "DeleteOptions.dryRun of type string"),
     ],
 )
-def test_options_of_another_type_cannot_be_decoded(fake: FakeAPIServer, options: object, where: str) -> None:
-    answer = request(fake, "DELETE", "/api/v1/namespaces/default/pods/pod-0", options)
+def test_options_of_another_type_cannot_be_decoded(plain: FakeAPIServer, options: object, where: str) -> None:
+    answer = request(plain, "DELETE", "/api/v1/namespaces/default/pods/pod-0", options)
     assert answer.status == 500
     assert answer.json()["message"] == f"json: cannot unmarshal number into Go struct field {where}"
 
 
-def test_a_command_minds_signals_that_the_server_ignores(fake: FakeAPIServer) -> None:
+def test_a_command_minds_signals_that_the_server_ignores(plain: FakeAPIServer) -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with WSClient(fake, exec_target("sh", "-c", "kill -INT $$")) as client:
+        with WSClient(plain, exec_target("sh", "-c", "kill -INT $$")) as client:
             assert b'"message":"130"' in b"".join(frame.data for frame in client.frames())
     finally:
         signal.signal(signal.SIGINT, before)

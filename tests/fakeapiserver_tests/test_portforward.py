@@ -20,13 +20,6 @@ def target(query: str, pod: str = "pod-0") -> str:
     return f"/api/v1/namespaces/default/pods/{pod}/portforward?{query}"
 
 
-@pytest.fixture(params=[False, True], ids=["plain", "tls"])
-def fake(request: pytest.FixtureRequest) -> Iterator[FakeAPIServer]:
-    with FakeAPIServer(operator=False, tls=request.param) as server:
-        server.store.create("pods", running_pod())
-        yield server
-
-
 class Echo:
     """A pod's server: says back what it hears, in capitals, until the end of each connection."""
 
@@ -56,9 +49,9 @@ def echo() -> Iterator[Echo]:
     server.close()
 
 
-def test_bytes_go_both_ways_until_the_pod_closes(fake: FakeAPIServer, echo: Echo) -> None:
-    Pods.of(fake).listen("default", "pod-0", 8080, echo.address)
-    with WSClient(fake, target("ports=8080"), V4) as client:
+def test_bytes_go_both_ways_until_the_pod_closes(either: FakeAPIServer, echo: Echo) -> None:
+    Pods.of(either).listen("default", "pod-0", 8080, echo.address)
+    with WSClient(either, target("ports=8080"), V4) as client:
         frames = client.frames()
         assert [next(frames).data, next(frames).data] == [b"\0\x90\x1f", b"\1\x90\x1f"]
         client.send(0, b"hello")
@@ -68,11 +61,11 @@ def test_bytes_go_both_ways_until_the_pod_closes(fake: FakeAPIServer, echo: Echo
 
 
 @pytest.mark.parametrize("query", ["ports=8080&ports=9090", "ports=8080,9090"])
-def test_each_port_has_channels_of_its_own(fake: FakeAPIServer, echo: Echo, query: str) -> None:
+def test_each_port_has_channels_of_its_own(either: FakeAPIServer, echo: Echo, query: str) -> None:
     second = Echo()
-    Pods.of(fake).listen("default", "pod-0", 8080, echo.address)
-    Pods.of(fake).listen("default", "pod-0", 9090, second.address)
-    with WSClient(fake, target(query), V4) as client:
+    Pods.of(either).listen("default", "pod-0", 8080, echo.address)
+    Pods.of(either).listen("default", "pod-0", 9090, second.address)
+    with WSClient(either, target(query), V4) as client:
         frames = client.frames()
         assert [next(frames).channel for _ in range(4)] == [0, 1, 2, 3]
         client.send(2, b"second")
@@ -84,19 +77,19 @@ def test_each_port_has_channels_of_its_own(fake: FakeAPIServer, echo: Echo, quer
     second.close()
 
 
-def test_a_refused_port_says_so_on_its_error_channel(fake: FakeAPIServer) -> None:
+def test_a_refused_port_says_so_on_its_error_channel(either: FakeAPIServer) -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
-    with WSClient(fake, target(f"ports={port}"), V4) as client:
+    with WSClient(either, target(f"ports={port}"), V4) as client:
         *_, error, close = client.frames()
     why = f"error forwarding port {port} to pod pod-0, uid : dial tcp 127.0.0.1:{port}: connect: connection refused"
     assert error.data == b"\1" + why.encode()
     assert close == Frame("close", b"", 1000)
 
 
-def test_a_client_that_leaves_ends_the_pods_connection(fake: FakeAPIServer, echo: Echo) -> None:
-    Pods.of(fake).listen("default", "pod-0", 8080, echo.address)
-    with WSClient(fake, target("ports=8080"), V4) as client:
+def test_a_client_that_leaves_ends_the_pods_connection(either: FakeAPIServer, echo: Echo) -> None:
+    Pods.of(either).listen("default", "pod-0", 8080, echo.address)
+    with WSClient(either, target("ports=8080"), V4) as client:
         frames = client.frames()
         client.send(0, b"x")
         assert [next(frames) for _ in range(3)][-1].data == b"\0X"
@@ -121,8 +114,8 @@ def test_a_stopped_server_ends_forwarding(echo: Echo) -> None:
         ("ports=8080,0", 'port "8080,0" must be > 0\n'),
     ],
 )
-def test_the_kubelet_refuses_ports_in_plain_text(fake: FakeAPIServer, query: str, text: str) -> None:
-    with WSClient(fake, target(query), V4) as client:
+def test_the_kubelet_refuses_ports_in_plain_text(either: FakeAPIServer, query: str, text: str) -> None:
+    with WSClient(either, target(query), V4) as client:
         assert (client.handshake.status, client.handshake.body.decode()) == (400, text)
         assert client.handshake.headers["content-type"] == "text/plain; charset=utf-8"
 
@@ -130,20 +123,20 @@ def test_the_kubelet_refuses_ports_in_plain_text(fake: FakeAPIServer, query: str
 @pytest.mark.parametrize(
     ("port", "why"), [("x", "invalid syntax"), ("70000", "value out of range"), ("-1", "invalid syntax")]
 )
-def test_the_api_server_refuses_what_is_no_port_with_a_status(fake: FakeAPIServer, port: str, why: str) -> None:
-    with WSClient(fake, target(f"ports={port}"), V4) as client:
+def test_the_api_server_refuses_what_is_no_port_with_a_status(either: FakeAPIServer, port: str, why: str) -> None:
+    with WSClient(either, target(f"ports={port}"), V4) as client:
         assert client.handshake.status == 400
         assert b'"reason":"BadRequest"' in client.handshake.body
         assert why.encode() in client.handshake.body
 
 
-def test_what_is_no_port_is_refused_before_the_pod_is_looked_for(fake: FakeAPIServer) -> None:
-    with WSClient(fake, target("ports=x").replace("pod-0", "absent"), V4) as client:
+def test_what_is_no_port_is_refused_before_the_pod_is_looked_for(either: FakeAPIServer) -> None:
+    with WSClient(either, target("ports=x").replace("pod-0", "absent"), V4) as client:
         assert client.handshake.status == 400
 
 
-def test_there_is_no_v5_of_port_forward(fake: FakeAPIServer) -> None:
-    with WSClient(fake, target("ports=8080"), ("v5.channel.k8s.io",)) as client:
+def test_there_is_no_v5_of_port_forward(either: FakeAPIServer) -> None:
+    with WSClient(either, target("ports=8080"), ("v5.channel.k8s.io",)) as client:
         assert client.handshake.status == 403
-    with WSClient(fake, target("ports=8080"), ("v5.channel.k8s.io", *V4)) as client:
+    with WSClient(either, target("ports=8080"), ("v5.channel.k8s.io", *V4)) as client:
         assert client.protocol == "v4.channel.k8s.io"
