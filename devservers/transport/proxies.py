@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Optional, Union
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from ..errors import KubeConfigError
-from .serverurl import ascii_host, is_host
+from .serverurl import ascii_host, is_host, plain_host
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -63,8 +63,7 @@ def parse_proxy(url: str, source: str) -> Proxy:
         )
     if scheme not in DEFAULT_PORTS:
         raise KubeConfigError(f"{source}: must begin with http:// or https:// (http://host:port)")
-    host = parts.hostname or ""
-    host = host.replace("%25", "%", 1) if ":" in host else ascii_host(host)
+    host = plain_host(parts.hostname or "")
     if not is_host(host):
         raise KubeConfigError(f"{source}: names no valid host; a proxy is http://host:port or https://host:port")
     userinfo = None if parts.username is None else (unquote(parts.username), unquote(parts.password or ""))

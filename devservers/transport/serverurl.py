@@ -45,7 +45,7 @@ def parse_server_url(url: str, source: str) -> ServerURL:
         raise KubeConfigError(f"{source}: the server must be an http or https URL, not of scheme {scheme!r}; {_REMEDY}")
     if "@" in parts.netloc:
         raise KubeConfigError(f"{source}: the server's URL holds a user name or password; give them in the user entry")
-    host = host.replace("%25", "%", 1) if ":" in host else ascii_host(host)
+    host = plain_host(host)
     if not is_host(host) or port == 0:
         raise KubeConfigError(f"{source}: the server's URL names no valid host and port; {_REMEDY}")
     return ServerURL(scheme, host, port, _clean_path(parts.path, source))
@@ -81,6 +81,11 @@ def certificate_name(host: str) -> str:
     except ValueError:
         return host
     return str(address.ipv4_mapped or address)
+
+
+def plain_host(host: str) -> str:
+    """The host of a URL: an IPv6 address with its zone decoded (RFC 6874), or a name as DNS knows it."""
+    return host.replace("%25", "%", 1) if ":" in host else ascii_host(host)
 
 
 def ascii_host(host: str) -> str:
