@@ -26,7 +26,7 @@ from acme._vendor.devservers.crds.errors import NotFoundError
 from acme._vendor.devservers.transport import RESTClient
 
 client = RESTClient(incluster.in_cluster_config(os.environ, directory={account!r}))
-server = DevServer.create(ObjectMeta(name="vendored", labels={{"a": "b"}}), {{"flavor": "x"}}, client=client)
+server = DevServer.create(ObjectMeta(name="vendored", labels={{"a": "b"}}), {{"flavor": "cpu-small"}}, client=client)
 assert server.metadata.namespace == "team", server
 server.spec["image"] = "y"
 server.update()
@@ -88,7 +88,7 @@ from acme._vendor.devservers.transport import ClientConfig, RESTClient
 from acme._vendor.devservers.transport.credentials import BearerToken, Credentials
 from acme._vendor.devservers.errors import MissingDependencyError
 client = RESTClient(ClientConfig({server.url!r}, "default", Credentials(BearerToken({server.token!r}))))
-with DevServer({{"name": "a"}}, {{"flavor": "x"}}, client=client) as server:
+with DevServer({{"name": "a"}}, {{"flavor": "cpu-small"}}, client=client) as server:
     try:
         server.exec("ls")
     except MissingDependencyError as error:

@@ -59,7 +59,9 @@ def either(request: pytest.FixtureRequest) -> StagedServer:
 
 
 def _ready(image: str = "ubuntu:22.04") -> DevServer:
-    return DevServer.create(ObjectMeta(name="dev"), {"flavor": "x", "image": image}).wait_for_ready(timeout=LONG)
+    return DevServer.create(ObjectMeta(name="dev"), {"flavor": "cpu-small", "image": image}).wait_for_ready(
+        timeout=LONG
+    )
 
 
 @pytest.fixture

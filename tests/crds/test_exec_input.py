@@ -77,7 +77,7 @@ def test_a_command_that_is_not_there_is_told_with_input_as_well(devserver: DevSe
 def test_v4_is_asked_for_only_when_v5_was_refused(old: StagedServer) -> None:
     from devservers.crds.base import ObjectMeta
 
-    server = DevServer.create(ObjectMeta(name="dev"), {"flavor": "x"}).wait_for_ready(timeout=LONG)
+    server = DevServer.create(ObjectMeta(name="dev"), {"flavor": "cpu-small"}).wait_for_ready(timeout=LONG)
     server.exec("cat", input="x")
     server.exec("true")
     offers = [r.headers.get("Sec-WebSocket-Protocol") for r in old.requests if "/exec" in r.target]
@@ -89,14 +89,14 @@ def test_v4_is_asked_for_only_when_v5_was_refused(old: StagedServer) -> None:
 def test_without_a_shell_v5_ends_the_input_by_itself(operated: StagedServer) -> None:
     from devservers.crds.base import ObjectMeta
 
-    server = DevServer.create(ObjectMeta(name="dev"), {"flavor": "x", "image": "distroless"})
+    server = DevServer.create(ObjectMeta(name="dev"), {"flavor": "cpu-small", "image": "distroless"})
     assert server.wait_for_ready(timeout=LONG).exec("cat", input="x").stdout == "x"
 
 
 def test_without_a_shell_v4_cannot_end_the_input_and_says_so(old: StagedServer) -> None:
     from devservers.crds.base import ObjectMeta
 
-    server = DevServer.create(ObjectMeta(name="dev"), {"flavor": "x", "image": "distroless"})
+    server = DevServer.create(ObjectMeta(name="dev"), {"flavor": "cpu-small", "image": "distroless"})
     with pytest.raises(errors.CommandNotFoundError) as caught:
         server.wait_for_ready(timeout=LONG).exec("cat", input="x")
     assert str(caught.value) == (

@@ -26,7 +26,7 @@ from devservers.crds.devserver import DevServer
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins with it ignored
 print("begun", flush=True)
 try:
-    with DevServer(ObjectMeta(name="dev"), {"flavor": "x"}) as server:
+    with DevServer(ObjectMeta(name="dev"), {"flavor": "cpu-small"}) as server:
         print("inside", flush=True)
         sys.stdin.read()
 except KeyboardInterrupt:

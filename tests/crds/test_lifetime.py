@@ -35,7 +35,9 @@ class Boom(Exception):
 
 
 def devserver(name: str = "dev", image: str = "ubuntu", **options: Any) -> DevServer:
-    return DevServer(ObjectMeta(name=name), {"flavor": "x", "image": image}, **{"wait_timeout": LONG, **options})
+    return DevServer(
+        ObjectMeta(name=name), {"flavor": "cpu-small", "image": image}, **{"wait_timeout": LONG, **options}
+    )
 
 
 def deletes(cluster: StagedServer) -> list[str]:
@@ -63,14 +65,14 @@ def test_with_gives_the_object_itself(operated: StagedServer) -> None:
 
 
 def test_the_callers_metadata_and_spec_stay_as_they_were(operated: StagedServer) -> None:
-    metadata, spec = ObjectMeta(name="dev"), {"flavor": "x"}
+    metadata, spec = ObjectMeta(name="dev"), {"flavor": "cpu-small"}
     with DevServer(metadata=metadata, spec=spec) as server:
         assert server.metadata.uid
-    assert (metadata, spec) == (ObjectMeta(name="dev"), {"flavor": "x"})
+    assert (metadata, spec) == (ObjectMeta(name="dev"), {"flavor": "cpu-small"})
 
 
 def test_one_metadata_object_serves_several_servers_after_each_other(operated: StagedServer) -> None:
-    metadata, spec = ObjectMeta(name="dev"), {"flavor": "x"}
+    metadata, spec = ObjectMeta(name="dev"), {"flavor": "cpu-small"}
     uids = set()
     for _ in range(2):
         with DevServer(metadata=metadata, spec=spec) as server:

@@ -83,15 +83,15 @@ def test_apply_creates_what_is_not_there(cluster: StagedServer) -> None:
 
 
 def test_apply_takes_over_the_fields_that_are_set_and_leaves_the_rest(cluster: StagedServer) -> None:
-    created(spec={"flavor": "x", "owner": "ann"})
-    DevServer(ObjectMeta(name="dev"), {"flavor": "x", "image": "mine"}).apply(field_manager="me")
+    created(spec={"flavor": "cpu-small", "owner": "ann"})
+    DevServer(ObjectMeta(name="dev"), {"flavor": "cpu-small", "image": "mine"}).apply(field_manager="me")
     spec = cluster.store.get("devservers", "dev", "default")["spec"]
     assert (spec["owner"], spec["image"]) == ("ann", "mine")
 
 
 def test_apply_against_another_manager_is_a_conflict_unless_forced(cluster: StagedServer) -> None:
-    created(spec={"flavor": "x", "image": "theirs"})
-    server = DevServer(ObjectMeta(name="dev"), {"flavor": "x", "image": "mine"})
+    created(spec={"flavor": "cpu-small", "image": "theirs"})
+    server = DevServer(ObjectMeta(name="dev"), {"flavor": "cpu-small", "image": "mine"})
     with pytest.raises(errors.ConflictError):
         server.apply(field_manager="me")
     assert server.apply(field_manager="me", force=True).spec["image"] == "mine"

@@ -16,7 +16,7 @@ from .staged import StagedServer
 
 
 def failing(image: str, timeout: float) -> DevServer:
-    return DevServer(ObjectMeta(name="dev"), {"flavor": "x", "image": image}, wait_timeout=timeout)
+    return DevServer(ObjectMeta(name="dev"), {"flavor": "cpu-small", "image": image}, wait_timeout=timeout)
 
 
 def pod(**status: Any) -> dict[str, Any]:

@@ -88,7 +88,9 @@ def test_a_local_path_that_is_not_there_is_a_file_not_found_error(modern: DevSer
 
 
 def test_a_container_without_tar_is_a_sync_error(operated: StagedServer, tree: Path) -> None:
-    server = DevServer.create(ObjectMeta(name="dev"), {"flavor": "x", "image": "notar"}).wait_for_ready(timeout=LONG)
+    server = DevServer.create(ObjectMeta(name="dev"), {"flavor": "cpu-small", "image": "notar"}).wait_for_ready(
+        timeout=LONG
+    )
     with pytest.raises(errors.SyncError, match="tar"):
         server.upload(tree, "/workspace/x")
 
