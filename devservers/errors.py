@@ -29,7 +29,9 @@ by its ``code``. No message holds a token, a key or a request body.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Optional
+from typing import Any, Optional, TypeVar
+
+E = TypeVar("E", bound="APIError")
 
 
 class DevServersError(Exception):
@@ -115,6 +117,13 @@ class APIError(DevServersError):
         self._context = context
         self._hint = hint
         super().__init__(message)
+
+    def with_hint(self: E, hint: str) -> E:
+        """The same error, its text ending in advice."""
+        twin = type(self).__new__(type(self))
+        twin.args = self.args
+        twin.__dict__.update(self.__dict__, _hint=hint)
+        return twin
 
     @property
     def causes(self) -> list[dict[str, Any]]:

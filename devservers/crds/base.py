@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Callable, ClassVar, Optional, TypeVar, Union
 
-from ..errors import ConflictError
+from ..errors import AlreadyExistsError, ConflictError
 from ..transport.client import default_client
 from ..transport.paths import Resource, validate_name
 from . import merge
@@ -119,12 +119,18 @@ class BaseCustomResource(RawObject):
             field_manager: name under which the server notes who set the fields; default ``devservers``.
 
         Raises:
-            AlreadyExistsError, InvalidError, ForbiddenError: the server's refusals. KubeConfigError: no configuration.
+            AlreadyExistsError: there is one of that name; if that is being deleted, the text says how to wait for it.
+            InvalidError, ForbiddenError: the server's refusals. KubeConfigError: no configuration.
         """
         resource = cls(metadata, spec, client=client)
         client, namespace, body = resource._to_create()
         place = resource._resource()
-        return resource._take(client.create(place, namespace, body, dry_run=dry_run, field_manager=field_manager))
+        try:
+            return resource._take(client.create(place, namespace, body, dry_run=dry_run, field_manager=field_manager))
+        except AlreadyExistsError as error:
+            from .namesake import explained
+
+            raise explained(error, client, place, namespace, body["metadata"].get("name")) from None
 
     def _to_create(self) -> tuple[RESTClient, Optional[str], dict[str, Any]]:
         """Client, namespace and body of a request that creates this object anew: without what only the cluster sets."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Optional, TypeVar, Union, overload
 
-from ..errors import ExecError, ForbiddenError, NotFoundError
 from . import const
 from .base import BaseCustomResource
 from .execresult import ExecResult
@@ -23,6 +22,15 @@ if TYPE_CHECKING:
     from .workspace import TransferReport
 
 __all__ = ["DevServer", "ExecResult", "LifecycleSpec", "PersistentHomeSpec", "SSHSpec", "VolumeSpec"]
+
+
+def _seconds(value: float, name: str) -> float:
+    if not isinstance(value, (int, float)):
+        raise TypeError(f"{name}: must be a number of seconds, not {type(value).__name__}")
+    if not value >= 0:
+        raise ValueError(f"{name}: must be at least 0 seconds, not {value!r}")
+    return value
+
 
 D = TypeVar("D", bound="DevServer")
 PathLike = Union[str, "os.PathLike[str]"]
@@ -45,6 +53,11 @@ class DevServer(BaseCustomResource):
         sync_workspace: local path -> remote path, copied by :meth:`sync`.
         delete_on_exit: ``"always"``, ``"on_success"`` (kept when the body raised) or ``"never"``. A server that did
             not get ready is deleted but for ``"never"``.
+        deletion_timeout: seconds that leaving ``with`` waits until the deleted object is gone (its operator's
+            finalizer holds it for a moment); 0: not at all. If it is still there then, a log line names what holds it.
+        fail_fast: end a wait for readiness as soon as it is clear that there is no hope in it; False: wait on.
+        on_event: called with a short line for each step of ``with`` and of the wait. The logger ``devservers`` says
+            the same at INFO.
         client: the client to use; default: the process-wide one.
     """
 
@@ -56,12 +69,17 @@ class DevServer(BaseCustomResource):
     # A Mapping's keys are invariant: with PathLike for them, a dict[str, str] would not do.
     sync_workspace: Mapping[Any, PathLike] = {}
     delete_on_exit: str = "always"
+    deletion_timeout: float = 10
+    fail_fast: bool = True
+    on_event: Optional[Callable[[str], object]] = None
+    _SHARED = BaseCustomResource._SHARED | {"on_event"}
     _created: tuple[Created, ...] = ()  # by the with statements that are under way, the innermost last
     _generated_name: str = ""  # by the API server, for the with statement before
 
     def __init__(
         self, metadata: Metadata, spec: Mapping[str, Any], *, wait_timeout: Optional[float] = 300,
         sync_workspace: Optional[Mapping[Any, PathLike]] = None, delete_on_exit: str = "always",
+        deletion_timeout: float = 10, fail_fast: bool = True, on_event: Optional[Callable[[str], object]] = None,
         client: Optional[RESTClient] = None,
     ) -> None:  # fmt: skip
         super().__init__(metadata, spec, client=client)
@@ -69,11 +87,12 @@ class DevServer(BaseCustomResource):
             raise ValueError(f"delete_on_exit: one of {', '.join(DELETE_ON_EXIT)} is needed, not {delete_on_exit!r}")
         if sync_workspace is not None and not isinstance(sync_workspace, Mapping):
             raise TypeError("sync_workspace: a dict of local paths to remote paths is needed")
-        if wait_timeout is not None and not isinstance(wait_timeout, (int, float)):
-            raise TypeError(f"wait_timeout: seconds or None are needed, not {type(wait_timeout).__name__}")
-        if wait_timeout is not None and not wait_timeout >= 0:
-            raise ValueError(f"wait_timeout: seconds of at least 0 are needed, not {wait_timeout!r}")
-        self.wait_timeout = wait_timeout
+        if on_event is not None and not callable(on_event):
+            raise TypeError(f"on_event: must be callable with a string, not {type(on_event).__name__}")
+        self.wait_timeout = None if wait_timeout is None else _seconds(wait_timeout, "wait_timeout")
+        self.deletion_timeout = _seconds(deletion_timeout, "deletion_timeout")
+        self.fail_fast = fail_fast
+        self.on_event = on_event
         self.sync_workspace = dict(sync_workspace or {})
         self.delete_on_exit = delete_on_exit
 
@@ -123,21 +142,39 @@ class DevServer(BaseCustomResource):
 
     # -- readiness and the context manager ------------------------------------------------------------------------
 
-    def wait_for_ready(self: D, timeout: Optional[float] = None) -> D:
-        """Block until phase ``Running`` is reached and the pod's containers are ready.
+    def wait_for_ready(self: D, timeout: Optional[float] = None, *, fail_fast: Optional[bool] = None) -> D:
+        """Block until a command can be run: phase ``Running``, and its own pod is there with its containers ready.
+
+        Where pods may not be listed, the phase is taken at its word.
 
         Args:
             timeout: seconds; default: ``wait_timeout`` of this object.
+            fail_fast: end the wait when there is no hope in it: an image that cannot be pulled for a minute, a
+                container that crashes again and again, a flavor that does not exist, an operator that has handled
+                the object and stays silent; default: ``fail_fast`` of this object. Phase ``Failed`` ends it always.
 
-        Raises (each with a ``report`` of phase, pod, containers and warnings):
+        Raises (each with a ``report`` of phase, operator, pod, containers and warnings):
             WaitTimeoutError (a TimeoutError), ResourceFailedError, ResourceDeletedError.
         """
         from ..transport.deadline import Deadline
         from .readiness import wait_for_ready
 
         client, _, _ = self._place()
-        wait_for_ready(self, Deadline(self.wait_timeout if timeout is None else timeout, client.clock))
+        deadline = Deadline(self.wait_timeout if timeout is None else timeout, client.clock)
+        wait_for_ready(self, deadline, self.fail_fast if fail_fast is None else fail_fast)
         return self
+
+    @property
+    def pod_name(self) -> str:
+        """The name of its pod, looked up on the cluster each time.
+
+        Raises:
+            ExecError: it has none. APIError: pods may not be listed, or the lookup failed.
+        """
+        from .target import own_pod
+
+        name: str = own_pod(self)["metadata"]["name"]
+        return name
 
     def __enter__(self: D) -> D:
         from .lifetime import create_and_wait
@@ -241,19 +278,6 @@ class DevServer(BaseCustomResource):
 
     def _target(self, container: Optional[str], deadline: Optional[Deadline] = None) -> ExecTarget:
         """The pod and container that commands go to."""
-        from ..transport.exec import ExecTarget
-        from .podlookup import default_container, find_pod
+        from .target import locate
 
-        client, namespace, name = self._place()
-        assert namespace is not None
-        try:
-            pod = find_pod(client, namespace, name, uid=self.metadata.uid, deadline=deadline)
-        except (ForbiddenError, NotFoundError):  # not allowed to look: the conventional name may still be right
-            return ExecTarget(namespace, f"{name}-0", container)
-        if pod is None:
-            phase = (self._raw.get("status") or {}).get("phase") or "unknown"
-            raise ExecError(
-                f"{self!r} has no running pod in namespace {namespace!r} (phase {phase}): "
-                "call wait_for_ready() first, or use it in a with statement"
-            )
-        return ExecTarget(namespace, pod["metadata"]["name"], container or default_container(pod))
+        return locate(self, container, deadline)

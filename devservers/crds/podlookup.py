@@ -1,13 +1,26 @@
-"""The pod behind a DevServer: which one it is, whether it is ready, and which of its containers is meant."""
+"""The pods behind a DevServer: which are its own, which of those is meant, and which container of it.
+
+The label ``app=NAME`` is the commonest there is, so a pod that bears it may be anybody's. Who made a pod is told by its
+controller, the one owner reference with ``controller: true``. A pod is the DevServer's own if
+
+1. its controller has the DevServer's uid, or
+2. its controller is the StatefulSet NAME, or the ReplicaSet NAME-HASH whose HASH is the pod's own
+   pod-template-hash (what a Deployment NAME makes), and the pod is not older than the DevServer
+   (an older one was made for an earlier DevServer of the same name), or
+3. nothing controls it, and it bears the label or is called NAME-0.
+
+Others are never taken. Among its own the ready one goes before one that runs, and that before one that does not, then
+the newest: a rollout's successor takes over when it is ready, not before.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
-from ..errors import NotFoundError
 from ..transport.paths import PODS
 from . import const
+from .metadata import parse_time
 
 if TYPE_CHECKING:
     from ..transport.deadline import Deadline
@@ -15,55 +28,122 @@ if TYPE_CHECKING:
 
 LABEL_VALUE_LIMIT = 63
 NAME_LIMIT = 253
+CLOCK_SKEW_SECONDS = 2
+"""By so much the clocks of two API servers may differ when the ages of two objects are compared."""
 
 
-def find_pod(
-    client: RESTClient, namespace: str, name: str, *, uid: Optional[str] = None, deadline: Optional[Deadline] = None
-) -> Optional[Object]:
-    """The DevServer's pod: the newest live one labelled ``app=NAME``, else the one called ``NAME-0``.
+class PodOwner(NamedTuple):
+    """The DevServer whose pods are looked for; uid and creation are None as long as it was never read."""
 
-    With the DevServer's ``uid``, a pod that belongs to a namesake of before, and has not gone yet, is not taken.
+    namespace: str
+    name: str
+    uid: Optional[str] = None
+    created: Optional[str] = None
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any], namespace: str, name: str) -> PodOwner:
+        metadata = raw.get("metadata") or {}
+        return cls(namespace, name, metadata.get("uid"), metadata.get("creationTimestamp"))
+
+    def owns(self, pod: Mapping[str, Any]) -> bool:
+        """Whether ``pod`` is this DevServer's own. Pure."""
+        controller = controller_of(pod)
+        if controller is None:
+            return pod["metadata"]["name"] == f"{self.name}-0" or _labels(pod).get(const.APP_LABEL) == self.name
+        kind, name = controller.get("kind"), controller.get("name")
+        if kind == const.KIND_DEVSERVER:
+            return name == self.name if self.uid is None else controller.get("uid") == self.uid
+        if self.uid is not None and controller.get("uid") == self.uid:
+            return True
+        template_hash = _labels(pod).get(const.TEMPLATE_HASH_LABEL)
+        made_for_us = (kind == "StatefulSet" and name == self.name) or (
+            kind == "ReplicaSet" and template_hash and name == f"{self.name}-{template_hash}"
+        )
+        return bool(made_for_us) and not self._is_younger_than(pod)
+
+    def _is_younger_than(self, pod: Mapping[str, Any]) -> bool:
+        its = pod["metadata"].get("creationTimestamp")
+        if not self.created or not its or self.created <= its:  # as text: they are written alike, and parsing is dear
+            return False
+        mine, then = parse_time(self.created), parse_time(its)
+        return bool(mine and then and (mine - then).total_seconds() > CLOCK_SKEW_SECONDS)
+
+
+class Pods(NamedTuple):
+    """What a look at the pods found: the DevServer's own, the one that is meant first, and others in their place."""
+
+    own: list[Object]
+    strangers: list[Object]
+
+    @property
+    def live(self) -> Optional[Object]:
+        """The pod that is meant, if it is neither terminating nor at its end."""
+        return self.own[0] if self.own and is_live(self.own[0]) else None
+
+    @property
+    def last(self) -> Optional[Object]:
+        """The pod that is meant, or where none is live the newest of those that have ended."""
+        return self.own[0] if self.own else None
+
+    def __str__(self) -> str:
+        """Why there is no pod, for messages."""
+        if not self.strangers:
+            return "none was found"
+        named = ", ".join(f"{pod['metadata']['name']} ({_belongs_to(pod)})" for pod in self.strangers[:3])
+        more = f" and {len(self.strangers) - 3} more" if len(self.strangers) > 3 else ""
+        return f"none of its own was found, only pods that belong to something else: {named}{more}"
+
+
+def look_up_pods(client: RESTClient, owner: PodOwner, deadline: Optional[Deadline] = None) -> Pods:
+    """The pods labelled ``app=NAME`` and, where none of them is the DevServer's own and live, the one called NAME-0.
+
+    Needs the right to list pods, and no other.
     """
-    pod = newest_pod(client, namespace, name, uid=uid, deadline=deadline)
-    return pod if pod is not None and is_live(pod) else None
+    pods: list[Object] = []
+    if len(owner.name) <= LABEL_VALUE_LIMIT:  # no label can have a longer value
+        pods = _listed(client, owner, {"labelSelector": f"{const.APP_LABEL}={owner.name}"}, deadline)
+    if not any(is_live(pod) and owner.owns(pod) for pod in pods) and len(owner.name) + 2 <= NAME_LIMIT:
+        known = {pod["metadata"].get("uid") for pod in pods}
+        named = _listed(client, owner, {"fieldSelector": f"metadata.name={owner.name}-0"}, deadline)
+        pods += [pod for pod in named if pod["metadata"].get("uid") not in known]
+    own = [pod for pod in pods if owner.owns(pod)]
+    own.sort(key=_preference, reverse=True)
+    return Pods(own, [pod for pod in pods if not owner.owns(pod)])
 
 
-def newest_pod(
-    client: RESTClient, namespace: str, name: str, *, uid: Optional[str] = None, deadline: Optional[Deadline] = None
-) -> Optional[Object]:
-    """The same, or one that has ended where none is live."""
-    pods = [pod for pod in _labelled(client, namespace, name, deadline) if _may_be_of(pod, uid)]
-    if not any(map(is_live, pods)):
-        pods += [pod for pod in _conventional(client, namespace, name, deadline) if _may_be_of(pod, uid)]
-    return max(pods, key=_age, default=None)
-
-
-def _may_be_of(pod: Mapping[str, Any], uid: Optional[str]) -> bool:
-    """Not so if a DevServer owns it, and another one. (A StatefulSet in between tells nothing.)"""
-    owners = [owner for owner in pod["metadata"].get("ownerReferences") or [] if owner.get("kind") == "DevServer"]
-    return not uid or not owners or any(owner.get("uid") == uid for owner in owners)
-
-
-def _labelled(client: RESTClient, namespace: str, name: str, deadline: Optional[Deadline]) -> list[Object]:
-    if len(name) > LABEL_VALUE_LIMIT:  # no label can have that value
-        return []
-    selectors = {"labelSelector": f"{const.APP_LABEL}={name}"}
-    pods, _ = client.list_all(PODS, namespace, selectors=selectors, deadline=deadline)
+def _listed(
+    client: RESTClient, owner: PodOwner, selectors: Mapping[str, str], deadline: Optional[Deadline]
+) -> list[Object]:
+    pods, _ = client.list_all(PODS, owner.namespace, selectors=selectors, deadline=deadline)
     return pods
 
 
-def _conventional(client: RESTClient, namespace: str, name: str, deadline: Optional[Deadline]) -> list[Object]:
-    """The first pod of a StatefulSet of that name."""
-    if len(name) + 2 > NAME_LIMIT:
-        return []
-    try:
-        return [client.get(PODS, namespace, f"{name}-0", deadline=deadline)]
-    except NotFoundError:
-        return []
+def controller_of(pod: Mapping[str, Any]) -> Optional[Mapping[str, Any]]:
+    """The owner reference of what manages the pod; None if nothing does.
+
+    A DevServer among the owners counts as one even where it is not marked so: nothing else would name it there.
+    """
+    owners = pod["metadata"].get("ownerReferences") or []
+    marked = (owner for owner in owners if owner.get("controller"))
+    unmarked = (owner for owner in owners if owner.get("kind") == const.KIND_DEVSERVER)
+    return next(marked, None) or next(unmarked, None)
 
 
-def _age(pod: Mapping[str, Any]) -> tuple[bool, str, str]:
-    return is_live(pod), pod["metadata"].get("creationTimestamp") or "", pod["metadata"]["name"]
+def _belongs_to(pod: Mapping[str, Any]) -> str:
+    controller = controller_of(pod)
+    return f"{controller.get('kind')} {controller.get('name')}" if controller else "nothing"
+
+
+def _labels(pod: Mapping[str, Any]) -> Mapping[str, Any]:
+    return pod["metadata"].get("labels") or {}
+
+
+def _preference(pod: Mapping[str, Any]) -> tuple[bool, bool, bool, str, str]:
+    running = (pod.get("status") or {}).get("phase") == "Running"
+    metadata = pod["metadata"]
+    return (
+        is_live(pod), containers_ready(pod), running, metadata.get("creationTimestamp") or "", metadata["name"],
+    )  # fmt: skip
 
 
 def is_live(pod: Mapping[str, Any]) -> bool:

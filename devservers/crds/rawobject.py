@@ -28,6 +28,8 @@ class RawObject:
     """Metadata, spec and status of an object, live. The base of :class:`BaseCustomResource`."""
 
     kind: ClassVar[str]
+    _SHARED: ClassVar[frozenset[str]] = frozenset({"_client"})
+    """Attributes that are no part of the object: copies share them, pickles leave them out."""
 
     _raw: dict[str, Any]
     _client: Optional[RESTClient] = None
@@ -88,13 +90,13 @@ class RawObject:
         from copy import deepcopy
 
         twin = type(self).__new__(type(self))
-        state = {name: deepcopy(value, memo) for name, value in self.__dict__.items() if name != "_client"}
-        twin.__dict__.update(state, _client=self._client)
+        for name, value in self.__dict__.items():
+            twin.__dict__[name] = value if name in self._SHARED else deepcopy(value, memo)
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the client: no credentials get into a pickle; unpickled, the process-wide client is used."""
-        return {**self.__dict__, "_client": None}
+        return {name: value for name, value in self.__dict__.items() if name not in self._SHARED}
 
     def _part(self, key: str) -> dict[str, Any]:
         self._remember()

@@ -1,14 +1,18 @@
 """When a DevServer can be used.
 
-Ready means: phase ``Running``, and the containers of its pod are ready. A pod that is not there within a short grace
-after the operator said ``Running``, or that we may not look at, does not hold the wait up: the phase is what was
-promised. A wait that fails carries a report of what was seen last.
+Ready means that a command can be run now: phase ``Running``, and the containers of its own pod are
+ready. Operators say ``Running`` before there is a pod (a Deployment makes it later, or a quota never
+lets it), so the phase alone is taken at its word only where pods may not be listed.
+
+The DevServer is watched until it runs; its pod is polled. The watch is taken in slices, between which
+the signs of a wait without hope are read (:mod:`.hopeless`). A wait that fails carries a report of
+what was seen last.
 """
 
 from __future__ import annotations
 
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
 from ..errors import (
     ForbiddenError,
@@ -22,33 +26,36 @@ from ..errors import (
 )
 from ..transport.deadline import Backoff, Deadline
 from . import const
-from .podlookup import containers_ready, find_pod
-from .report import failure_report
+from .expiry import expiry_note
+from .hopeless import Hopeless
+from .podlookup import PodOwner, Pods, containers_ready, look_up_pods
+from .progress import Teller
+from .report import containers_line, failure_report
 from .waiting import LOOK_SECONDS, observe
 
 if TYPE_CHECKING:
     from .devserver import DevServer
 
-POD_GRACE = 3.0
-"""Seconds (at most half of those left) a Running DevServer may have no pod to be seen until its phase is believed."""
+SLICE_SECONDS = 5.0
+"""Seconds between two looks at the pod while the phase is not yet ``Running``."""
 PATIENCE = 300.0
-"""Seconds without any answer about the pod after which the failure itself is reported."""
+"""Seconds of nothing but failures after which the failure itself is reported."""
 
 _PASSING = (TransportError, ServerError, TooManyRequestsError)
 
 
-def wait_for_ready(server: DevServer, deadline: Deadline) -> None:
+def wait_for_ready(server: DevServer, deadline: Deadline, fail_fast: bool) -> None:
     """Block until ``server`` is ready.
 
     Raises:
-        ResourceFailedError: it is in a phase it does not leave. ResourceDeletedError: it is gone. WaitTimeoutError.
+        ResourceFailedError: it will not get ready. ResourceDeletedError: it is gone. WaitTimeoutError.
     """
     client, _, _ = server._place()
     seconds = deadline.seconds
     if deadline.expired:  # timeout=0: one look
         deadline = Deadline(LOOK_SECONDS, client.clock)
     try:
-        if _until_ready(server, deadline):
+        if _Wait(server, deadline, fail_fast).until_ready():
             return
     except ResourceDeletedError as error:
         message = str(error).partition("\n")[0]
@@ -56,75 +63,118 @@ def wait_for_ready(server: DevServer, deadline: Deadline) -> None:
     raise WaitTimeoutError(f"{server!r} was not ready within {seconds:g} s", report=failure_report(server))
 
 
-def _until_ready(server: DevServer, deadline: Deadline) -> bool:
-    while _until_running(server, deadline):
-        if _until_pod_ready(server, deadline):
-            return True
-        if deadline.expired:
-            break
-    return False
+class _Wait:
+    """One wait, and what it has seen so far."""
 
+    def __init__(self, server: DevServer, deadline: Deadline, fail_fast: bool) -> None:
+        self._server = server
+        self._deadline = deadline
+        self._client, namespace, self._name = server._place()
+        self._namespace = namespace or ""
+        self._hopeless = Hopeless(self._client) if fail_fast else None
+        self._teller = Teller(server)
+        self._failing_since: Optional[float] = None
 
-def _until_running(server: DevServer, deadline: Deadline) -> bool:
-    with closing(observe(server, deadline)) as events:
-        for event in events:
-            server._take(event["object"])
-            if _is_running(server):
-                return True
-    return False
+    def until_ready(self) -> bool:
+        """True when it is ready, False when the time is up."""
+        while not self._deadline.expired:
+            if self._until_running():
+                if self._until_pod_ready():
+                    return True
+            else:
+                self._look()
+        return False
 
-
-def _is_running(server: DevServer) -> bool:
-    if server.metadata.deletion_timestamp is not None:
-        raise ResourceDeletedError(f"{server!r} is being deleted")
-    phase = server.status.get("phase")
-    if phase in const.PHASES_FAILED:
-        raise ResourceFailedError(f"{server!r} has failed", report=failure_report(server))
-    return bool(phase == const.PHASE_RUNNING)
-
-
-def _until_pod_ready(server: DevServer, deadline: Deadline) -> bool:
-    """True when the pod is ready; False when the time is up, or the server has left its phase meanwhile."""
-    client, _, _ = server._place()
-    left = deadline.remaining()
-    grace = Deadline(POD_GRACE if left is None else min(POD_GRACE, left / 2), client.clock)
-    patience = Deadline(PATIENCE, client.clock)
-    backoff = Backoff(first=0.1, limit=1.0)
-    while not deadline.expired:
+    def _until_running(self) -> bool:
+        """Watch the DevServer until it runs, for a slice at most."""
         try:
-            if _pod_ready(server, grace, deadline):
+            slice_ = self._deadline.sooner(SLICE_SECONDS)
+            with closing(observe(self._server, slice_)) as events:
+                for event in events:
+                    self._answered()
+                    self._server._take(event["object"])
+                    if self._is_running():
+                        return True
+        except WaitTimeoutError as error:  # it could not be looked at in all of the slice
+            self._failed(error.__cause__ or error)
+        return False
+
+    def _is_running(self) -> bool:
+        server = self._server
+        if server.metadata.deletion_timestamp is not None:
+            note = expiry_note(server._raw, self._client.clock.wall())
+            raise ResourceDeletedError(f"{server!r} is being deleted{note}")
+        phase, message = server.status.get("phase"), server.status.get("message")
+        self._teller.tell("phase", f"phase {phase}" + (f": {message}" if message else "") if phase else "")
+        if phase in const.PHASES_FAILED:
+            raise ResourceFailedError(f"{server!r} has failed", report=failure_report(server))
+        return bool(phase == const.PHASE_RUNNING)
+
+    def _until_pod_ready(self) -> bool:
+        """True when the pod is ready; False when the time is up, or the server has left its phase meanwhile."""
+        backoff = Backoff(first=0.1, limit=1.0)
+        while not self._deadline.expired:
+            if self._look():
                 return True
-            if not _still_running(server, deadline):
-                return False
-            patience = Deadline(PATIENCE, client.clock)
-        except _PASSING:
-            if patience.expired:
-                raise
-        pause = backoff.next()
-        client.clock.sleep(deadline.capped(min(pause, grace.remaining() or pause)) or 0.0)
-    return False
+            try:
+                if not self._still_running():
+                    return False
+            except _PASSING as error:
+                self._failed(error)
+            self._deadline.sleep(backoff.next())
+        return False
 
+    def _look(self) -> bool:
+        """Whether the pod is ready, or may not be looked at; raises if waiting on is pointless."""
+        try:
+            pods = self._pods()
+            self._answered()
+        except _PASSING as error:
+            self._failed(error)
+            return False
+        reason = self._hopeless.reason(self._server._raw, pods, self._deadline) if self._hopeless else ""
+        if reason:
+            raise ResourceFailedError(
+                f"{self._server!r} will not get ready: {reason}", report=failure_report(self._server)
+            )
+        return pods is None or (pods.live is not None and containers_ready(pods.live))
 
-def _pod_ready(server: DevServer, grace: Deadline, deadline: Deadline) -> bool:
-    client, namespace, name = server._place()
-    try:
-        pod = find_pod(client, namespace or "", name, uid=server.metadata.uid, deadline=deadline)
-    except (ForbiddenError, NotFoundError):  # not for us to see
-        return True
-    return grace.expired if pod is None else containers_ready(pod)
+    def _pods(self) -> Optional[Pods]:
+        """The server's pods; None where they may not be listed."""
+        owner = PodOwner.of(self._server._raw, self._namespace, self._name)
+        try:
+            pods = look_up_pods(self._client, owner, self._deadline)
+        except ForbiddenError:
+            self._teller.tell("pod", "its pod may not be looked at: the phase is taken at its word")
+            return None
+        if pods.last is not None:
+            self._teller.tell("pod", containers_line(pods.last))
+        else:
+            self._teller.tell("pod", f"pod: {pods}")
+        return pods
 
+    def _still_running(self) -> bool:
+        """Notice while waiting for the pod that the server itself has gone or failed."""
+        server, uid = self._server, self._server.metadata.uid
+        try:
+            raw = self._client.get(server._resource(), self._namespace, self._name, deadline=self._deadline)
+        except ForbiddenError:  # list and watch are allowed, or we would not be here; get need not be
+            return True
+        except NotFoundError:
+            note = expiry_note(server._raw, self._client.clock.wall())
+            raise ResourceDeletedError(f"{server!r} was deleted while it was waited for{note}") from None
+        if (raw.get("metadata") or {}).get("uid") != uid:
+            raise ResourceDeletedError(f"{server!r} was deleted while it was waited for, and created again")
+        server._take(raw)
+        return self._is_running()
 
-def _still_running(server: DevServer, deadline: Deadline) -> bool:
-    """Notice while waiting for the pod that the server itself has gone or failed."""
-    client, namespace, name = server._place()
-    uid = server.metadata.uid
-    try:
-        raw = client.get(server._resource(), namespace, name, deadline=deadline)
-    except ForbiddenError:  # list and watch are allowed, or we would not be here; get need not be
-        return True
-    except NotFoundError:
-        raise ResourceDeletedError(f"{server!r} was deleted while it was waited for") from None
-    if (raw.get("metadata") or {}).get("uid") != uid:
-        raise ResourceDeletedError(f"{server!r} was deleted while it was waited for, and created again")
-    server._take(raw)
-    return _is_running(server)
+    def _answered(self) -> None:
+        self._failing_since = None
+
+    def _failed(self, error: BaseException) -> None:
+        """Failures pass, but not for ever."""
+        now = self._client.clock.now()
+        if self._failing_since is None:
+            self._failing_since = now
+        if now - self._failing_since > PATIENCE:
+            raise error

@@ -18,6 +18,7 @@ from ..errors import (
 from ..transport.deadline import Backoff, Deadline
 from ..transport.watch import LISTED, Event, Watch
 from . import merge
+from .expiry import expiry_note
 from .jsonvalue import copy_json
 
 if TYPE_CHECKING:
@@ -65,16 +66,18 @@ def observe(resource: BaseCustomResource, deadline: Deadline) -> Generator[Event
     """
     uid = (resource._raw.get("metadata") or {}).get("uid")
     seen = False
+    last: Mapping[str, Any] = resource._raw
     with closing(_look(resource) if deadline.expired else _changes(resource, deadline)) as changes:
         for event in changes:
             if event["type"] == LISTED:
                 if not seen:
-                    _missing(resource, uid)
+                    _missing(resource, uid, last)
                 continue
             found = event["object"].get("metadata", {}).get("uid")
             uid = uid or found
+            last = event["object"] if found == uid else last
             if event["type"] == "DELETED" or found != uid:
-                _missing(resource, uid)
+                _missing(resource, uid, last)
             seen = True
             yield event
 
@@ -120,12 +123,14 @@ def _look(resource: BaseCustomResource) -> Generator[Event, None, None]:
     yield {"type": LISTED, "object": {}}
 
 
-def _missing(resource: BaseCustomResource, uid: Optional[str]) -> NoReturn:
+def _missing(resource: BaseCustomResource, uid: Optional[str], last: Mapping[str, Any]) -> NoReturn:
+    """``last`` is the object as it was seen last."""
     if uid is None:
         raise NotFoundError(
             f"{resource!r} does not exist", status=404, reason="NotFound", hint="create it before waiting for it"
         )
-    raise ResourceDeletedError(f"{resource!r} was deleted while it was waited for", report=_last_status(resource))
+    note = expiry_note(last, resource._place()[0].clock.wall())
+    raise ResourceDeletedError(f"{resource!r} was deleted while it was waited for{note}", report=_last_status(resource))
 
 
 def holds(wanted: StatusWanted, raw: Mapping[str, Any]) -> bool:

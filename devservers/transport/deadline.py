@@ -18,6 +18,10 @@ class Clock:
     def now(self) -> float:
         return time.monotonic()
 
+    def wall(self) -> float:
+        """Seconds since the epoch, to compare with times that the API server wrote."""
+        return time.time()
+
     def sleep(self, seconds: float, wake: Optional[threading.Event] = None) -> None:
         """Sleep; return early when ``wake`` is set."""
         if seconds <= 0:

@@ -256,7 +256,7 @@ def test_a_server_without_a_pod_says_what_to_do(cluster: StagedServer) -> None:
     with pytest.raises(errors.ExecError) as caught:
         created().exec("ls")
     assert str(caught.value) == (
-        "<DevServer default/dev> has no running pod in namespace 'default' (phase unknown): "
+        "<DevServer default/dev> has no running pod in namespace 'default' (phase unknown; pod: none was found): "
         "call wait_for_ready() first, or use it in a with statement"
     )
 

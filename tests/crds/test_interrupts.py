@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.stopwatch import Stopwatch
+
 from .builders import LONG, eventually, names_on, requests_of, set_status
 from .staged import StagedServer
 
@@ -71,7 +73,7 @@ def test_during_the_wait_for_the_pod(cluster: StagedServer) -> None:
     cluster.store.create("pods", pod)
     cluster.after("POST", "devservers", lambda: set_status(cluster, phase="Running"))
     with running() as child:
-        eventually(lambda: requests_of(cluster, "GET", "/pods/dev-0"), "a look at the pod")
+        eventually(lambda: requests_of(cluster, "GET", "/pods?fieldSelector"), "a look at the pod")
         interrupt(child)
         assert last_words(child) == "interrupted"
     assert names_on(cluster) == []
@@ -219,3 +221,19 @@ signal.signal(signal.SIGTERM, stop)
         began.set()
         assert last_words(child) == "interrupted"
     assert names_on(cluster) == []
+
+
+FINALIZED = PROGRAM.replace('name="dev"', 'name="dev", finalizers=["x/y"]')
+
+
+def test_while_leaving_waits_for_the_finalizers_it_is_obeyed_at_once(cluster: StagedServer) -> None:
+    cluster.rules.deny("admin", "list", "pods")
+    cluster.after("POST", "devservers", lambda: set_status(cluster, phase="Running"))
+    with running(FINALIZED.replace("sys.stdin.read()", "pass")) as child:
+        eventually(lambda: requests_of(cluster, "GET", "/devservers/dev"), "a look whether it has gone")
+        watch = Stopwatch()
+        interrupt(child)
+        assert last_words(child) == "inside\ninterrupted"
+        assert watch.own_seconds < 5
+    assert len(requests_of(cluster, "DELETE")) == 1
+    assert "deletionTimestamp" in cluster.store.get("devservers", "dev", "default")["metadata"]

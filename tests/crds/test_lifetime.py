@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import threading
 import warnings
-from typing import Any, Literal
+from contextlib import ExitStack
+from typing import Any, Callable, Literal
 
 import pytest
 
@@ -351,3 +352,207 @@ def test_many_servers_at_once_each_delete_their_own(operated: StagedServer) -> N
     with in_background(all_but_one):
         live("dev-4")
     eventually(lambda: names_on(operated) == [], "all servers deleted")
+
+
+# leaving means gone
+
+
+def finalized(cluster: StagedServer, **options: Any) -> DevServer:
+    """A server that is ready at once, and that a finalizer holds."""
+    cluster.rules.deny("admin", "list", "pods")
+    cluster.after("POST", "devservers", lambda: set_status(cluster, phase="Running"))
+    metadata = ObjectMeta(name="dev", finalizers=["x/y", "z/z"])
+    return DevServer(metadata, SPEC, **{"wait_timeout": LONG, **options})
+
+
+def raise_after(act: Callable[[], object]) -> None:
+    act()
+    raise Boom
+
+
+def release(cluster: StagedServer) -> None:
+    DevServer(ObjectMeta(name="dev"), SPEC).patch({"metadata": {"finalizers": None}})
+
+
+def test_leaving_waits_until_the_finalizers_are_done(cluster: StagedServer) -> None:
+    said: list[str] = []
+    with finalized(cluster, on_event=said.append):
+        for _ in range(2):
+            cluster.before("GET", f"{COLLECTION}/dev", lambda: None)
+        cluster.before("GET", f"{COLLECTION}/dev", lambda: release(cluster))
+        for line in said:
+            assert "gone" not in line
+    assert names_on(cluster) == []
+    assert said[-1] == 'DevServer "dev" in namespace "default" is gone'
+    assert len(deletes(cluster)) == 1
+
+
+def test_without_finalizers_leaving_asks_for_nothing_more(cluster: StagedServer) -> None:
+    cluster.rules.deny("admin", "list", "pods")
+    cluster.after("POST", "devservers", lambda: set_status(cluster, phase="Running"))
+    with devserver():
+        before = len(cluster.requests)
+    assert [request.method for request in list(cluster.requests)[before:]] == ["DELETE"]
+
+
+STILL_THERE = (
+    'DevServer "dev" in namespace "default" is still being deleted after 0.3 s; its finalizers: x/y, z/z. Its '
+    "operator removes them when it has cleaned up: is it running?"
+)
+
+
+def test_what_is_still_there_in_the_end_is_a_log_line_that_names_what_holds_it(
+    cluster: StagedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    watch = Stopwatch()
+    with finalized(cluster, deletion_timeout=SHORT):
+        pass
+    assert watch.seconds >= SHORT
+    assert watch.own_seconds < SHORT + 2
+    assert [(record.name, record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("devservers", "WARNING", STILL_THERE)
+    ]
+    assert names_on(cluster) == ["dev"]
+
+
+def test_without_a_deletion_timeout_leaving_does_not_wait(
+    cluster: StagedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with finalized(cluster, deletion_timeout=0):
+        before = len(cluster.requests)
+    assert [request.method for request in list(cluster.requests)[before:]] == ["DELETE"]
+    assert caplog.records == []
+
+
+def test_a_namesake_that_takes_the_name_at_once_is_not_waited_for(cluster: StagedServer) -> None:
+    def replace() -> None:
+        release(cluster)
+        created(labels={"somebody": "else"})
+
+    with finalized(cluster):
+        cluster.before("GET", f"{COLLECTION}/dev", replace)
+    assert names_on(cluster) == ["dev"]
+
+
+def test_where_the_server_may_not_be_read_leaving_does_not_wait(cluster: StagedServer) -> None:
+    watch = Stopwatch()
+    with finalized(cluster):
+        cluster.rules.deny("admin", "get", "devservers")
+    assert watch.own_seconds < 5
+
+
+def test_an_api_server_that_stumbles_while_it_is_waited_for_is_no_error(cluster: StagedServer) -> None:
+    with ExitStack() as stumbling:
+        with finalized(cluster):
+            fault = stumbling.enter_context(cluster.fault.reset_before_execution("get", "devservers", times=6))
+            cluster.after("DELETE", "devservers", lambda: release(cluster))
+    assert fault.suffered == 6
+    assert names_on(cluster) == []
+
+
+def test_a_body_that_raises_is_waited_for_as_well(cluster: StagedServer) -> None:
+    server = finalized(cluster)
+    with pytest.raises(Boom), server:
+        raise_after(lambda: cluster.before("GET", f"{COLLECTION}/dev", lambda: release(cluster)))
+    assert names_on(cluster) == []
+
+
+@pytest.mark.parametrize("name", ["deletion_timeout", "wait_timeout"])
+@pytest.mark.parametrize(("value", "kind"), [("5", TypeError), (-1, ValueError), (float("nan"), ValueError)])
+def test_seconds_are_checked_at_the_door(name: str, value: Any, kind: type[Exception]) -> None:
+    with pytest.raises(kind, match=f"^{name}: must be "):
+        devserver(**{name: value})
+
+
+def test_an_on_event_that_cannot_be_called_is_refused_at_the_door() -> None:
+    with pytest.raises(TypeError, match="on_event: must be callable"):
+        devserver(on_event="print")
+
+
+# entering after somebody
+
+
+def test_entering_waits_for_a_namesake_that_is_being_deleted(cluster: StagedServer) -> None:
+    before = created(finalizers=["x/y"])
+    before.delete()
+    said: list[str] = []
+    server = devserver(on_event=said.append)
+    cluster.rules.deny("admin", "list", "pods")
+    cluster.before("GET", f"{COLLECTION}/dev", lambda: None)
+    cluster.before("GET", f"{COLLECTION}/dev", lambda: None)
+    cluster.before("GET", f"{COLLECTION}/dev", lambda: release(cluster))
+    gone = f"{COLLECTION}/dev"
+
+    def run_when_created() -> None:
+        cluster.after("POST", "devservers", lambda: set_status(cluster, phase="Running"))
+
+    cluster.after("GET", gone, run_when_created)
+    cluster.before("GET", "watch=true", lambda: set_status(cluster, phase="Running"))
+    with server:
+        assert server.metadata.uid != before.metadata.uid
+    assert said[0] == 'waiting until the DevServer "dev" in namespace "default" of before is gone: it is being deleted'
+    assert said[1] == 'DevServer "dev" in namespace "default" was created'
+    assert names_on(cluster) == []
+
+
+def test_a_namesake_that_has_just_gone_is_no_obstacle(operated: StagedServer) -> None:
+    created()
+    operated.after("POST", "devservers", lambda: operated.store.delete("devservers", "dev", "default"))
+    with devserver() as server:
+        assert server.status["phase"] == "Running"
+    assert names_on(operated) == []
+
+
+def test_a_namesake_that_does_not_go_within_the_wait_is_a_timeout_that_names_what_holds_it(
+    cluster: StagedServer,
+) -> None:
+    created(finalizers=["x/y"]).delete()
+    watch = Stopwatch()
+    with pytest.raises(errors.WaitTimeoutError) as caught:
+        devserver(wait_timeout=SHORT).__enter__()
+    assert str(caught.value) == (
+        'DevServer "dev" in namespace "default" was not created within 0.3 s: one of that name is still being deleted\n'
+        "  finalizers that hold it: x/y"
+    )
+    assert watch.own_seconds < SHORT + 1
+    assert deletes(cluster) == [f"{COLLECTION}/dev"]  # the one of before; nothing was ours to delete
+
+
+def test_create_does_not_wait_for_a_namesake_that_is_being_deleted_and_says_how_to(cluster: StagedServer) -> None:
+    created(finalizers=["x/y"]).delete()
+    with pytest.raises(errors.AlreadyExistsError) as caught:
+        created()
+    assert str(caught.value).endswith(
+        "(409 AlreadyExists); the DevServer of that name is being deleted (its finalizers: x/y): wait for that with "
+        'DevServer.get("dev").wait_for_deletion(), then create yours'
+    )
+
+
+def test_create_over_a_namesake_that_is_to_stay_speaks_of_no_deletion(cluster: StagedServer) -> None:
+    created()
+    with pytest.raises(errors.AlreadyExistsError) as caught:
+        created()
+    assert "deleted" not in str(caught.value)
+
+
+# what is told
+
+
+def test_each_step_is_told_once(operated: StagedServer, caplog: pytest.LogCaptureFixture) -> None:
+    said: list[str] = []
+    with caplog.at_level("INFO", "devservers"), devserver(on_event=said.append):
+        pass
+    assert said[0] == 'DevServer "dev" in namespace "default" was created'
+    assert any(line.startswith("phase Running") for line in said)
+    assert 'DevServer "dev" in namespace "default" is ready' in said
+    assert len(said) == len(set(said))
+    assert [record.getMessage().partition(": ")[2] for record in caplog.records] == said
+
+
+def test_an_on_event_that_raises_ends_the_entering_and_the_server_goes(operated: StagedServer) -> None:
+    def raise_boom(line: str) -> None:
+        raise Boom(line)
+
+    with pytest.raises(Boom, match="was created"):
+        devserver(on_event=raise_boom).__enter__()
+    assert names_on(operated) == []

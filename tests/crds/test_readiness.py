@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Optional
 
 import pytest
 
 from devservers import errors
-from devservers.crds import podlookup, readiness
+from devservers.crds import hopeless, podlookup, readiness
 from devservers.crds.base import ObjectMeta
 from devservers.crds.devserver import DevServer
-from devservers.transport import RESTClient
+from devservers.crds.expiry import expiry_note
+from devservers.crds.hopeless import Hopeless
+from devservers.crds.podlookup import Pods
+from devservers.transport import ClientConfig, RESTClient
+from devservers.transport.deadline import Deadline
+from devservers.transport.paths import Resource
 from tests.stopwatch import Stopwatch
+from tests.transport.scripted import FakeClock
 
 from .builders import LONG, SHORT, SPEC, created, requests_of, set_status
 from .staged import StagedServer
@@ -92,19 +99,238 @@ def test_a_pod_without_a_ready_condition_is_judged_by_its_containers(status: Any
     assert podlookup.containers_ready({"metadata": {"name": "p"}, "status": status}) is ready
 
 
-def test_a_pod_that_is_not_to_be_seen_holds_the_wait_up_for_a_short_grace_only(cluster: StagedServer) -> None:
-    watch = Stopwatch()
-    running(cluster).wait_for_ready(timeout=2)
-    assert watch.seconds > 0.5
-    assert watch.own_seconds < 2
+def test_running_is_not_enough_while_there_is_no_pod(cluster: StagedServer) -> None:
+    server = running(cluster)
+    for _ in range(4):
+        cluster.before("GET", LOOK, lambda: None)
+    cluster.before("GET", LOOK, lambda: cluster.store.create("pods", pod(ready=True)))
+    server.wait_for_ready(timeout=LONG)
+    assert len(requests_of(cluster, "GET", LOOK)) == 5
 
 
-@pytest.mark.parametrize("verb", ["list", "get"])
-def test_pods_that_may_not_be_looked_at_do_not_hold_the_wait_up(cluster: StagedServer, verb: str) -> None:
-    cluster.rules.deny("admin", verb, "pods")
+def test_a_running_server_without_a_pod_is_not_ready_however_long_the_wait(cluster: StagedServer) -> None:
     watch = Stopwatch()
-    running(cluster).wait_for_ready(timeout=LONG)
-    assert watch.own_seconds < readiness.POD_GRACE / 2
+    with pytest.raises(errors.WaitTimeoutError, match="pod: none was found"):
+        running(cluster).wait_for_ready(timeout=4)
+    assert watch.seconds > 3.9
+
+
+def test_a_pod_of_somebody_else_is_not_enough(cluster: StagedServer) -> None:
+    server = running(cluster)
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-abc", "uid": "u", "controller": True}
+    cluster.store.create("pods", pod("web-abc-1", ready=True, metadata={"ownerReferences": [owner]}))
+    with pytest.raises(errors.WaitTimeoutError, match=r"web-abc-1 \(ReplicaSet web-abc\)"):
+        server.wait_for_ready(timeout=SHORT)
+
+
+def test_pods_that_may_not_be_listed_do_not_hold_the_wait_up(cluster: StagedServer) -> None:
+    cluster.rules.deny("admin", "list", "pods")
+    said: list[str] = []
+    server = running(cluster)
+    server.on_event = said.append
+    server.wait_for_ready(timeout=LONG)
+    assert said == ["phase Running", "its pod may not be looked at: the phase is taken at its word"]
+
+
+def test_the_right_to_list_pods_is_enough(cluster: StagedServer) -> None:
+    cluster.rules.deny("admin", "get", "pods")
+    server = running(cluster)
+    with pytest.raises(errors.WaitTimeoutError):
+        server.wait_for_ready(timeout=SHORT)
+    cluster.store.create("pods", pod(ready=True, metadata={"labels": {}}))
+    server.wait_for_ready(timeout=LONG)
+
+
+# without hope
+
+
+def waiting(reason: str, **more: Any) -> dict[str, Any]:
+    entry = {"name": "main", "ready": False, "state": {"waiting": {"reason": reason}}, **more}
+    return pod(ready=False, containerStatuses=[entry])
+
+
+@pytest.mark.parametrize(("reason", "more"), [("InvalidImageName", {}), ("CrashLoopBackOff", {"restartCount": 3})])
+@pytest.mark.parametrize("phase", ["Running", "Pending", ""])
+def test_a_container_that_cannot_come_up_ends_the_wait(
+    cluster: StagedServer, monkeypatch: pytest.MonkeyPatch, reason: str, more: dict[str, Any], phase: str
+) -> None:
+    monkeypatch.setattr(readiness, "SLICE_SECONDS", 0.1)
+    server = created()
+    set_status(cluster, **({"phase": phase} if phase else {}))
+    cluster.store.create("pods", waiting(reason, **more))
+    with pytest.raises(errors.ResourceFailedError, match=f"will not get ready: container main: {reason}"):
+        server.wait_for_ready(timeout=LONG)
+    with pytest.raises(errors.WaitTimeoutError):
+        server.wait_for_ready(timeout=SHORT, fail_fast=False)
+    server.fail_fast = False
+    with pytest.raises(errors.WaitTimeoutError):
+        server.wait_for_ready(timeout=SHORT)
+
+
+def test_a_container_that_has_crashed_but_twice_is_waited_for(cluster: StagedServer) -> None:
+    cluster.store.create("pods", waiting("CrashLoopBackOff", restartCount=2))
+    with pytest.raises(errors.WaitTimeoutError):
+        running(cluster).wait_for_ready(timeout=SHORT)
+
+
+def hopeless_after(cluster: StagedServer, raw: dict[str, Any], pods: Optional[Pods], *seconds: float) -> list[str]:
+    """What a wait is told at these seconds after its first look, if nothing changes."""
+    cluster.store.create("devserverflavors", {"metadata": {"name": "there"}, "spec": {"resources": {}}})
+    clock = FakeClock()
+    with RESTClient(clock=clock) as client:
+        hopeless = Hopeless(client)
+        hopeless.reason(raw, pods, Deadline(None))
+        said = []
+        for moment in seconds:
+            clock.time = moment
+            said.append(hopeless.reason(raw, pods, Deadline(None)))
+        return said
+
+
+def test_an_image_that_cannot_be_pulled_for_a_minute_is_given_up(cluster: StagedServer) -> None:
+    pods = Pods([waiting("ErrImagePull")], [])
+    said = hopeless_after(cluster, {}, pods, 59, 60)
+    assert said == ["", "container main: its image could not be pulled for a minute"]
+
+
+def test_an_image_that_was_pulled_in_between_has_its_minute_anew() -> None:
+    clock = FakeClock()
+    with RESTClient(ClientConfig(server="http://127.0.0.1:1"), clock=clock) as client:
+        hopeless = Hopeless(client)
+        for moment, reason in ((0, "ErrImagePull"), (50, "ContainerCreating"), (70, "ImagePullBackOff")):
+            clock.time = moment
+            assert hopeless.reason({}, Pods([waiting(reason)], []), Deadline(None)) == ""
+
+
+def test_a_flavor_that_does_not_exist_ends_the_wait(cluster: StagedServer) -> None:
+    missing = {"spec": {"flavor": "nosuch"}}
+    assert hopeless_after(cluster, missing, Pods([], []), 9, 10) == ["", 'Flavor "nosuch" does not exist']
+    assert requests_of(cluster, "GET", "flavors/nosuch") == ["/apis/devserver.io/v1/devserverflavors/nosuch"]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"spec": {"flavor": "there"}},
+        {"spec": {}},
+        {"spec": {"flavor": "nosuch"}, "status": {"phase": "Running"}},
+    ],
+)
+def test_a_server_that_waits_for_something_else_is_waited_for(cluster: StagedServer, raw: dict[str, Any]) -> None:
+    assert hopeless_after(cluster, raw, Pods([], []), 10, 3600) == ["", ""]
+
+
+def test_a_server_with_a_pod_has_its_flavor(cluster: StagedServer) -> None:
+    assert hopeless_after(cluster, {"spec": {"flavor": "nosuch"}}, Pods([pod()], []), 3600) == [""]
+
+
+def test_flavors_that_may_not_be_read_end_nothing(cluster: StagedServer) -> None:
+    cluster.rules.deny("admin", "get", "devserverflavors")
+    assert hopeless_after(cluster, {"spec": {"flavor": "nosuch"}}, Pods([], []), 10, 3600) == ["", ""]
+
+
+def test_a_cluster_without_flavors_at_all_ends_nothing(cluster: StagedServer) -> None:
+    definitions = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", False)
+    clock = FakeClock()
+    with RESTClient(clock=clock) as client:
+        client.delete(definitions, None, "devserverflavors.devserver.io")
+        hopeless = Hopeless(client)
+        for clock.time in (0, 3600):
+            assert hopeless.reason({"spec": {"flavor": "nosuch"}}, Pods([], []), Deadline(None)) == ""
+
+
+@pytest.mark.parametrize("pods", [Pods([], []), None])
+def test_an_operator_that_has_handled_it_and_stays_silent_ends_the_wait(
+    cluster: StagedServer, pods: Optional[Pods]
+) -> None:
+    memory = {"kopf.zalando.org/last-handled-configuration": json.dumps({"spec": {"flavor": "there"}})}
+    raw = {"metadata": {"annotations": memory}, "spec": {"flavor": "there"}}
+    said = hopeless_after(cluster, raw, pods, 29, 30)
+    assert said == ["", "its operator has handled it, and has set no status and made no pod"]
+
+
+def test_a_missing_flavor_is_noticed_in_a_wait(cluster: StagedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "SLICE_SECONDS", 0.1)
+    monkeypatch.setattr(hopeless, "FLAVOR_SECONDS", 0.2)
+    with pytest.raises(errors.ResourceFailedError) as caught:
+        created().wait_for_ready(timeout=LONG)
+    assert str(caught.value).startswith(
+        '<DevServer default/dev> will not get ready: Flavor "cpu-small" does not exist\n  phase: none yet'
+    )
+
+
+# its time to live
+
+
+def expired(cluster: StagedServer) -> DevServer:
+    """A DevServer whose time to live is up; nothing has deleted it yet."""
+    server = created(spec={**SPEC, "lifecycle": {"timeToLive": "1h"}})
+
+    def age(raw: dict[str, Any]) -> None:
+        raw["metadata"]["creationTimestamp"] = "2026-01-02T03:04:05Z"
+
+    cluster.store.modify("devservers", "dev", "default", age)
+    return server.refresh()
+
+
+UP = r"its timeToLive of 1h was up \(it was created at 2026-01-02T03:04:05Z\)"
+
+
+def test_a_wait_that_the_time_to_live_ends_says_so(cluster: StagedServer) -> None:
+    server = expired(cluster)
+    cluster.before("GET", "watch=true", lambda: cluster.store.delete("devservers", "dev", "default"))
+    with pytest.raises(errors.ResourceDeletedError, match=f"was deleted while it was waited for: {UP}"):
+        server.wait_for_ready(timeout=LONG)
+    with pytest.raises(errors.ResourceDeletedError, match=UP):
+        list(server.wait_for_status({"phase": "Running"}))
+
+
+def test_a_wait_for_the_pod_that_the_time_to_live_ends_says_so(cluster: StagedServer) -> None:
+    server = expired(cluster)
+    set_status(cluster, phase="Running")
+    cluster.after("GET", LOOK, lambda: cluster.store.delete("devservers", "dev", "default"))
+    with pytest.raises(errors.ResourceDeletedError, match=f"was deleted while it was waited for: {UP}"):
+        server.wait_for_ready(timeout=LONG)
+
+
+def test_commands_and_files_for_a_server_that_the_time_to_live_ended_say_so(cluster: StagedServer) -> None:
+    server = expired(cluster)
+    cluster.store.delete("devservers", "dev", "default")
+    server.sync_workspace = {"/dev/null": "/x"}
+    for use in (lambda: server.exec("ls"), server.sync):
+        with pytest.raises(errors.ExecError, match=f"was deleted: {UP}"):
+            use()
+
+
+def test_a_server_that_somebody_deleted_in_time_was_not_ended_by_its_time_to_live(cluster: StagedServer) -> None:
+    server = created(spec={**SPEC, "lifecycle": {"timeToLive": "1h"}})
+    cluster.store.delete("devservers", "dev", "default")
+    with pytest.raises(errors.ExecError, match=r"<DevServer default/dev> was deleted$"):
+        server.exec("ls")
+
+
+def raw_expiring(**metadata: str) -> dict[str, Any]:
+    metadata = {"creationTimestamp": "1970-01-01T00:00:00Z", **metadata}
+    return {"metadata": metadata, "spec": {"lifecycle": {"timeToLive": "1h"}}}
+
+
+@pytest.mark.parametrize(
+    ("raw", "now", "up"),
+    [
+        (raw_expiring(), 3600, True),
+        (raw_expiring(), 3590, False),
+        (raw_expiring(deletionTimestamp="1970-01-01T00:59:59Z"), 9999, False),
+        (raw_expiring(deletionTimestamp="1970-01-01T01:00:00Z"), 0, True),
+        ({**raw_expiring(), "spec": {"lifecycle": {"timeToLive": "0s"}}}, 9999, False),
+        ({**raw_expiring(), "spec": {"lifecycle": {"timeToLive": "odd"}}}, 9999, False),
+        ({**raw_expiring(), "spec": {"lifecycle": "odd"}}, 9999, False),
+        ({**raw_expiring(), "spec": None}, 9999, False),
+        (raw_expiring(creationTimestamp="odd"), 9999, False),
+        ({}, 9999, False),
+    ],
+)
+def test_a_time_to_live_is_up_once_it_has_passed_since_the_creation(raw: dict[str, Any], now: float, up: bool) -> None:
+    assert bool(expiry_note(raw, now)) is up
 
 
 def test_a_role_without_get_on_devservers_is_enough(cluster: StagedServer) -> None:
@@ -182,76 +408,3 @@ def test_without_any_time_a_ready_server_is_ready(cluster: StagedServer) -> None
     server = running(cluster)
     cluster.store.create("pods", pod(ready=True))
     server.wait_for_ready(timeout=0)
-
-
-# which pod
-
-
-def find(name: str = "dev", uid: Optional[str] = None) -> Optional[str]:
-    with RESTClient() as client:
-        found = podlookup.find_pod(client, "default", name, uid=uid)
-    return None if found is None else found["metadata"]["name"]
-
-
-def at(minute: int) -> dict[str, Any]:
-    return {"creationTimestamp": f"2026-01-02T03:{minute:02}:00Z"}
-
-
-def test_the_newest_labelled_pod_that_is_not_terminating_is_meant(cluster: StagedServer) -> None:
-    cluster.store.create("pods", pod("old", metadata=at(1)))
-    cluster.store.create("pods", pod("new", metadata=at(2)))
-    going = {**at(3), "deletionTimestamp": "2026-01-02T03:05:00Z"}
-    cluster.store.create("pods", pod("going", metadata=going))
-    cluster.store.create("pods", pod("done", metadata=at(4), phase="Succeeded"))
-    cluster.store.create("pods", pod("dev-0", metadata={**at(5), "labels": {}}))
-    assert find() == "new"
-
-
-@pytest.mark.parametrize("label", [{}, {"app": "other"}])
-def test_without_a_labelled_pod_the_one_called_name_0_is_meant(cluster: StagedServer, label: dict[str, str]) -> None:
-    cluster.store.create("pods", pod("dev-0", metadata={"labels": label}))
-    assert find() == "dev-0"
-
-
-def test_a_pod_that_is_terminating_is_none(cluster: StagedServer) -> None:
-    cluster.store.create("pods", pod("dev-0", metadata={"deletionTimestamp": "2026-01-02T03:05:00Z"}))
-    assert find() is None
-
-
-def test_a_pod_of_a_namesake_of_before_is_none(cluster: StagedServer) -> None:
-    owner = {"apiVersion": "devserver.io/v1", "kind": "DevServer", "name": "dev", "uid": "u-1"}
-    cluster.store.create("pods", pod("dev-0", metadata={"ownerReferences": [owner]}))
-    assert find(uid="u-2") is None
-    assert find(uid="u-1") == find(uid=None) == "dev-0"
-
-
-def test_a_pod_that_something_else_owns_may_be_the_one(cluster: StagedServer) -> None:
-    owner = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "dev", "uid": "u-1"}
-    cluster.store.create("pods", pod("dev-0", metadata={"ownerReferences": [owner]}))
-    assert find(uid="u-2") == "dev-0"
-
-
-def test_a_name_too_long_for_a_label_is_looked_for_by_name_alone(cluster: StagedServer) -> None:
-    name = "d" * 64
-    cluster.store.create("pods", pod(f"{name}-0", metadata={"labels": {}}))
-    assert find(name) == f"{name}-0"
-    assert find("d" * 253) is None
-    assert not requests_of(cluster, "GET", "labelSelector")
-
-
-@pytest.mark.parametrize(
-    ("containers", "annotation", "chosen"),
-    [
-        (["sidecar", "main"], "main", "main"),
-        (["sidecar", "devserver"], None, "devserver"),
-        (["sidecar", "devserver"], "nosuch", "devserver"),
-        (["first", "second"], None, "first"),
-        ([], None, None),
-    ],
-)
-def test_the_container_is_the_annotated_one_else_devserver_else_the_first(
-    containers: list[str], annotation: Optional[str], chosen: Optional[str]
-) -> None:
-    annotations = {"kubectl.kubernetes.io/default-container": annotation} if annotation else None
-    raw = {"metadata": {"annotations": annotations}, "spec": {"containers": [{"name": name} for name in containers]}}
-    assert podlookup.default_container(raw) == chosen

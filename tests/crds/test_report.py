@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from devservers import errors
 from devservers.crds.base import ObjectMeta
 from devservers.crds.devserver import DevServer
+from devservers.crds.operatornotes import plain_message
+from devservers.crds.podlookup import Pods
 from devservers.crds.report import CAUSES, Seen, describe
 
 from .builders import SPEC, created, set_status
@@ -23,8 +26,19 @@ def pod(**status: Any) -> dict[str, Any]:
     return {"metadata": {"name": "dev-0"}, "status": status}
 
 
+def seen(pod: dict[str, Any], events: tuple[Any, ...] = ()) -> Seen:
+    return Seen(Pods([pod], []), events=events)
+
+
 def container(**states: Any) -> dict[str, Any]:
     return {"name": "main", "ready": False, **states}
+
+
+@pytest.fixture(autouse=True)
+def _flavor(request: pytest.FixtureRequest) -> None:
+    if "cluster" in request.fixturenames:
+        cluster: StagedServer = request.getfixturevalue("cluster")
+        cluster.store.create("devserverflavors", {"metadata": {"name": "cpu-small"}, "spec": {"resources": {}}})
 
 
 def report_of(cluster: StagedServer) -> str:
@@ -73,6 +87,13 @@ def test_no_operator_at_all(cluster: StagedServer) -> None:
     assert report_of(cluster) == "  phase: none yet: is the DevServer operator running?\n  pod: none was found"
 
 
+def test_a_flavor_that_does_not_exist(cluster: StagedServer) -> None:
+    cluster.store.delete("devserverflavors", "cpu-small")
+    report = report_of(cluster)
+    assert '\n  flavor: Flavor "cpu-small" does not exist\n  pod: none was found\n' in report
+    assert report.endswith("the flavor is misspelt or was never made: DevServerFlavor.list() tells which there are")
+
+
 def test_parts_that_may_not_be_looked_at_say_so_and_the_rest_shows(cluster: StagedServer) -> None:
     cluster.rules.deny("admin", "list", "pods")
     cluster.rules.deny("admin", "list", "events")
@@ -91,6 +112,97 @@ def test_a_deleted_server_has_a_report_as_well(cluster: StagedServer) -> None:
     with pytest.raises(errors.ResourceDeletedError) as caught:
         server.wait_for_ready()
     assert caught.value.report == "  phase: Pending\n  pod: none was found"
+
+
+HANDLER = "kopf.zalando.org/create_or_update_devserver"
+STATUS = {"kind": "Status", "reason": "Invalid", "code": 422, "message": 'ConfigMap "dev-sshd-config" is invalid'}
+WIRE_MESSAGE = (
+    "(422)\nReason: Unprocessable Entity\nHTTP response headers: HTTPHeaderDict({'Audit-Id': 'header-value'})\n"
+    f"HTTP response body: {json.dumps(STATUS)}\n\n"
+)
+
+
+def marked(**annotations: Any) -> dict[str, Any]:
+    """A DevServer as a kopf operator leaves it."""
+    return {
+        "metadata": {
+            "annotations": {f"kopf.zalando.org/{key}": json.dumps(value) for key, value in annotations.items()},
+            "finalizers": ["kopf.zalando.org/KopfFinalizerMarker"],
+        },
+        "spec": {"flavor": "cpu-small"},
+    }
+
+
+def progress(message: str = WIRE_MESSAGE, **more: Any) -> dict[str, Any]:
+    delayed = "2026-01-02T03:05:00.000000+00:00"
+    return {"retries": 2, "success": False, "failure": False, "delayed": delayed, "message": message, **more}
+
+
+def test_a_handler_that_is_tried_again_is_told_with_its_message_and_next_try() -> None:
+    text = describe(marked(handler=progress()), Seen())
+    assert text == (
+        "  phase: none yet\n"
+        "  operator: handler handler failed (2 tries, next try at 2026-01-02T03:05:00.000000+00:00): "
+        'ConfigMap "dev-sshd-config" is invalid\n'
+        "  finalizers: kopf.zalando.org/KopfFinalizerMarker\n"
+        "  pod: none was found"
+    )
+
+
+@pytest.mark.parametrize("body", [repr(json.dumps(STATUS).encode()), repr(STATUS), json.dumps(STATUS, indent=2)])
+def test_a_status_is_found_however_it_was_printed(body: str) -> None:
+    assert plain_message(f"HTTP response headers: {{'a': 'b'}}\nHTTP response body: {body}") == STATUS["message"]
+    assert plain_message(f"({body},)") == STATUS["message"]
+
+
+def test_headers_and_bodies_that_hold_no_status_are_not_shown() -> None:
+    for body in ("<html>secret</html>", "{secret", "secret"):
+        said = plain_message(WIRE_MESSAGE.partition("HTTP response body")[0] + f"HTTP response body: {body}")
+        assert said == "(422) Reason: Unprocessable Entity"
+
+
+def test_a_plain_message_is_shown_in_one_line_and_not_at_any_length() -> None:
+    assert plain_message("Flavor {x}\nnot\tfound \x1b[31m") == "Flavor {x} not found [31m"
+    assert len(plain_message("x" * 5000)) < 500
+
+
+@pytest.mark.parametrize("value", ["", "not json", "[]", '"x"', '{"retries": 1}', None, 3, "{" * 5000])
+def test_annotations_that_are_something_else_are_left_alone(value: Any) -> None:
+    raw = {"metadata": {"annotations": {"kopf.zalando.org/x": value, "other/y": value}}}
+    assert "operator" not in describe(raw, Seen()).replace("DevServer operator", "")
+
+
+def test_an_operator_that_has_handled_the_spec_and_set_no_status_has_given_up() -> None:
+    raw = marked(**{"last-handled-configuration": {"spec": {"flavor": "cpu-small"}}})
+    text = describe(raw, Seen(missing_flavor="cpu-small"))
+    assert "  phase: none yet\n" in text
+    assert "operator: has handled this spec without setting a status: it has given up (its log says why)" in text
+    assert "is the DevServer operator running?" not in text
+
+
+def test_an_operator_that_has_handled_an_earlier_spec_has_not_given_up_on_this_one() -> None:
+    raw = marked(**{"last-handled-configuration": {"spec": {"flavor": "another"}}})
+    assert "given up" not in describe(raw, Seen())
+
+
+def test_a_finalizer_of_somebody_else_does_not_tell_of_an_operator() -> None:
+    raw = {"metadata": {"finalizers": ["example.com/backup"]}}
+    assert describe(raw, Seen()).startswith("  phase: none yet: is the DevServer operator running?\n  finalizers: ex")
+
+
+def test_pods_that_are_not_its_own_are_named(cluster: StagedServer) -> None:
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-abc", "uid": "u", "controller": True}
+    metadata = {"name": "web-abc-1", "labels": {"app": "dev"}, "ownerReferences": [owner]}
+    cluster.store.create("pods", {"metadata": metadata, "spec": {"containers": []}})
+    assert "only pods that belong to something else: web-abc-1 (ReplicaSet web-abc)" in report_of(cluster)
+
+
+def test_warnings_about_the_replica_sets_of_its_deployment_are_shown(cluster: StagedServer) -> None:
+    warning(cluster, {"kind": "ReplicaSet", "name": "dev-6b5d9"}, second=1)
+    warning(cluster, {"kind": "ReplicaSet", "name": "dev-server-6b5d9"}, "Another", second=2)
+    report = report_of(cluster)
+    assert "  warning: FailedCreate: message 1\n" in report
+    assert "Another" not in report
 
 
 def warning(cluster: StagedServer, about: dict[str, Any], reason: str = "FailedCreate", second: int = 0) -> None:
@@ -144,28 +256,28 @@ def test_a_pod_that_has_ended_is_shown(cluster: StagedServer) -> None:
 @pytest.mark.parametrize(("signs", "fix"), CAUSES)
 def test_each_sign_of_a_cause_is_recognised(signs: tuple[str, ...], fix: str) -> None:
     for sign in signs:
-        seen = Seen(pod=pod(containerStatuses=[container(state={"waiting": {"reason": sign}})]))
-        assert describe({}, seen).endswith(f"likely cause: {fix}")
+        looked = seen(pod(containerStatuses=[container(state={"waiting": {"reason": sign}})]))
+        assert describe({}, looked).endswith(f"likely cause: {fix}")
 
 
 def test_a_container_that_was_killed_for_memory_before_it_crashed_again_is_a_matter_of_memory() -> None:
     state = {"waiting": {"reason": "CrashLoopBackOff"}}
     last = {"terminated": {"reason": "OOMKilled", "exitCode": 137}}
-    text = describe({}, Seen(pod=pod(containerStatuses=[container(state=state, lastState=last)])))
+    text = describe({}, seen(pod(containerStatuses=[container(state=state, lastState=last)])))
     assert text.endswith("the container ran out of memory: choose a larger flavor")
 
 
 def test_init_containers_are_shown_and_running_ones_are_not() -> None:
     waiting = {"name": "init", "state": {"terminated": {"exitCode": 1}}}
     running = container(state={"running": {}}, lastState={})
-    text = describe({}, Seen(pod=pod(initContainerStatuses=[waiting], containerStatuses=[running])))
+    text = describe({}, seen(pod(initContainerStatuses=[waiting], containerStatuses=[running])))
     assert "    container init: terminated, exit code 1" in text
     assert "container main" not in text
 
 
 def test_a_pod_that_is_on_its_way_out_is_called_terminating() -> None:
     going = {"metadata": {"name": "dev-0", "deletionTimestamp": "2026-01-02T03:04:05Z"}, "status": {"phase": "Running"}}
-    assert "  pod dev-0: terminating" in describe({}, Seen(pod=going))
+    assert "  pod dev-0: terminating" in describe({}, seen(going))
 
 
 @pytest.mark.parametrize(
@@ -179,8 +291,9 @@ def test_a_pod_that_is_on_its_way_out_is_called_terminating() -> None:
     ],
 )
 def test_odd_shapes_are_no_obstacle(status: Any) -> None:
-    seen = Seen({"metadata": {"name": "p"}, "status": status}, events=({}, {"lastTimestamp": None, "eventTime": None}))
-    assert describe({"status": None}, seen).startswith("  phase: none yet")
+    events: tuple[Any, ...] = ({}, {"lastTimestamp": None, "eventTime": None})
+    looked = seen({"metadata": {"name": "p"}, "status": status}, events)
+    assert describe({"status": None}, looked).startswith("  phase: none yet")
 
 
 def test_events_of_either_api_are_understood() -> None:
