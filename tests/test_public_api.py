@@ -50,8 +50,11 @@ SIGNATURES = {
         "(name=None, namespace=None, labels=None, annotations=None, generate_name=None, finalizers=None, "
         "owner_references=None)"
     ),
-    "DevServer": ("(metadata, spec, *, wait_timeout=300, sync_workspace=None, delete_on_exit='always', client=None)"),
-    "DevServer.wait_for_ready": "(self, timeout=None)",
+    "DevServer": (
+        "(metadata, spec, *, wait_timeout=300, sync_workspace=None, delete_on_exit='always', deletion_timeout=10, "
+        "fail_fast=True, on_event=None, client=None)"
+    ),
+    "DevServer.wait_for_ready": "(self, timeout=None, *, fail_fast=None)",
     "DevServer.exec": (
         "(self, args, shell=False, *, input=None, timeout=None, check=False, text=True, encoding='utf-8', "
         "errors='replace', cwd=None, env=None, container=None, stdout=None, stderr=None)"
