@@ -125,11 +125,11 @@ class BaseCustomResource(RawObject):
         resource = cls(metadata, spec, client=client)
         client, namespace, body = resource._to_create()
         place = resource._resource()
-        try:
-            return resource._take(client.create(place, namespace, body, dry_run=dry_run, field_manager=field_manager))
-        except AlreadyExistsError as error:
-            from .namesake import explained
+        from .creation import create, explained
 
+        try:
+            return resource._take(create(client, place, namespace, body, dry_run=dry_run, field_manager=field_manager))
+        except AlreadyExistsError as error:
             raise explained(error, client, place, namespace, body["metadata"].get("name")) from None
 
     def _to_create(self) -> tuple[RESTClient, Optional[str], dict[str, Any]]:

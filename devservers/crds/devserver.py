@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..transport.exec import ExecTarget
     from ..transport.rest import RESTClient
     from .execution import Output
-    from .lifetime import Created
+    from .obligation import Obligation
     from .workspace import TransferReport
 
 __all__ = ["DevServer", "ExecResult", "LifecycleSpec", "PersistentHomeSpec", "SSHSpec", "VolumeSpec"]
@@ -72,8 +72,8 @@ class DevServer(BaseCustomResource):
     deletion_timeout: float = 10
     fail_fast: bool = True
     on_event: Optional[Callable[[str], object]] = None
-    _SHARED = BaseCustomResource._SHARED | {"on_event"}
-    _created: tuple[Created, ...] = ()  # by the with statements that are under way, the innermost last
+    _SHARED = BaseCustomResource._SHARED | {"on_event", "_obligations"}
+    _obligations: tuple[Obligation, ...] = ()  # of its with statements
     _generated_name: str = ""  # by the API server, for the with statement before
 
     def __init__(
@@ -101,6 +101,11 @@ class DevServer(BaseCustomResource):
         server = super()._of(raw, client)
         server.sync_workspace = {}
         return server
+
+    def __deepcopy__(self: D, memo: dict[int, Any]) -> D:
+        twin = super().__deepcopy__(memo)
+        twin._obligations = ()  # it has created nothing
+        return twin
 
     # -- typed views of the spec ----------------------------------------------------------------------------------
 
@@ -177,17 +182,29 @@ class DevServer(BaseCustomResource):
         return name
 
     def __enter__(self: D) -> D:
-        from .lifetime import create_and_wait
+        from .lifetime import create_and_wait, leave, owed
 
-        create_and_wait(self)
-        return self
+        before = owed(self)
+        try:
+            create_and_wait(self)
+            return self
+        except BaseException as error:
+            if len(owed(self)) > len(before):  # Ctrl-C on the very last step: there will be no __exit__
+                leave(self, error)
+            raise
 
     def __exit__(
         self, kind: Optional[type[BaseException]], error: Optional[BaseException], traceback: Optional[TracebackType]
     ) -> None:
-        from .lifetime import leave
+        from .lifetime import leave, owed
 
-        leave(self, error)
+        before = owed(self)
+        try:
+            leave(self, error)
+        except BaseException:
+            if before and owed(self) == before:  # Ctrl-C before the deletion was insisted upon
+                leave(self, error)
+            raise
 
     # -- use ------------------------------------------------------------------------------------------------------
 

@@ -26,12 +26,13 @@ from ..errors import (
 )
 from ..transport.deadline import Backoff, Deadline
 from . import const
+from .absence import proves_absence
 from .expiry import expiry_note
 from .hopeless import Hopeless
 from .podlookup import PodOwner, Pods, containers_ready, look_up_pods
 from .progress import Teller
-from .report import containers_line, failure_report
-from .waiting import LOOK_SECONDS, observe
+from .report import REPORT_SECONDS, containers_line, failure_report
+from .waiting import LAST_LOOK_SECONDS, LOOK_SECONDS, fresh_client, observe
 
 if TYPE_CHECKING:
     from .devserver import DevServer
@@ -55,12 +56,16 @@ def wait_for_ready(server: DevServer, deadline: Deadline, fail_fast: bool) -> No
     if deadline.expired:  # timeout=0: one look
         deadline = Deadline(LOOK_SECONDS, client.clock)
     try:
-        if _Wait(server, deadline, fail_fast).until_ready():
+        wait = _Wait(server, deadline, fail_fast)
+        if wait.until_ready():
+            return
+        rest = Deadline(REPORT_SECONDS, client.clock)  # a wait takes a second more than its time at most
+        if wait.is_ready_after_all(rest.sooner(LAST_LOOK_SECONDS)):
             return
     except ResourceDeletedError as error:
         message = str(error).partition("\n")[0]
         raise ResourceDeletedError(message, report=failure_report(server)) from None
-    raise WaitTimeoutError(f"{server!r} was not ready within {seconds:g} s", report=failure_report(server))
+    raise WaitTimeoutError(f"{server!r} was not ready within {seconds:g} s", report=failure_report(server, rest))
 
 
 class _Wait:
@@ -85,11 +90,20 @@ class _Wait:
                 self._look()
         return False
 
+    def is_ready_after_all(self, deadline: Deadline) -> bool:
+        """The look before giving up, over a new connection: what was heard so far may be long out of date."""
+        self._deadline = deadline
+        with fresh_client(self._client) as self._client:
+            try:
+                return self._still_running() and self._is_pod_ready(self._pods())
+            except _PASSING:
+                return False
+
     def _until_running(self) -> bool:
         """Watch the DevServer until it runs, for a slice at most."""
         try:
             slice_ = self._deadline.sooner(SLICE_SECONDS)
-            with closing(observe(self._server, slice_)) as events:
+            with closing(observe(self._server, slice_, last_look=False)) as events:
                 for event in events:
                     self._answered()
                     self._server._take(event["object"])
@@ -137,6 +151,9 @@ class _Wait:
             raise ResourceFailedError(
                 f"{self._server!r} will not get ready: {reason}", report=failure_report(self._server)
             )
+        return self._is_pod_ready(pods)
+
+    def _is_pod_ready(self, pods: Optional[Pods]) -> bool:
         return pods is None or (pods.live is not None and containers_ready(pods.live))
 
     def _pods(self) -> Optional[Pods]:
@@ -160,7 +177,9 @@ class _Wait:
             raw = self._client.get(server._resource(), self._namespace, self._name, deadline=self._deadline)
         except ForbiddenError:  # list and watch are allowed, or we would not be here; get need not be
             return True
-        except NotFoundError:
+        except NotFoundError as error:
+            if not proves_absence(error, server._resource(), self._name):
+                return True  # from a proxy, or an API server that is starting: it may pass
             note = expiry_note(server._raw, self._client.clock.wall())
             raise ResourceDeletedError(f"{server!r} was deleted while it was waited for{note}") from None
         if (raw.get("metadata") or {}).get("uid") != uid:

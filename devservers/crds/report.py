@@ -49,15 +49,15 @@ class Seen(NamedTuple):
     """The name of its flavor, if that is known not to exist."""
 
 
-def failure_report(server: DevServer) -> str:
+def failure_report(server: DevServer, deadline: Optional[Deadline] = None) -> str:
     """What is known of ``server``: phase, operator, pod, containers, warnings, and the likely cause. Never raises."""
     client, namespace, name = server._place()
-    return describe(server._raw, _look(client, server._raw, PodOwner.of(server._raw, namespace or "", name)))
+    owner = PodOwner.of(server._raw, namespace or "", name)
+    return describe(server._raw, _look(client, server._raw, owner, deadline or Deadline(REPORT_SECONDS, client.clock)))
 
 
-def _look(client: RESTClient, raw: Mapping[str, Any], owner: PodOwner) -> Seen:
+def _look(client: RESTClient, raw: Mapping[str, Any], owner: PodOwner, deadline: Deadline) -> Seen:
     """Whatever can be had; the report must not hide the failure it is about."""
-    deadline = Deadline(REPORT_SECONDS, client.clock)
     pods, events = Pods([], []), []
     pod_problem = events_problem = ""
     flavor = None

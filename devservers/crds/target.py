@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Optional
 from ..errors import DevServersError, ExecError, ForbiddenError, NotFoundError
 from ..transport.exec import ExecTarget
 from ..transport.paths import PODS
+from .absence import proves_absence
 from .expiry import expiry_note
 from .podlookup import PodOwner, default_container, look_up_pods
 
@@ -60,7 +61,9 @@ def _gone(server: DevServer, deadline: Optional[Deadline]) -> str:
     uid = (server._raw.get("metadata") or {}).get("uid")
     try:
         raw = client.get(server._resource(), namespace, name, deadline=deadline)
-    except NotFoundError:
+    except NotFoundError as error:
+        if not proves_absence(error, server._resource(), name):
+            return ""
         if uid is None:
             return f"{server!r} does not exist: create it first"
         return f"{server!r} was deleted{expiry_note(server._raw, client.clock.wall())}"

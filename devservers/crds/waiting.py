@@ -1,4 +1,9 @@
-"""Waiting for one object: until its status holds, or until it is gone."""
+"""Waiting for one object: until its status holds, or until it is gone.
+
+A watch that says nothing proves nothing: its connection may be half-open, and what was waited for may have been so for
+long. So before a wait gives up it looks once, over a connection of its own, within the second that a wait may take
+longer than its time. Likewise a 404 proves nothing unless it is about this very object (:mod:`.absence`).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, Optional
 
 from ..errors import (
     ConnectionFailedError,
+    DevServersError,
+    ForbiddenError,
     NotFoundError,
     RequestTimeoutError,
     ResourceDeletedError,
@@ -16,8 +23,10 @@ from ..errors import (
     WaitTimeoutError,
 )
 from ..transport.deadline import Backoff, Deadline
+from ..transport.rest import Object, RESTClient
 from ..transport.watch import LISTED, Event, Watch
 from . import merge
+from .absence import proves_absence
 from .expiry import expiry_note
 from .jsonvalue import copy_json
 
@@ -29,6 +38,8 @@ PATIENCE = 300.0
 """Seconds for which failures at the beginning of a wait are taken for passing ones (later, the watch sees to it)."""
 LOOK_SECONDS = 0.9
 """Time for the one look that a wait without any time (``timeout=0``) takes."""
+LAST_LOOK_SECONDS = 0.5
+"""Time for the look before a wait gives up; a report may follow within the same second."""
 
 
 def wait_for_status(
@@ -59,15 +70,19 @@ def _until_status(
     )
 
 
-def observe(resource: BaseCustomResource, deadline: Deadline) -> Generator[Event, None, None]:
+def observe(
+    resource: BaseCustomResource, deadline: Deadline, *, last_look: bool = True
+) -> Generator[Event, None, None]:
     """The present state as ADDED, then every change, until the deadline; :class:`ResourceDeletedError` when it goes.
 
-    "It" is the very object that was read; without a uid, whichever is there first.
+    "It" is the very object that was read; without a uid, whichever is there first. With ``last_look`` the state at the
+    deadline is told, too, as MODIFIED, if the watch has not told it before.
     """
     uid = (resource._raw.get("metadata") or {}).get("uid")
     seen = False
     last: Mapping[str, Any] = resource._raw
-    with closing(_look(resource) if deadline.expired else _changes(resource, deadline)) as changes:
+    one_look = deadline.expired  # timeout=0
+    with closing(_look(resource) if one_look else _watched(resource, deadline, last_look)) as changes:
         for event in changes:
             if event["type"] == LISTED:
                 if not seen:
@@ -80,6 +95,61 @@ def observe(resource: BaseCustomResource, deadline: Deadline) -> Generator[Event
                 _missing(resource, uid, last)
             seen = True
             yield event
+
+
+def _watched(resource: BaseCustomResource, deadline: Deadline, last_look: bool) -> Generator[Event, None, None]:
+    """The changes until the deadline, and the last look."""
+    version = ""
+    failure: Optional[DevServersError] = None
+    try:
+        with closing(_changes(resource, deadline)) as changes:
+            for event in changes:
+                version = event["object"].get("metadata", {}).get("resourceVersion", version)
+                yield event
+    except WaitTimeoutError as error:
+        failure = error
+    if not deadline.expired:
+        return  # it was closed
+    if last_look:
+        try:
+            raw = look_afresh(resource)
+        except DevServersError as error:
+            raise WaitTimeoutError(
+                f"{resource!r} could not be read within {deadline.seconds:g} s",
+                report=f"{_last_status(resource)}\n  last failure: {failure or error}",
+            ) from error
+        if raw is None:
+            yield {"type": "DELETED" if version else LISTED, "object": {}}
+        elif raw["metadata"].get("resourceVersion") != version:
+            yield {"type": "MODIFIED" if version else "ADDED", "object": raw}
+    elif failure is not None:
+        raise failure
+
+
+def look_afresh(resource: BaseCustomResource) -> Optional[Object]:
+    """The object as it is now, over a new connection; None if it is known not to be there.
+
+    Raises:
+        DevServersError: there was no answer within :data:`LAST_LOOK_SECONDS`, or it proves nothing.
+    """
+    client, namespace, name = resource._place()
+    kind, deadline = resource._resource(), Deadline(LAST_LOOK_SECONDS, client.clock)
+    with fresh_client(client) as fresh:
+        try:
+            return fresh.get(kind, namespace, name, deadline=deadline)
+        except ForbiddenError:  # the right to list is enough for a watch
+            selectors = {"fieldSelector": f"metadata.name={name}"}
+            items, _ = fresh.list_all(kind, namespace, selectors=selectors, deadline=deadline)
+            return items[0] if items else None
+        except NotFoundError as error:
+            if proves_absence(error, kind, name):
+                return None
+            raise
+
+
+def fresh_client(client: RESTClient) -> RESTClient:
+    """A client for the same server that has no connection yet."""
+    return RESTClient(client.config, clock=client.clock)
 
 
 def _changes(resource: BaseCustomResource, deadline: Deadline) -> Generator[Event, None, None]:
@@ -103,9 +173,7 @@ def _changes(resource: BaseCustomResource, deadline: Deadline) -> Generator[Even
                 raise
             failure = error
             client.clock.sleep(deadline.capped(backoff.next()) or 0.0)
-    raise WaitTimeoutError(
-        f"{resource!r} could not be looked at within {deadline.seconds:g} s", report=f"  last failure: {failure}"
-    ) from failure
+    raise WaitTimeoutError(str(failure)) from failure  # :func:`_watched` says what it means
 
 
 def _is_known(resource: BaseCustomResource) -> bool:
@@ -118,18 +186,22 @@ def _look(resource: BaseCustomResource) -> Generator[Event, None, None]:
     deadline = Deadline(LOOK_SECONDS, client.clock)
     try:
         yield {"type": "ADDED", "object": client.get(resource._resource(), namespace, name, deadline=deadline)}
-    except NotFoundError:
-        pass
+    except NotFoundError as error:
+        if not proves_absence(error, resource._resource(), name):
+            raise
     yield {"type": LISTED, "object": {}}
 
 
 def _missing(resource: BaseCustomResource, uid: Optional[str], last: Mapping[str, Any]) -> NoReturn:
     """``last`` is the object as it was seen last."""
+    client, _, name = resource._place()
     if uid is None:
+        kind = resource._resource()
         raise NotFoundError(
-            f"{resource!r} does not exist", status=404, reason="NotFound", hint="create it before waiting for it"
-        )
-    note = expiry_note(last, resource._place()[0].clock.wall())
+            f"{resource!r} does not exist", status=404, reason="NotFound",
+            details={"name": name, "group": kind.group, "kind": kind.plural}, hint="create it before waiting for it",
+        )  # fmt: skip
+    note = expiry_note(last, client.clock.wall())
     raise ResourceDeletedError(f"{resource!r} was deleted while it was waited for{note}", report=_last_status(resource))
 
 
@@ -146,8 +218,12 @@ def wait_for_deletion(resource: BaseCustomResource, deadline: Deadline) -> None:
         with closing(observe(resource, deadline)) as events:
             for event in events:
                 last = event["object"].get("metadata", {})
-    except (ResourceDeletedError, NotFoundError):
+    except ResourceDeletedError:
         return
+    except NotFoundError as error:
+        if proves_absence(error, resource._resource(), resource._place()[2]):
+            return
+        raise
     asked = "its deletion was asked for" if last.get("deletionTimestamp") else "nobody has asked for its deletion"
     finalizers = ", ".join(last.get("finalizers") or []) or "none"
     raise WaitTimeoutError(

@@ -285,12 +285,12 @@ def test_a_lost_answer_about_a_namesake_of_somebody_else_leaves_that_alone(clust
     assert deletes(cluster) == []
 
 
-@pytest.mark.filterwarnings("ignore:.*could not be found out:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:.*could not determine:RuntimeWarning")
 def test_if_nobody_can_say_whether_it_was_created_the_error_says_so(cluster: StagedServer) -> None:
     cluster.rules.deny("admin", "list", "devservers")
     with cluster.fault.reset_after_execution("create"), pytest.raises(errors.ConnectionFailedError) as caught:
         devserver().__enter__()
-    assert 'whether DevServer "dev" was created could not be found out' in notes_of(caught.value)
+    assert 'could not determine whether DevServer "dev" was created' in notes_of(caught.value)
 
 
 def test_an_answer_that_ends_in_the_middle_or_is_a_proxys_error_page_is_a_lost_one(operated: StagedServer) -> None:

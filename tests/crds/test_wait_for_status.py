@@ -231,9 +231,9 @@ def test_a_list_that_fails_for_a_while_does_not_end_the_wait(cluster: StagedServ
 
 def test_the_last_failure_is_told_when_nothing_could_be_seen(cluster: StagedServer) -> None:
     server = created()
-    with cluster.fault.bad_gateway_html("list"), pytest.raises(errors.WaitTimeoutError) as caught:
+    with cluster.fault.bad_gateway_html("*"), pytest.raises(errors.WaitTimeoutError) as caught:
         list(server.wait_for_status(RUNNING, timeout=1))
-    assert str(caught.value).startswith("<DevServer default/dev> could not be looked at within 1 s\n  last failure: ")
+    assert str(caught.value).startswith("<DevServer default/dev> could not be read within 1 s\n  last known status: none\n")
     assert "a proxy or load balancer answered" in caught.value.report
 
 

@@ -1,0 +1,184 @@
+"""One create of a ``with``, and what is known of its outcome.
+
+Its answer can be lost (a reset, a timeout, Ctrl-C), and then nobody knows whether there is a server.
+So the create goes out under a field manager that is this one attempt's, which the API server notes in
+managedFields: an object that carries it is ours, and no other object is touched. After a lost answer
+it is looked for as long as it may still come to be: an abandoned request until its time would have been
+up, a cut one for :data:`LOOK_SECONDS`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Optional
+
+from ..errors import (
+    AlreadyExistsError,
+    APIError,
+    ConnectionFailedError,
+    DevServersError,
+    KubeConfigError,
+    MissingDependencyError,
+    ServerError,
+    TooManyRequestsError,
+    TransportError,
+    WaitTimeoutError,
+)
+from ..notes import add_note
+from ..transport.deadline import Backoff, Deadline
+from ..transport.rest import REQUEST_TIMEOUT, Object
+from .creation import create, find_namesake, held_by
+from .deletion import last_seen
+from .objectref import ObjectRef
+from .obligation import Obligation, delete_obliged
+from .progress import tell
+
+if TYPE_CHECKING:
+    from .devserver import DevServer
+
+FIELD_MANAGER = "devservers"
+LOOK_SECONDS = 10.0
+"""After a lost answer the server may still be at work (admission webhooks): seconds it is looked for at least."""
+
+_UNKNOWN_OUTCOME = (TransportError, ServerError)
+_MAY_PASS = (TransportError, ServerError, TooManyRequestsError)
+
+
+class Attempt:
+    """One entering of a ``with`` statement."""
+
+    def __init__(self, server: DevServer) -> None:
+        self._server = server
+        self._resource = server._resource()
+        self._client, self._namespace, self._body = server._to_create()
+        if server._generated_name and server._generated_name == self._body["metadata"].get("name"):
+            del self._body["metadata"]["name"]  # entered again: the server makes up another one
+        self.generates_name = "name" not in self._body["metadata"]
+        self.deadline = Deadline(server.wait_timeout, self._client.clock)
+        """For all of entering: the wait for a namesake to go, the create, and getting ready."""
+        self._manager = f"{FIELD_MANAGER}-{os.urandom(6).hex()}"
+        self._sent: Optional[Deadline] = None  # while the outcome of a request is not known
+        self.obligation: Optional[Obligation] = None
+
+    def create(self) -> Object:
+        """Create the object; a namesake that is being deleted is waited for first."""
+        backoff = Backoff(first=0.1, limit=1.0)
+        while True:
+            try:
+                return self._create_once()
+            except AlreadyExistsError as error:
+                self._wait_for_namesake(error)
+            self.deadline.sleep(backoff.next())
+
+    def undo(self, error: BaseException) -> None:
+        """Delete what was created, if anything was; ``error`` is the exception under way."""
+        if self.obligation is None and self._sent is not None:
+            self._settle(error, self._sent.remaining() or 0.0)
+        if self.obligation is not None and not self.obligation.settled:
+            delete_obliged(self.obligation, hiding=error)
+
+    def _create_once(self) -> Object:
+        """Send the create; after a lost answer, look whether it was executed, and if so go on with what it made."""
+        try:
+            raw = create(
+                self._client, self._resource, self._namespace, self._body,
+                field_manager=self._manager, deadline=self.deadline, before_sending=self._note_sending,
+            )  # fmt: skip
+        except _UNKNOWN_OUTCOME as error:
+            if isinstance(error, ConnectionFailedError) and error.nothing_sent:
+                self._sent = None
+                raise
+            found = self._settle(error, 0.0)
+            if found is None:
+                raise
+            return found
+        except (APIError, KubeConfigError, MissingDependencyError):
+            self._sent = None  # refused, or never sent
+            raise
+        return self._made(raw)
+
+    def _note_sending(self) -> None:
+        self._sent = Deadline(REQUEST_TIMEOUT, self._client.clock)
+
+    def _made(self, raw: Object) -> Object:
+        created = ObjectRef.of(raw, self._resource, self._namespace)
+        server = self._server
+        self.obligation = Obligation(self._client, created, lambda: server.delete_on_exit == "always")
+        self._sent = None
+        return raw
+
+    def _settle(self, error: BaseException, seconds: float) -> Optional[Object]:
+        """Find out whether the create was executed: the object it made, or None. (Ctrl-C leaves it uncertain.)
+
+        ``seconds``: how much longer it may be answered.
+        """
+        deadline = Deadline(max(seconds, LOOK_SECONDS), self._client.clock)
+        try:
+            found = self._find(deadline)
+        except DevServersError as problem:
+            self._sent = None  # and it stays so: asking again would tell the same
+            add_note(error, f"could not determine whether {self._named()} was created; {self._advice()} ({problem})")
+            return None
+        self._sent = None
+        return None if found is None else self._made(found)
+
+    def _find(self, deadline: Deadline) -> Optional[Object]:
+        """Look until it is there, or cannot come any more, or the time is up."""
+        name = self._body["metadata"].get("name")
+        selectors = {"fieldSelector": f"metadata.name={name}"} if name else {}
+        backoff = Backoff(first=0.25, limit=2.0)
+        failure: Optional[DevServersError] = None
+        while True:
+            try:
+                look = Deadline(LOOK_SECONDS, self._client.clock)  # the last one may end later than the looking
+                items, _ = self._client.list_all(self._resource, self._namespace, selectors=selectors, deadline=look)
+            except _MAY_PASS as error:
+                failure = error
+            else:
+                failure = None
+                found = next((item for item in items if self._is_ours(item)), None)
+                if found is not None or (name and any(map(_is_to_stay, items))):
+                    return found  # or a namesake is in the way: ours cannot come any more
+            if deadline.expired:
+                break
+            deadline.sleep(backoff.next())
+        if failure is not None:
+            raise failure
+        return None
+
+    def _is_ours(self, item: Mapping[str, Any]) -> bool:
+        entries = item["metadata"].get("managedFields") or []
+        return any(entry.get("manager") == self._manager for entry in entries)
+
+    def _named(self) -> str:
+        metadata = self._body["metadata"]
+        return f'{self._resource.kind} "{metadata.get("name") or metadata["generateName"] + "…"}"'
+
+    def _advice(self) -> str:
+        name = self._body["metadata"].get("name", "")
+        words = f"{self._resource.plural}.{self._resource.group} {name}".strip()
+        return f"check for it, and delete it: kubectl get {words} -n {self._namespace}"
+
+    def _wait_for_namesake(self, error: AlreadyExistsError) -> None:
+        """Return when the namesake that is in the way has gone; ``error`` itself if it is to stay."""
+        name = self._body["metadata"].get("name")
+        namesake = None if name is None else find_namesake(self._client, self._resource, self._namespace, name)
+        if namesake is None:
+            if name is None or self.deadline.expired:
+                raise error
+            return  # gone just now
+        if _is_to_stay(namesake):
+            raise error
+        before = ObjectRef.of(namesake, self._resource, self._namespace)
+        tell(self._server, f"waiting until the {before} of before is gone: it is being deleted")
+        left = last_seen(self._client, before, self.deadline)
+        if left is not None:
+            raise WaitTimeoutError(
+                f"{before} was not created within {self.deadline.seconds:g} s: one of that name is still being deleted",
+                report=f"  finalizers that hold it: {held_by(left)}",
+            ) from error
+
+
+def _is_to_stay(item: Mapping[str, Any]) -> bool:
+    return not item["metadata"].get("deletionTimestamp")

@@ -1,0 +1,90 @@
+"""Deleting on the way out: until it is known to be on its way, and then until it is gone.
+
+Deleting is bound to the uid, which makes it safe to repeat: so it is, with backoff, for as long as nobody can say what
+came of it. Only two refusals end it, for they prove that this very object is gone: a Status that is NotFound about it,
+and a Conflict about the uid. A 404 may come from a proxy or from an API server that is just starting, a 409 from a
+webhook or a quota.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from ..errors import (
+    ConflictError,
+    DevServersError,
+    ForbiddenError,
+    NotFoundError,
+    ServerError,
+    TooManyRequestsError,
+    TransportError,
+)
+from ..transport.deadline import Backoff, Deadline
+from ..transport.rest import Object, RESTClient
+from .absence import proves_absence, proves_other_uid
+from .objectref import ObjectRef
+
+DELETE_SECONDS = 30.0
+"""Time for deleting on the way out, repetitions included."""
+
+
+_MAY_PASS = (TransportError, ServerError, TooManyRequestsError, NotFoundError, ConflictError)
+
+
+def delete_until_known(client: RESTClient, created: ObjectRef) -> bool:
+    """True if the object is marked for deletion, False if it is gone.
+
+    Raises:
+        DevServersError: it was refused, or after :data:`DELETE_SECONDS` nobody could say what came of it.
+    """
+    resource, namespace, name, uid = created
+    deadline = Deadline(DELETE_SECONDS, client.clock)
+    backoff = Backoff(first=0.25, limit=3.0)
+    while True:
+        try:
+            answer = client.delete(resource, namespace, name, uid=uid, deadline=deadline)
+            return answer.get("kind") != "Status"  # which is the answer when nothing holds it
+        except _MAY_PASS as error:
+            if proves_absence(error, resource, name) or proves_other_uid(error, resource, name):
+                return False
+            if isinstance(error, (NotFoundError, ConflictError)) and _is_gone(client, created, deadline):
+                return False
+            pause = max(backoff.next(), getattr(error, "retry_after", None) or 0.0)
+            left = deadline.remaining()
+            if left is not None and pause >= left:
+                raise
+        deadline.sleep(pause)
+
+
+def _is_gone(client: RESTClient, created: ObjectRef, deadline: Deadline) -> bool:
+    """What a look tells where the answer to the DELETE proves nothing."""
+    try:
+        raw = client.get(created.resource, created.namespace, created.name, deadline=deadline)
+    except DevServersError as error:
+        return proves_absence(error, created.resource, created.name)
+    return bool((raw.get("metadata") or {}).get("uid") != created.uid)
+
+
+def last_seen(client: RESTClient, created: ObjectRef, deadline: Deadline) -> Optional[Object]:
+    """Wait until that very object is gone: None. Else, when the time is up, the object as it was seen last.
+
+    Without an answer in all that time it is as it was: an object of unknown finalizers. Where it may not be read at
+    all, there is nothing to wait for, and it is taken to be gone.
+    """
+    seen: dict[str, Any] = {"metadata": {}}
+    backoff = Backoff(first=0.1, limit=1.0)
+    while True:
+        try:
+            raw = client.get(created.resource, created.namespace, created.name, deadline=deadline)
+        except ForbiddenError:
+            return None
+        except DevServersError as error:
+            if proves_absence(error, created.resource, created.name):
+                return None
+        else:
+            if raw["metadata"].get("uid") != created.uid:
+                return None
+            seen = raw
+        if deadline.expired:
+            return seen
+        deadline.sleep(backoff.next())
