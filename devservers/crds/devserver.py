@@ -196,13 +196,16 @@ class DevServer(BaseCustomResource):
     def __exit__(
         self, kind: Optional[type[BaseException]], error: Optional[BaseException], traceback: Optional[TracebackType]
     ) -> None:
-        from .lifetime import leave, owed
-
-        before = owed(self)
+        before: tuple[Obligation, ...] = ()
         try:
+            from .lifetime import leave, owed
+
+            before = owed(self)
             leave(self, error)
-        except BaseException:
-            if before and owed(self) == before:  # Ctrl-C before the deletion was insisted upon
+        except BaseException:  # perhaps Ctrl-C, before the deletion was insisted upon
+            from .lifetime import leave, owed
+
+            if owed(self) == (before or owed(self)):
                 leave(self, error)
             raise
 

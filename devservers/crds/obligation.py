@@ -53,11 +53,11 @@ def _see_to_it_at_exit() -> None:
     if not _seen_to_at_exit:
         import atexit
 
-        atexit.register(_delete_what_is_owed)
+        atexit.register(delete_what_is_owed)
         _seen_to_at_exit = True
 
 
-def _delete_what_is_owed() -> None:
+def delete_what_is_owed() -> None:
     """At the interpreter's end: delete what a signal has kept from being deleted before."""
     for obligation in [each for each in _owed if each.is_due_at_exit()]:
         delete_obliged(obligation)

@@ -9,12 +9,21 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, Callable
 
+import pytest
+
+from devservers.crds.base import ObjectMeta
+from devservers.crds.devserver import DevServer
+from devservers.crds.obligation import delete_what_is_owed
+from devservers.transport import RESTClient
 from tests.stopwatch import Stopwatch
+from tests.transport.scripted import FakeClock
 
-from .builders import LONG, eventually, names_on, requests_of, set_status
+from .builders import LONG, SPEC, eventually, names_on, requests_of, set_status
 from .staged import StagedServer
 
 ROOT = Path(__file__).parents[2]
@@ -106,21 +115,22 @@ def test_during_the_create_when_it_has_been_executed(cluster: StagedServer) -> N
     assert requests_of(cluster, "GET") == [f"/apis/devserver.io/v1/namespaces/default/devservers?{LOOK}"]
 
 
-def test_during_the_create_when_it_is_executed_a_little_later(cluster: StagedServer) -> None:
+@pytest.mark.parametrize("looks", [1, 5])
+def test_during_the_create_when_it_is_executed_a_little_later(cluster: StagedServer, looks: int) -> None:
     began = threading.Event()
     children: list[subprocess.Popen[str]] = []
 
     def interrupt_and_let_it_look_in_vain() -> None:
         assert began.wait(LONG)
         interrupt(children[0])
-        eventually(lambda: requests_of(cluster, "GET", LOOK), "a look")
+        eventually(lambda: len(requests_of(cluster, "GET", LOOK)) >= looks, "looks")
 
     cluster.before("POST", "devservers", interrupt_and_let_it_look_in_vain)
     with running() as child:
         children.append(child)
         began.set()
         assert last_words(child) == "interrupted"
-    assert len(requests_of(cluster, "GET", LOOK)) == 2
+    assert len(requests_of(cluster, "GET", LOOK)) == looks + 1
     assert names_on(cluster) == []
 
 
@@ -237,3 +247,106 @@ def test_while_leaving_waits_for_the_finalizers_it_is_obeyed_at_once(cluster: St
         assert watch.own_seconds < 5
     assert len(requests_of(cluster, "DELETE")) == 1
     assert "deletionTimestamp" in cluster.store.get("devservers", "dev", "default")["metadata"]
+
+
+class _Interruption:
+    """Ctrl-C at the n-th step (a line begun, a function entered) that the package takes, as a trace function sees them.
+
+    That is where a signal is raised in the end, and this reaches each of these places, not only the likely ones.
+    """
+
+    def __init__(self, step: int) -> None:
+        self.left = step
+        self.struck = ""
+
+    def __call__(self, frame: FrameType, event: str, argument: object) -> Any:
+        if f"{os.sep}devservers{os.sep}crds{os.sep}" not in frame.f_code.co_filename:
+            return None
+        if event in ("call", "line") and not self.struck:
+            if not self.left:
+                self.struck = f"{frame.f_code.co_name}:{frame.f_lineno}"
+                raise KeyboardInterrupt
+            self.left -= 1
+        return self
+
+
+def interrupted_at(step: int, run: Callable[[], None]) -> str:
+    """Run something, with a Ctrl-C at that step; the place of it, ``""`` if there are not so many steps."""
+    interruption = _Interruption(step)
+    sys.settrace(interruption)
+    try:
+        run()
+    except KeyboardInterrupt:
+        assert interruption.struck
+    finally:
+        sys.settrace(None)
+    return interruption.struck
+
+
+def test_at_any_step_of_the_way_out(cluster: StagedServer) -> None:
+    cluster.rules.deny("admin", "list", "pods")
+    left_to_the_end: list[str] = []
+    step, place = 0, "begun"
+    while place:
+        cluster.after("POST", "devservers", lambda: set_status(cluster, phase="Running"))
+        server = DevServer(ObjectMeta(name="dev"), SPEC).__enter__()
+        place = interrupted_at(step, partial(server.__exit__, None, None, None))
+        if names_on(cluster):
+            left_to_the_end.append(place)
+            delete_what_is_owed()  # what the end of the interpreter does
+        assert names_on(cluster) == [], f"a Ctrl-C at {place} left it there"
+        step += 1
+    assert step > 40
+    assert all(place.startswith("__exit__:") for place in left_to_the_end), left_to_the_end
+    assert len(left_to_the_end) <= 5
+
+
+def test_at_any_step_of_the_way_in(cluster: StagedServer) -> None:
+    cluster.rules.deny("admin", "list", "pods")
+    step, place = 0, "begun"
+    client = RESTClient(clock=FakeClock())
+
+    def enter_and_leave() -> None:
+        with DevServer(ObjectMeta(name="dev"), SPEC, client=client):
+            pass
+
+    while place:
+        cluster.after("POST", "devservers", lambda: set_status(cluster, phase="Running"))
+        place = interrupted_at(step, enter_and_leave)
+        delete_what_is_owed()
+        assert names_on(cluster) == [], f"a Ctrl-C at {place} left it there"
+        step += 1
+    assert step > 100
+
+
+def test_what_is_owed_at_the_end_of_the_interpreter_is_deleted_then(cluster: StagedServer) -> None:
+    cluster.rules.deny("admin", "list", "pods")
+    cluster.after("POST", "devservers", lambda: set_status(cluster, phase="Running"))
+    program = """
+from devservers.crds.base import ObjectMeta
+from devservers.crds.devserver import DevServer
+print("begun", flush=True)
+DevServer(ObjectMeta(name="dev"), {"flavor": "cpu-small"}).__enter__()
+"""
+    with running(program) as child:
+        assert last_words(child) == ""
+    assert names_on(cluster) == []
+
+
+def test_a_forked_child_deletes_nothing_at_its_end(cluster: StagedServer) -> None:
+    cluster.rules.deny("admin", "list", "pods")
+    cluster.after("POST", "devservers", lambda: set_status(cluster, phase="Running"))
+    program = """
+import os, sys
+from devservers.crds.base import ObjectMeta
+from devservers.crds.devserver import DevServer
+print("begun", flush=True)
+server = DevServer(ObjectMeta(name="dev"), {"flavor": "cpu-small"}, delete_on_exit="always").__enter__()
+if os.fork() == 0:
+    sys.exit()
+os.wait()
+print(DevServer.get("dev").metadata.name, flush=True)
+"""
+    with running(program) as child:
+        assert last_words(child) == "dev"
+    assert names_on(cluster) == []

@@ -7,13 +7,17 @@ import threading
 import warnings
 from contextlib import ExitStack
 from typing import Any, Callable, Literal
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from devservers import errors
 from devservers.crds.base import ObjectMeta
 from devservers.crds.devserver import DevServer
+from devservers.transport import RESTClient
+from devservers.transport.paths import Resource
 from tests.stopwatch import Stopwatch
+from tests.transport.scripted import FakeClock
 
 from .builders import (
     LONG,
@@ -28,6 +32,7 @@ from .builders import (
 )
 from .staged import StagedServer
 
+KIND = Resource("devserver.io", "v1", "devservers", "DevServer", True)
 COLLECTION = "/apis/devserver.io/v1/namespaces/default/devservers"
 
 
@@ -272,7 +277,7 @@ def test_a_create_with_a_generated_name_whose_answer_is_lost_is_found_again(oper
 
 def test_a_create_that_never_arrived_is_the_error_it_was(cluster: StagedServer) -> None:
     with cluster.fault.reset_before_execution("create"), pytest.raises(errors.ConnectionFailedError) as caught:
-        devserver().__enter__()
+        devserver(client=RESTClient(clock=FakeClock())).__enter__()
     assert notes_of(caught.value) == ""
     assert deletes(cluster) == []
 
@@ -290,14 +295,45 @@ def test_if_nobody_can_say_whether_it_was_created_the_error_says_so(cluster: Sta
     cluster.rules.deny("admin", "list", "devservers")
     with cluster.fault.reset_after_execution("create"), pytest.raises(errors.ConnectionFailedError) as caught:
         devserver().__enter__()
-    assert 'could not determine whether DevServer "dev" was created' in notes_of(caught.value)
+    assert notes_of(caught.value).startswith(
+        'could not determine whether DevServer "dev" was created; check for it, and delete it: '
+        "kubectl get devservers.devserver.io dev -n default (list "
+    )
+
+
+def test_what_a_lost_create_made_is_looked_for_over_connections_that_fail(operated: StagedServer) -> None:
+    with operated.fault.reset_before_execution("list", "devservers", times=6) as looks:
+        with operated.fault.reset_after_execution("create"), devserver():
+            pass
+    assert looks.suffered == 6
+    assert names_on(operated) == []
+
+
+def test_a_namesake_on_its_way_out_does_not_prove_that_a_lost_create_came_to_nothing(cluster: StagedServer) -> None:
+    created(finalizers=["x/y"]).delete()
+    cluster.rules.deny("admin", "list", "pods")
+
+    def come_to_be_late() -> None:
+        release(cluster)
+        raw = {"apiVersion": "devserver.io/v1", "kind": "DevServer", "metadata": {"name": "dev"}, "spec": SPEC}
+        query = parse_qs(urlsplit(next(r.target for r in cluster.requests if "fieldManager" in r.target)).query)
+        with RESTClient() as client:
+            client.create(KIND, "default", raw, field_manager=query["fieldManager"][0])
+        set_status(cluster, phase="Running")
+
+    look = "fieldSelector=metadata.name%3Ddev&limit=500"
+    cluster.before("GET", look, lambda: None)
+    cluster.before("GET", look, come_to_be_late)
+    with cluster.fault.server_error("create", times=1), devserver():
+        pass
+    assert names_on(cluster) == []
 
 
 def test_an_answer_that_ends_in_the_middle_or_is_a_proxys_error_page_is_a_lost_one(operated: StagedServer) -> None:
     with operated.fault.half_response("create", times=1), devserver("a"):
         assert names_on(operated) == ["a"]
     with operated.fault.bad_gateway_html("create", times=1), pytest.raises(errors.ServerError):
-        devserver("b").__enter__()
+        devserver("b", client=RESTClient(clock=FakeClock())).__enter__()
     assert names_on(operated) == []
 
 

@@ -233,7 +233,9 @@ def test_the_last_failure_is_told_when_nothing_could_be_seen(cluster: StagedServ
     server = created()
     with cluster.fault.bad_gateway_html("*"), pytest.raises(errors.WaitTimeoutError) as caught:
         list(server.wait_for_status(RUNNING, timeout=1))
-    assert str(caught.value).startswith("<DevServer default/dev> could not be read within 1 s\n  last known status: none\n")
+    assert str(caught.value).startswith(
+        "<DevServer default/dev> could not be read within 1 s\n  last known status: none\n"
+    )
     assert "a proxy or load balancer answered" in caught.value.report
 
 
