@@ -218,7 +218,7 @@ def test_json_too_deep_to_read_is_refused(client: PlainClient, begin: str, end: 
 
 @pytest.mark.parametrize("end", ["", "}", "x"])
 def test_malformed_json_of_some_depth_is_explained(end: str) -> None:
-    with pytest.raises(JSONError, match="invalid character|unexpected end"):
+    with pytest.raises(JSONError, match=r"invalid character|unexpected end"):
         load(b"[" * 300 + end.encode())
 
 
