@@ -19,7 +19,7 @@ _STRINGS_IN_GO = (_YAML + "timestamp", _YAML + "value")
 _NUMBERS = (_YAML + "int", _YAML + "float")
 
 
-_DEEPEST = 100  # collections within each other; PyYAML's C part recurses on the stack of the process and knows no limit
+_DEEPEST = 100  # collections within each other; libyaml recurses on the stack, before 0.2.6 without a limit
 _LARGEST = 1_000_000  # nodes with every alias written out: a few lines of aliases to aliases can stand for billions
 
 
@@ -28,16 +28,32 @@ def first_document(text: str) -> Any:
 
     Raises: yaml.YAMLError; RecursionError for a document too deep, or too large with its aliases written out.
     """
-    _check_size(text)
-    with _loader_of(text) as loader:
+    import yaml
+
+    try:
+        _check_size(text, _loader())
+    except yaml.YAMLError:
+        _check_depth(text)
+        raise
+    with _loader_of(text, _loader()) as loader:
         return loader.get_data() if loader.check_data() else None
 
 
-def _check_size(text: str) -> None:
+def _check_depth(text: str) -> None:
+    """libyaml has a limit of its own since 0.2.6, and reports it as a fault of syntax: ask the parser that has none."""
+    import yaml
+
+    try:
+        _check_size(text, yaml.SafeLoader)
+    except yaml.YAMLError:
+        pass  # not too deep: the error of the first parser stands
+
+
+def _check_size(text: str, loader_class: Any) -> None:
     """Go through the events of the first document, which needs neither a deep stack nor much memory."""
     anchored: dict[Any, int] = {}  # nodes under each anchor
     within: list[list[Any]] = [[None, 0]]  # anchor and nodes so far of each open collection, the document first
-    with _loader_of(text) as loader:
+    with _loader_of(text, loader_class) as loader:
         while loader.check_event():
             event = loader.get_event()
             kind = type(event).__name__
@@ -59,8 +75,8 @@ _CLOSING = ("MappingEndEvent", "SequenceEndEvent")
 
 
 @contextmanager
-def _loader_of(text: str) -> Iterator[Any]:
-    loader = _loader()(text)
+def _loader_of(text: str, loader_class: Any) -> Iterator[Any]:
+    loader = loader_class(text)
     try:
         yield loader
     finally:

@@ -10,6 +10,7 @@ import pytest
 
 from devservers.crds.base import ObjectMeta
 from devservers.crds.devserver import DevServer
+from tests.machine import BUSYBOX, WITHOUT_BUSYBOX
 
 from .builders import LONG, V4_ONLY
 from .staged import StagedServer
@@ -79,6 +80,8 @@ def modern(operated: StagedServer) -> DevServer:
 @pytest.fixture
 def busybox(either: StagedServer) -> DevServer:
     """A DevServer whose container has busybox for its shell and tools."""
+    if not BUSYBOX:
+        pytest.skip(WITHOUT_BUSYBOX)
     return _ready("busybox")
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from devservers.crds.command import MARKER_VARIABLE, Command, check_directory, check_environment, parse_command
+from tests.machine import BUSYBOX, needs_busybox
 
-SHELLS = [["/bin/sh"], ["busybox", "sh"]]
+SHELLS = [pytest.param(["/bin/sh"], id="sh"), pytest.param([BUSYBOX, "sh"], id="busybox", marks=needs_busybox)]
 
 
 def run(command: Command, shell: list[str], stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
@@ -99,7 +100,7 @@ def test_without_need_there_is_no_wrapper() -> None:
     assert command.argv() == ["ls", "-l"]
 
 
-@pytest.mark.parametrize("shell", SHELLS, ids=["sh", "busybox"])
+@pytest.mark.parametrize("shell", SHELLS)
 class TestWrapper:
     def test_it_sets_the_environment_and_the_directory(self, shell: list[str]) -> None:
         command = Command(["sh", "-c", 'echo "$PWD $A"'], "id", cwd="/tmp", env={"A": "a 'b' $HOME\n*"})

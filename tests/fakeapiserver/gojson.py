@@ -7,6 +7,7 @@ have used. A status message quotes them, so clients see them.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from math import inf
@@ -38,17 +39,33 @@ def _pairs(pairs: list[tuple[str, Any]]) -> Any:
 
 def load(text: bytes) -> Any:
     """Parse JSON; raises :class:`JSONError` with Go's message. Bytes that are no UTF-8 are replaced, as Go does."""
+    decoded = text.decode("utf-8", "replace")
+    if _too_deep(decoded):
+        raise JSONError("exceeded max depth")
     try:
-        decoded = text.decode("utf-8", "replace")
         return json.loads(
             decoded, object_pairs_hook=_pairs, parse_constant=_refuse, parse_float=number, parse_int=integer
         )
     except JSONError:
         raise
-    except RecursionError:
-        raise JSONError("exceeded max depth") from None
     except ValueError:
         raise JSONError(_explain(text.decode("latin-1"))) from None  # Go's scanner goes byte by byte
+
+
+DEEPEST = 300  # Go's limit is 10,000; what goes through a value level by level finds the end of Python's stack sooner
+STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[]\[{}]', re.DOTALL)
+
+
+def _too_deep(text: str) -> bool:
+    """How deep Python's own parser goes is another matter in each version of Python."""
+    if text.count("[") + text.count("{") <= DEEPEST:
+        return False
+    depth = 0
+    for found in STRING_OR_BRACKET.finditer(text):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found[0], 0)
+        if depth > DEEPEST:
+            return True
+    return False
 
 
 INT64 = range(-(1 << 63), 1 << 63)

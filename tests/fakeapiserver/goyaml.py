@@ -58,6 +58,8 @@ def load(text: bytes) -> Any:
         return _as_json(loader.get_data()) if loader.check_data() else None  # type: ignore[no-untyped-call]
     except yaml.YAMLError as error:
         raise ValueError(f"yaml: {_explain(error)}") from None
+    except RecursionError:  # Python's stack ends sooner than Go's parser does
+        raise ValueError("yaml: exceeded max depth of 10000") from None
 
 
 def _as_json(value: Any) -> Any:

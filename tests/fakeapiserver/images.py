@@ -1,14 +1,17 @@
 """What an image has on board, told by its repository's last word: ``busybox``, ``alpine``, ``notar``, ``distroless``.
 
-Every other image has this machine's own programs. The special ones get a ``PATH`` of symbolic links, so that what is
-missing is missing for scripts, too.
+Every other image has this machine's own programs, and a ``ps`` should the machine have none. The special ones get a
+``PATH`` of symbolic links, so that what is missing is missing for scripts, too. ``busybox`` and ``alpine`` take their
+tools from the busybox of this machine; where that is not installed they are images like every other.
 """
 
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Callable
@@ -43,17 +46,43 @@ def variant(image: str) -> str:
 
 def tools_for(image: str, directory: str) -> Tools:
     """The programs of an image; ``directory`` takes the links of a search path that has to be made."""
-    build = BUILDERS.get(variant(image))
-    return build(directory) if build is not None else Tools()
+    return BUILDERS.get(variant(image), _machine)(directory)
+
+
+def machine_path() -> str:
+    """Where this machine keeps its programs: in the standard places, unless our own ``PATH`` leads to none of them.
+
+    It does not on NixOS, nor where tests are to find less than there is.
+    """
+    path = os.environ.get("PATH", "")
+    ours = path.split(os.pathsep)
+    return path if path and not any(place in ours for place in STANDARD_PATH.split(":")) else STANDARD_PATH
+
+
+def _machine(directory: str) -> Tools:
+    path = machine_path()
+    if shutil.which("ps", path=path) is not None:
+        return Tools(path)
+    _write_ps(directory)
+    return Tools(f"{path}:{directory}")
+
+
+def _write_ps(directory: str) -> None:
+    os.makedirs(directory, exist_ok=True)
+    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "ps.py")
+    program = os.path.join(directory, "ps")
+    with open(program, "w", encoding="utf-8") as file:
+        file.write(f'#!/bin/sh\nexec {shlex.join([sys.executable, "-I", "-S", script])} "$@"\n')
+    os.chmod(program, 0o755)
 
 
 def _busybox(directory: str) -> Tools:
     busybox = shutil.which("busybox")
     if busybox is None:
-        return Tools()
+        return _machine(directory)
     applets = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split()
     _link(directory, ((applet, busybox) for applet in applets))
-    return Tools(f"{directory}:{STANDARD_PATH}")
+    return Tools(f"{directory}:{machine_path()}")
 
 
 def _without_tar(directory: str) -> Tools:
@@ -70,12 +99,14 @@ def _distroless(directory: str) -> Tools:
 def _selected(directory: str, lacks: Callable[[str], bool]) -> Tools:
     programs = {
         name: os.path.join(place, name)
-        for place in reversed(STANDARD_PATH.split(":"))
+        for place in reversed(machine_path().split(":"))
         if os.path.isdir(place)
         for name in os.listdir(place)
         if not lacks(name)
     }
     _link(directory, programs.items())
+    if "ps" not in programs and not lacks("ps"):
+        _write_ps(directory)
     return Tools(directory, lacks)
 
 

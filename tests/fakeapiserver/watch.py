@@ -218,15 +218,18 @@ def _at(obj: Object, revision: int) -> Object:
 class Timing:
     """When a stream's next bookmark is due, and when the stream is over."""
 
-    def __init__(self, timeout: Optional[float], interval: float, pace: float) -> None:
+    def __init__(
+        self, timeout: Optional[float], interval: float, pace: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._pace = pace
+        self._seconds = clock
         self._interval = interval
         self._end = self._clock() + (timeout if timeout else 1800 * (1 + random.random()))
         self._bookmark: Optional[float] = None
         self.schedule_bookmark()
 
     def _clock(self) -> float:
-        return time.monotonic() * self._pace
+        return self._seconds() * self._pace
 
     def schedule_bookmark(self) -> None:
         now = self._clock()

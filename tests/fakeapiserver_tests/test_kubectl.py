@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +12,9 @@ from typing import Callable
 import pytest
 
 from tests.fakeapiserver import FakeAPIServer
+from tests.machine import KUBECTL, needs_kubectl
 
-KUBECTL = shutil.which("kubectl") or ""
-pytestmark = pytest.mark.skipif(not KUBECTL, reason="kubectl is not on PATH")
+pytestmark = needs_kubectl
 
 MANIFEST = """
 apiVersion: devserver.io/v1

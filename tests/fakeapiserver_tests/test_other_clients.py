@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -29,6 +30,13 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[FakeAPIServer]:
         gc.collect()  # their sockets go now, while their warnings are ignored
 
 
+def installed(name: str) -> Any:
+    """The module, where its distribution is installed: one that is there and cannot be imported is a failure."""
+    if importlib.util.find_spec(name.partition(".")[0]) is None:
+        pytest.skip(WHY)
+    return importlib.import_module(name)
+
+
 def phase(obj: Any) -> str:
     return str((obj.get("status") or {}).get("phase", ""))
 
@@ -36,7 +44,7 @@ def phase(obj: Any) -> str:
 class TestTheOfficialClient:
     @pytest.fixture
     def kubernetes(self, cluster: FakeAPIServer) -> Iterator[Any]:
-        module = pytest.importorskip("kubernetes", reason=WHY)
+        module = installed("kubernetes")
         module.config.load_kube_config(str(cluster.kubeconfig))
         yield module
         module.client.Configuration.set_default(None)
@@ -89,7 +97,7 @@ class TestTheOfficialClient:
         assert answer.status.allowed is True
 
     def test_the_dynamic_client_finds_kinds_by_discovery(self, kubernetes: Any) -> None:
-        dynamic = pytest.importorskip("kubernetes.dynamic", reason=WHY)
+        dynamic = installed("kubernetes.dynamic")
         kind = dynamic.DynamicClient(kubernetes.client.ApiClient()).resources.get(
             api_version="devserver.io/v1", kind="DevServer"
         )
@@ -99,8 +107,8 @@ class TestTheOfficialClient:
 
 class TestKr8s:
     def test_crud_watch_logs_and_exec(self, cluster: FakeAPIServer) -> None:
-        kr8s = pytest.importorskip("kr8s", reason=WHY)
-        objects = pytest.importorskip("kr8s.objects", reason=WHY)
+        kr8s = installed("kr8s")
+        objects = installed("kr8s.objects")
         api = kr8s.api(kubeconfig=str(cluster.kubeconfig))
         kind = objects.new_class(kind="DevServer", version="devserver.io/v1", namespaced=True, plural="devservers")
         server = kind(devserver("a"), api=api)
@@ -123,9 +131,9 @@ class TestKr8s:
 
 class TestLightkube:
     def test_crud_watch_apply_and_logs(self, cluster: FakeAPIServer) -> None:
-        lightkube = pytest.importorskip("lightkube", reason=WHY)
-        generic = pytest.importorskip("lightkube.generic_resource", reason=WHY)
-        core = pytest.importorskip("lightkube.resources.core_v1", reason=WHY)
+        lightkube = installed("lightkube")
+        generic = installed("lightkube.generic_resource")
+        core = installed("lightkube.resources.core_v1")
         kind = generic.create_namespaced_resource("devserver.io", "v1", "DevServer", "devservers")
         client = lightkube.Client(config=lightkube.KubeConfig.from_file(str(cluster.kubeconfig)))
         client.create(kind(devserver("a")), namespace="default")

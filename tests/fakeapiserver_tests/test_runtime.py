@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -19,9 +18,9 @@ from tests.fakeapiserver.images import repository, variant
 from tests.fakeapiserver.pathmap import Outward, PathMap
 from tests.fakeapiserver.runtime import Runtime
 from tests.fakeapiserver.sandbox import CannotStart, Sandbox
+from tests.machine import needs_busybox
 
 ROOT = "/tmp/fakeapiserver-x1y2z3/pods/default_pod-0_uid/root"
-busybox = pytest.mark.skipif(shutil.which("busybox") is None, reason="busybox is not installed")
 
 
 class Result:
@@ -265,7 +264,7 @@ def test_the_repositorys_last_word_is_the_images_variant(image: str, name: str, 
     assert (repository(image), variant(image)) == (name, last)
 
 
-@busybox
+@needs_busybox
 def test_the_busybox_image_has_busybox_tools(tmp_path: Path) -> None:
     box = Sandbox(str(tmp_path / "pod"), image="busybox:1.36")
     try:

@@ -208,10 +208,29 @@ def test_a_malformed_configuration_cannot_be_converted(client: PlainClient) -> N
     )
 
 
-def test_json_too_deep_to_read_is_refused(client: PlainClient) -> None:
-    answer = client.ask("POST", DEVSERVERS, b"[" * 20_000)
+@pytest.mark.parametrize("depth", [1_000, 5_000, 20_000])
+@pytest.mark.parametrize(("begin", "end"), [("[", ""), ("[", "]"), ('{"a":', "1}"), ("[", "]x")])
+def test_json_too_deep_to_read_is_refused(client: PlainClient, begin: str, end: str, depth: int) -> None:
+    answer = client.ask("POST", DEVSERVERS, (begin * depth + end[:-1] + end[-1:] * depth).encode())
     assert (answer.status, answer.reason) == (400, "BadRequest")
     assert "exceeded max depth" in answer.message
+
+
+@pytest.mark.parametrize("end", ["", "}", "x"])
+def test_malformed_json_of_some_depth_is_explained(end: str) -> None:
+    with pytest.raises(JSONError, match=r"invalid character|unexpected end"):
+        load(b"[" * 300 + end.encode())
+
+
+def test_brackets_within_json_strings_are_no_depth() -> None:
+    text = '[[\\"{'
+    assert load(json.dumps([text * 500]).encode()) == [text * 500]
+
+
+def test_yaml_too_deep_to_read_is_refused(client: PlainClient) -> None:
+    answer = client.ask("POST", DEVSERVERS, b"[" * 2_000 + b"]" * 2_000, "application/yaml")
+    assert (answer.status, answer.reason) == (400, "BadRequest")
+    assert "yaml: exceeded max depth" in answer.message
 
 
 def test_a_deletion_is_told_in_the_form_asked_for_whatever_the_view(client: PlainClient) -> None:

@@ -44,12 +44,23 @@ def test_a_tag_that_would_make_an_object_of_python_is_refused(tag: str) -> None:
         first_document(f"a: {tag}")
 
 
-DEEP = [("[", 100_000, ""), ("- ", 100_000, ""), ("{a: ", 50_000, ""), ("? ", 100_000, ""), ("[", 20_000, "]")]
+DEEP = [
+    ("[", 100_000, ""),
+    ("- ", 100_000, ""),
+    ("{a: ", 50_000, ""),
+    ("? ", 100_000, ""),
+    ("[", 20_000, "]"),
+    ("[", 2_000, "]"),
+    ("- ", 2_000, ""),
+    ("[", 500, "]"),
+]
 
 
-def test_a_document_of_any_depth_does_not_end_the_process() -> None:
-    """Found by comparing with kubectl: PyYAML's C part overran the stack."""
+@pytest.mark.parametrize("parser", ["", "import yaml; vars(yaml).pop('CSafeLoader', None)"], ids=["libyaml", "python"])
+def test_a_document_of_any_depth_does_not_end_the_process_and_is_refused_as_too_deep(parser: str) -> None:
+    """Found by comparing with kubectl: libyaml overran the stack; since 0.2.6 it has a limit and words of its own."""
     code = f"""
+{parser}
 from devservers.errors import KubeConfigError
 from devservers.transport.kubeconfigfile import parse
 for begin, count, end in {DEEP!r}:
@@ -61,6 +72,12 @@ for begin, count, end in {DEEP!r}:
 """
     said = run_python(code).splitlines()
     assert said == ["kubeconfig config: is not valid YAML: is nested too deeply"] * len(DEEP)
+
+
+@pytest.mark.parametrize("behind", ["", "\nb: " + "[" * 2_000])
+def test_a_fault_before_any_depth_is_told_by_its_line(behind: str) -> None:
+    with pytest.raises(KubeConfigError, match="is not valid YAML: line 2, column 1: "):
+        parse(f"a: 1\n@{behind}".encode(), "config")
 
 
 @pytest.mark.parametrize("line", ["a{n}: &a{n} [{refs}]", "a{n}: &a{n}\n  <<: [{refs}]"])

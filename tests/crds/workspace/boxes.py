@@ -13,6 +13,7 @@ from typing import Callable, Optional, Union
 
 from devservers.crds.workspace import RemoteResult
 from devservers.errors import CommandNotFoundError
+from tests.machine import BUSYBOX, WITHOUT_BUSYBOX
 
 TOOLS = ("sh", "head", "tar", "mkdir", "mv", "rm", "chmod")
 NOBODY = 65534
@@ -103,11 +104,10 @@ def gnu_tools(directory: Path) -> Optional[str]:
 
 def busybox_tools(directory: Path) -> Optional[str]:
     """Fill ``directory`` with busybox under the tools' names; None, or why that cannot be done."""
-    busybox = shutil.which("busybox")
-    if busybox is None:
-        return "busybox is not installed"
+    if not BUSYBOX:
+        return WITHOUT_BUSYBOX
     for tool in TOOLS:
-        (directory / tool).symlink_to(busybox)
+        (directory / tool).symlink_to(BUSYBOX)
     return None
 
 

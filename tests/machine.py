@@ -1,0 +1,23 @@
+"""What this machine has on board, and the marks of tests that cannot be had without it: they skip and say why."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import pytest
+
+BUSYBOX = shutil.which("busybox") or ""
+KUBECTL = shutil.which("kubectl") or ""
+PS = shutil.which("ps") or ""
+
+WITHOUT_BUSYBOX = "busybox is not on PATH"
+needs_busybox = pytest.mark.skipif(not BUSYBOX, reason=WITHOUT_BUSYBOX)
+needs_kubectl = pytest.mark.skipif(not KUBECTL, reason="kubectl is not on PATH")
+
+
+def _is_procps() -> bool:
+    return bool(PS) and b"procps" in subprocess.run([PS, "--version"], capture_output=True, check=False).stdout
+
+
+needs_procps = pytest.mark.skipif(not _is_procps(), reason="ps of procps is not on PATH")
