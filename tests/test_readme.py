@@ -48,11 +48,17 @@ def _run(code: str, directory: Path, **environment: str) -> str:
     return done.stdout
 
 
+def _names(server: FakeAPIServer) -> dict[str, list[str]]:
+    """What there is of DevServers and of what belongs to them."""
+    resources = ("devservers", "devserverflavors", "devserverusers")
+    return {resource: [obj["metadata"]["name"] for obj in server.store.list(resource)] for resource in resources}
+
+
 @pytest.mark.parametrize("number", range(len(_blocks())), ids=[f"block {n}" for n, _ in enumerate(_blocks(), 1)])
 def test_a_block_runs_as_written_and_leaves_nothing(number: int, server: FakeAPIServer, tmp_path: Path) -> None:
+    before = _names(server)
     _run(_blocks()[number], tmp_path)
-    left = [server.store.list(resource) for resource in ("devservers", "devserverflavors", "devserverusers")]
-    assert left == [[], [], []]
+    assert _names(server) == before
 
 
 def test_the_blocks_run_one_after_the_other(server: FakeAPIServer, tmp_path: Path) -> None:

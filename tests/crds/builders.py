@@ -11,6 +11,7 @@ from typing import Any, Optional
 from devservers.crds.base import ObjectMeta
 from devservers.crds.devserver import DevServer
 from tests.fakeapiserver import FakeAPIServer
+from tests.fakeapiserver.operator import Operator
 
 SPEC = {"flavor": "cpu-small", "image": "ubuntu:22.04"}
 V4_ONLY = ("v4.channel.k8s.io", "v3.channel.k8s.io", "v2.channel.k8s.io", "channel.k8s.io")
@@ -32,6 +33,11 @@ def set_status(cluster: FakeAPIServer, name: str = "dev", **status: Any) -> None
         raw["status"] = {**(raw.get("status") or {}), **status}
 
     cluster.store.modify("devservers", name, "default", change)
+
+
+def pod_name(cluster: FakeAPIServer, name: str = "dev") -> str:
+    """The name of the pod that a DevServer has."""
+    return str(Operator.of(cluster).pod_of(name)["metadata"]["name"])
 
 
 def names_on(cluster: FakeAPIServer, resource: str = "devservers", namespace: str = "") -> list[str]:

@@ -9,16 +9,18 @@ import pytest
 from devservers import errors
 from devservers.crds.devserver import DevServer
 
-from .builders import LONG, requests_of
+from .builders import LONG, pod_name, requests_of
 from .staged import StagedServer
 
 # not found
 
 
-def test_a_command_that_is_not_in_the_container_is_an_error_and_no_exit_code(devserver: DevServer) -> None:
+def test_a_command_that_is_not_in_the_container_is_an_error_and_no_exit_code(
+    either: StagedServer, devserver: DevServer
+) -> None:
     with pytest.raises(errors.CommandNotFoundError) as caught:
         devserver.exec(["nosuchcommand", "-x"])
-    assert '\'nosuchcommand\' was not found in pod "dev-0" in namespace "default"' in str(caught.value)
+    assert f'\'nosuchcommand\' was not found in pod "{pod_name(either)}" in namespace "default"' in str(caught.value)
     assert caught.value.command == ["nosuchcommand", "-x"]
 
 
@@ -29,7 +31,7 @@ def test_a_path_that_is_not_there_is_the_same_error(devserver: DevServer) -> Non
 
 @pytest.mark.parametrize("options", [{"cwd": "/workspace"}, {"env": {"A": "b"}}, {"timeout": LONG}])
 def test_with_a_shell_in_between_it_is_the_same_error(devserver: DevServer, options: dict[str, object]) -> None:
-    with pytest.raises(errors.CommandNotFoundError, match="'nosuchcommand' was not found in pod \"dev-0\"") as caught:
+    with pytest.raises(errors.CommandNotFoundError, match="'nosuchcommand' was not found in pod \"dev-") as caught:
         devserver.exec(["nosuchcommand"], **options)  # type: ignore[call-overload]
     assert caught.value.command == ["nosuchcommand"]
 
@@ -111,7 +113,7 @@ def test_a_pod_that_goes_while_a_command_runs_is_not_a_success(operated: StagedS
 
     def delete_the_pod() -> None:
         assert started.wait(LONG)
-        operated.store.delete("pods", "dev-0", "default")
+        operated.store.delete("pods", pod_name(operated), "default")
 
     thread = threading.Thread(target=delete_the_pod)
     thread.start()

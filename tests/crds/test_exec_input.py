@@ -10,7 +10,7 @@ import pytest
 from devservers import errors
 from devservers.crds.devserver import DevServer
 
-from .builders import LONG, requests_of
+from .builders import LONG, pod_name, requests_of
 from .staged import StagedServer
 
 MEGABYTE = 1 << 20
@@ -100,6 +100,6 @@ def test_without_a_shell_v4_cannot_end_the_input_and_says_so(old: StagedServer) 
     with pytest.raises(errors.CommandNotFoundError) as caught:
         server.wait_for_ready(timeout=LONG).exec("cat", input="x")
     assert str(caught.value) == (
-        'there is no /bin/sh in pod "dev-0" in namespace "default", container devserver, '
+        f'there is no /bin/sh in pod "{pod_name(old)}" in namespace "default", container devserver, '
         "and input cannot be had without it"
     )

@@ -12,7 +12,7 @@ from devservers.crds import execution
 from devservers.crds.devserver import DevServer
 from tests.stopwatch import Stopwatch
 
-from .builders import LONG, eventually
+from .builders import LONG, eventually, pod_name
 from .staged import StagedServer
 
 TIMEOUT = 0.6
@@ -57,12 +57,13 @@ def test_the_call_for_one_that_does_not_ends_within_a_second_of_its_timeout(devs
 
 
 @pytest.mark.usefixtures("unhurried")
-def test_a_command_that_does_not_is_killed_with_its_children(devserver: DevServer) -> None:
+def test_a_command_that_does_not_is_killed_with_its_children(either: StagedServer, devserver: DevServer) -> None:
     seconds = lifetime()
     with pytest.raises(errors.ExecTimeoutError) as caught:
         devserver.exec(f"sleep {seconds} & sleep {seconds}; echo never", shell=True, timeout=TIMEOUT)
     assert str(caught.value) == (
-        '\'/bin/sh\' in pod "dev-0" in namespace "default", container devserver did not end within 0.6 s; it was killed'
+        f'\'/bin/sh\' in pod "{pod_name(either)}" in namespace "default", container devserver '
+        "did not end within 0.6 s; it was killed"
     )
     eventually(lambda: not processes_with(seconds), "the death of the command and its children")
 

@@ -1,4 +1,7 @@
-"""Things to be done later, on one thread, until the server stops."""
+"""Things to be done later, on one thread, until the server stops.
+
+A step that fails ends itself and nothing else: its traceback goes to stderr, and the next step has its turn.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,23 @@ import heapq
 import itertools
 import threading
 import time
-from typing import Callable, Optional
+import traceback
+from collections.abc import Hashable
+from functools import partial
+from typing import Callable, Generic, Optional, TypeVar
 
-Step = Callable[[], None]
+LONGEST_WAIT = 3600.0  # seconds; a lock cannot wait for ever so long
+
+Step = Callable[[], object]
+Key = TypeVar("Key", bound=Hashable)
+
+
+def guarded(step: Step) -> None:
+    """Run a step; whatever it raises is shown, and that is all that comes of it."""
+    try:
+        step()
+    except Exception:
+        traceback.print_exc()
 
 
 class Agenda:
@@ -47,7 +64,7 @@ class Agenda:
             with self._changed:
                 step = self._due()
             if step is not None:
-                step()
+                guarded(step)
 
     def _due(self) -> Optional[Step]:
         """The next step if its time has come; else wait, at most until then."""
@@ -58,6 +75,28 @@ class Agenda:
             return None
         wait = self._steps[0][0] - time.monotonic()
         if wait > 0:
-            self._changed.wait(wait)
+            self._changed.wait(min(wait, LONGEST_WAIT))
             return None
         return heapq.heappop(self._steps)[2]
+
+
+class Queue(Generic[Key]):
+    """Keys to be looked at on an agenda: each once, however often it is put in before its turn."""
+
+    def __init__(self, agenda: Agenda, look: Callable[[Key], object]) -> None:
+        self._agenda = agenda
+        self._look = look
+        self._lock = threading.Lock()
+        self._waiting: set[Key] = set()
+
+    def put(self, key: Key) -> None:
+        with self._lock:
+            if key in self._waiting:
+                return
+            self._waiting.add(key)
+        self._agenda.after(0, partial(self._turn, key))
+
+    def _turn(self, key: Key) -> None:
+        with self._lock:
+            self._waiting.discard(key)
+        self._look(key)

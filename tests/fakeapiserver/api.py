@@ -244,8 +244,6 @@ class API:
             self._empty_namespace(stored.name)
 
     def removed(self, resource: ResourceType, last: Stored) -> None:
-        if self.collector is not None:
-            self.collector.removed()
         if resource.plural == "customresourcedefinitions":
             self.crds.removed(last)
 

@@ -2,12 +2,13 @@
 
 ::
 
-    python -m tests.fakeapiserver serve [--port N] [--tls] [--kubeconfig FILE]
-    python -m tests.fakeapiserver run [--tls] -- COMMAND ...
-    python -m tests.fakeapiserver demo [--tls]
+    python -m tests.fakeapiserver serve [--port N] [--kubeconfig FILE]
+    python -m tests.fakeapiserver run -- COMMAND ...
+    python -m tests.fakeapiserver demo
 
 ``serve`` runs until it is interrupted (Ctrl-C or SIGTERM). ``run`` passes the command's exit code on, as a shell does:
-126 and 127 for a command that cannot be run or found, 128 + n for one that signal n ended.
+126 and 127 for a command that cannot be run or found, 128 + n for one that signal n ended. All take ``--tls``, and the
+pace of the operator: ``--lag SECONDS`` until a DevServer has a pod, ``--finalize SECONDS`` until a deleted one is gone.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Optional
 
+from .operator import Operator
 from .server import FakeAPIServer
 
 PROGRAM = "python -m tests.fakeapiserver"
@@ -38,10 +40,10 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if command and arguments.action != "run":
         parser().error(f"{arguments.action} takes no command")
     if arguments.action == "run":
-        return run([*arguments.command, *command], tls=arguments.tls)
+        return run([*arguments.command, *command], arguments)
     if arguments.action == "demo":
-        return demo(tls=arguments.tls)
-    return serve(arguments.port, arguments.tls, arguments.kubeconfig)
+        return demo(arguments)
+    return serve(arguments.port, arguments.kubeconfig, arguments)
 
 
 def split_command(argv: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -62,13 +64,19 @@ def parser() -> argparse.ArgumentParser:
     running = actions.add_parser(
         "run",
         help="run a command against a server of its own",
-        usage=f"{PROGRAM} run [-h] [--tls] -- COMMAND ...",
+        usage=f"{PROGRAM} run [-h] [--tls] [--lag SECONDS] [--finalize SECONDS] -- COMMAND ...",
         description="Runs COMMAND with KUBECONFIG set, and ends with its exit code.",
     )
     running.add_argument("command", nargs="*", metavar="COMMAND", help="the command and its arguments")
     showing = actions.add_parser("demo", help="play the README's story with the SDK, step by step")
     for action in (serving, running, showing):
         action.add_argument("--tls", action="store_true", help="serve HTTPS, with a certificate made for the occasion")
+        action.add_argument(
+            "--lag", type=seconds, metavar="SECONDS", help="until a DevServer has a pod (default: at once)"
+        )
+        action.add_argument(
+            "--finalize", type=seconds, metavar="SECONDS", help="until a deleted DevServer is gone (default: at once)"
+        )
     return top
 
 
@@ -79,7 +87,23 @@ def port(text: str) -> int:
     return number
 
 
-def serve(number: int, tls: bool, kubeconfig: Optional[Path]) -> int:
+def seconds(text: str) -> float:
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no number of seconds: 0 or more")
+    return number
+
+
+def server_for(arguments: argparse.Namespace, port: int = 0) -> FakeAPIServer:
+    """A server, not yet started, as the command line wants it."""
+    server = FakeAPIServer(port=port, tls=arguments.tls)
+    operator = Operator.of(server)
+    operator.lag = operator.lag if arguments.lag is None else arguments.lag
+    operator.finalize = operator.finalize if arguments.finalize is None else arguments.finalize
+    return server
+
+
+def serve(number: int, kubeconfig: Optional[Path], arguments: argparse.Namespace) -> int:
     """Serve until SIGINT or SIGTERM comes."""
     if kubeconfig is not None and not may_write(kubeconfig):
         print(f"{kubeconfig} is another cluster's kubeconfig: name a file that may be written", file=sys.stderr)
@@ -88,7 +112,7 @@ def serve(number: int, tls: bool, kubeconfig: Optional[Path]) -> int:
     for ending in ENDING_SIGNALS:
         signal.signal(ending, lambda number, frame: interrupted.set())
     try:
-        server = FakeAPIServer(port=number, tls=tls).start()
+        server = server_for(arguments, number).start()
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else error
         print(f"cannot listen on port {number}: {why}", file=sys.stderr)
@@ -113,11 +137,11 @@ def may_write(kubeconfig: Path) -> bool:
         return False
 
 
-def run(command: Sequence[str], tls: bool = False) -> int:
+def run(command: Sequence[str], arguments: argparse.Namespace) -> int:
     """Run a command against a server of its own."""
     if not command:
         parser().error("run needs a command: run -- COMMAND ...")
-    with FakeAPIServer(tls=tls) as server:
+    with server_for(arguments) as server:
         environment = {**os.environ, "KUBECONFIG": os.fspath(server.kubeconfig)}
         with SignalsPassedOn() as signals:
             try:
@@ -163,10 +187,10 @@ class SignalsPassedOn:
             signal.signal(number, handler)
 
 
-def demo(tls: bool = False) -> int:
+def demo(arguments: argparse.Namespace) -> int:
     """Play the README's story."""
     from .demo import play  # the SDK is imported only here: the server does not need it
 
-    with FakeAPIServer(tls=tls) as server:
+    with server_for(arguments) as server:
         os.environ["KUBECONFIG"] = os.fspath(server.kubeconfig)
         return play()

@@ -1,16 +1,23 @@
-"""The garbage collector's part in deletions: it works off the finalizers that propagation policies put on.
+"""The garbage collector: what becomes of the dependents of an object that is deleted.
 
-``foregroundDeletion``: an object's dependents go first, then the object. ``orphan``: its dependents forget it, then it
-goes. (Dependents of an owner that is simply gone are their own controllers' business here.)
+* An owner that is simply gone: its dependents are deleted, one generation after the other.
+* ``foregroundDeletion`` holds an owner until its dependents have gone, and theirs before them.
+* ``orphan``: its dependents forget it, then it goes.
+
+A dependent with another owner stays, and forgets the one that is gone. Owners that were never here are nobody's
+business, so that a test may name any owner.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from queue import SimpleQueue
-from typing import TYPE_CHECKING, NamedTuple, Optional
+import re
+import threading
+from collections.abc import Iterable
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
-from .deletes import FOREGROUND, ORPHAN, remove
+from .agenda import guarded
+from .deletes import FOREGROUND, ORPHAN, release, remove
 from .eventlog import Stored
 from .options import DeleteOptions
 from .resources import ResourceType
@@ -19,6 +26,8 @@ from .store import Object
 
 if TYPE_CHECKING:
     from .server import FakeAPIServer
+
+Dependent = tuple[ResourceType, Stored]
 
 
 class Owner(NamedTuple):
@@ -31,87 +40,134 @@ class Owner(NamedTuple):
 
 
 class Collector:
-    """Follows pending deletions on a thread of its own, as a controller does."""
+    """Follows deletions on a thread of its own, as a controller does."""
 
     def __init__(self, server: FakeAPIServer) -> None:
         self._server = server
         self._store = server.store
-        self._noticed: SimpleQueue[Optional[Owner]] = SimpleQueue()
+        self._noticed = threading.Event()
+        self._gone: set[str] = set()
         self._pending: set[Owner] = set()
 
     def marked(self, resource: ResourceType, stored: Stored) -> None:
-        """A deletion has begun."""
+        """A deletion has begun; the store's lock is held."""
         finalizers = stored.load()["metadata"].get("finalizers") or ()
         if FOREGROUND in finalizers or ORPHAN in finalizers:
-            self._noticed.put(Owner(resource, stored.namespace, stored.name, stored.uid))
+            self._pending.add(Owner(resource, stored.namespace, stored.name, stored.uid))
+            self._noticed.set()
 
-    def removed(self) -> None:
-        """Something is gone: perhaps the last dependent that an owner waited for."""
-        for owner in list(self._pending):
-            self._noticed.put(owner)
+    def removed(self, stored: Stored) -> None:
+        """An object is gone, perhaps the last dependent that an owner waited for; the store's lock is held."""
+        self._gone.add(stored.uid)
+        self._noticed.set()
 
     def start(self) -> None:
         self._server.spawn(self.run, "collector")
 
     def stop(self) -> None:
-        self._noticed.put(None)
+        self._noticed.set()
 
     def run(self) -> None:
         """The thread's work."""
-        for owner in iter(self._noticed.get, None):
-            self._pending.add(owner)
-            try:
-                if self._work_off(owner):
-                    self._pending.discard(owner)
-            except APIFailure:
-                self._pending.discard(owner)  # gone meanwhile
+        while True:
+            self._noticed.wait()
+            self._noticed.clear()
+            if self._server.stopping.is_set():
+                return
+            with self._store.lock:
+                gone, self._gone = self._gone, set()
+                pending = list(self._pending)
+            guarded(partial(self._collect, gone))
+            for owner in pending:
+                guarded(partial(self._work_off, owner))
 
-    def _work_off(self, owner: Owner) -> bool:
-        """True when the owner needs the collector no more."""
+    def _collect(self, gone: set[str]) -> None:
+        """Delete what has no owner any more."""
+        for resource, dependent in self._dependents(gone):
+            references = dependent.load()["metadata"]["ownerReferences"]
+            if all(each.get("uid") in gone for each in references):
+                self._delete(resource, dependent, DeleteOptions())
+            else:
+                self._forget(resource, dependent, gone)
+
+    def _work_off(self, owner: Owner) -> None:
         with self._store.lock:
-            obj = self._store.find(owner.resource, owner.namespace, owner.name).load()
-            if obj["metadata"]["uid"] != owner.uid:
-                return True
-            if ORPHAN in (obj["metadata"].get("finalizers") or ()):
-                for resource, dependent in list(self._dependents(owner.uid)):
-                    self._orphan(resource, dependent, owner.uid)
-                return self._release(owner, ORPHAN)
-            for resource, dependent in list(self._dependents(owner.uid)):
-                remove(self._server.api, resource, dependent.namespace, dependent.name, DeleteOptions())
-            return not any(self._dependents(owner.uid)) and self._release(owner, FOREGROUND)
+            try:
+                obj = self._store.find(owner.resource, owner.namespace, owner.name).load()
+            except APIFailure:  # gone meanwhile
+                self._pending.discard(owner)
+                return
+            finalizers = obj["metadata"].get("finalizers") or ()
+            if obj["metadata"]["uid"] != owner.uid or not (ORPHAN in finalizers or FOREGROUND in finalizers):
+                self._pending.discard(owner)
+            elif ORPHAN in finalizers:
+                for resource, dependent in self._dependents([owner.uid]):
+                    self._forget(resource, dependent, {owner.uid})
+                self._release(owner, ORPHAN)
+            else:
+                for resource, dependent in self._dependents([owner.uid]):
+                    policy = "Foreground" if self._dependents([dependent.uid]) else ""
+                    self._delete(resource, dependent, DeleteOptions(policy=policy))
+                if not self._dependents([owner.uid]):
+                    self._release(owner, FOREGROUND)
 
-    def _dependents(self, uid: str) -> Iterator[tuple[ResourceType, Stored]]:
-        wanted = f'"uid":"{uid}"'.encode()
-        for resource in {kind.key: kind for kind in self._server.api.types()}.values():
-            for stored in self._store.table(resource).under(""):
-                if b'"ownerReferences"' in stored.raw and wanted in stored.raw and stored.uid != uid:
-                    yield resource, stored
+    def _release(self, owner: Owner, finalizer: str) -> None:
+        self._pending.discard(owner)
+        release(self._server.api, owner.resource, owner.namespace, owner.name, finalizer)
 
-    def _orphan(self, resource: ResourceType, dependent: Stored, uid: str) -> None:
+    def _dependents(self, uids: Iterable[str]) -> list[Dependent]:
+        """The objects that name one of the owners."""
+        wanted = set(uids)
+        if not wanted:
+            return []
+        mentioned = re.compile("|".join(f'"uid":"{re.escape(uid)}"' for uid in wanted).encode())
+        return [
+            (resource, stored)
+            for resource in {kind.key: kind for kind in self._server.api.types()}.values()
+            for stored in self._stored(resource)
+            if b'"ownerReferences"' in stored.raw and mentioned.search(stored.raw) and owners(stored) & wanted
+            if stored.uid not in wanted
+        ]
+
+    def _stored(self, resource: ResourceType) -> list[Stored]:
+        with self._store.lock:
+            try:
+                return list(self._store.table(resource).under(""))
+            except KeyError:  # no longer served
+                return []
+
+    def _delete(self, resource: ResourceType, dependent: Stored, options: DeleteOptions) -> None:
+        """If it is still the same, and its deletion has not begun."""
+        with self._store.lock:
+            try:
+                current = self._store.find(resource, dependent.namespace, dependent.name)
+            except APIFailure:
+                return
+            if current.uid == dependent.uid and not current.terminating:
+                remove(self._server.api, resource, dependent.namespace, dependent.name, options)
+
+    def _forget(self, resource: ResourceType, dependent: Stored, gone: set[str]) -> None:
         def forget(current: Stored) -> Object:
             obj = current.load()
             references = obj["metadata"].get("ownerReferences") or []
-            obj["metadata"]["ownerReferences"] = [each for each in references if each.get("uid") != uid]
+            obj["metadata"]["ownerReferences"] = [each for each in references if each.get("uid") not in gone]
             return obj
 
-        self._store.change(resource, dependent.namespace, dependent.name, forget)
+        try:
+            self._store.change(resource, dependent.namespace, dependent.name, forget)
+        except APIFailure:
+            pass  # gone meanwhile
 
-    def _release(self, owner: Owner, finalizer: str) -> bool:
-        """Take the finalizer off; the last one's removal deletes the object."""
-        obj = self._store.find(owner.resource, owner.namespace, owner.name).load()
-        left = [name for name in obj["metadata"].get("finalizers") or () if name != finalizer]
-        if left:
-            obj["metadata"]["finalizers"] = left
-            self._store.change(owner.resource, owner.namespace, owner.name, lambda _: obj)
-        else:
-            gone = self._store.remove(owner.resource, owner.namespace, owner.name)
-            self._server.api.removed(owner.resource, gone)
-        return True
+
+def owners(stored: Stored) -> set[str]:
+    """The uids of an object's owners."""
+    return {each.get("uid", "") for each in stored.load()["metadata"].get("ownerReferences") or []}
 
 
 def install(server: FakeAPIServer) -> None:
     """Give a server its garbage collector."""
     collector = Collector(server)
     server.api.collector = collector
+    server.store.on_removed.append(collector.removed)
     server.on_start.append(collector.start)
     server.on_stop.append(collector.stop)

@@ -71,6 +71,19 @@ def remove(api: API, resource: ResourceType, namespace: str, name: str, options:
         return current, True
 
 
+def release(api: API, resource: ResourceType, namespace: str, name: str, finalizer: str) -> None:
+    """Take a finalizer off an object whose deletion has begun; the last one's removal deletes it."""
+    with api.store.lock:
+        current = api.store.find(resource, namespace, name)
+        obj = current.load()
+        left = [each for each in obj["metadata"].get("finalizers") or () if each != finalizer]
+        if left or obj["metadata"].get("deletionGracePeriodSeconds"):
+            _set(obj["metadata"], "finalizers", left)
+            api.store.change(resource, namespace, name, lambda _: obj)
+        else:
+            api.removed(resource, api.store.remove(resource, namespace, name))
+
+
 def _check_preconditions(resource: ResourceType, current: Stored, options: DeleteOptions) -> None:
     wanted = options.preconditions
     uid, version = wanted.get("uid"), wanted.get("resourceVersion")

@@ -129,13 +129,13 @@ def use_a_shell(story: Story) -> str:
 
 def leave(story: Story) -> str:
     story.stack.close()
-    expect_gone("cm-test-server")
+    until_gone("cm-test-server")
     return "cm-test-server is gone"
 
 
 def delete(story: Story) -> str:
     story.server.delete()
-    expect_gone("my-test-server")
+    until_gone("my-test-server")
     return "my-test-server is gone"
 
 
@@ -160,11 +160,15 @@ def expect(seen: object, wanted: object) -> None:
         raise AssertionError(f"expected {wanted!r}, got {seen!r}")
 
 
-def expect_gone(name: str) -> None:
-    try:
-        DevServer.get(name=name, namespace="default")
-    except NotFoundError:
-        return
+def until_gone(name: str) -> None:
+    """A deletion is complete when the operator has let go of the object."""
+    end = time.monotonic() + WAIT
+    while time.monotonic() < end:
+        try:
+            DevServer.get(name=name, namespace="default")
+        except NotFoundError:
+            return
+        time.sleep(0.05)
     raise AssertionError(f"{name} is still there")
 
 

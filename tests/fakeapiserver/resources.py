@@ -88,7 +88,7 @@ POD_SUBRESOURCES = (
     STATUS,
 )
 
-BUILTIN = (
+BUILTIN: tuple[ResourceType, ...] = (
     _core("configmaps", "ConfigMap", ("cm",)),
     _core("events", "Event", ("ev",)),
     _core("namespaces", "Namespace", ("ns",), namespaced=False, subresources=(STATUS,)),
@@ -110,3 +110,21 @@ BUILTIN = (
         subresources=(STATUS,),
     ),
 )
+
+
+def _app(plural: str, kind: str, short: str) -> ResourceType:
+    return ResourceType(
+        group="apps",
+        version="v1",
+        plural=plural,
+        kind=kind,
+        singular=kind.lower(),
+        list_kind=f"{kind}List",
+        short_names=(short,),
+        categories=("all",),
+        subresources=(STATUS,),
+    )
+
+
+APPS = (_app("deployments", "Deployment", "deploy"), _app("replicasets", "ReplicaSet", "rs"))
+"""Served only where there are controllers for them."""

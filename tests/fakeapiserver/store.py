@@ -91,6 +91,8 @@ class ObjectStore:
         self.lock = threading.RLock()
         self.revision = FIRST_REVISION
         self.sources = Sources()
+        self.on_removed: list[Callable[[Stored], None]] = []
+        """Told of each object that is gone, with the lock held."""
         self._history = history
         self._tables: dict[tuple[str, str], Table] = {}
         self._types: dict[str, ResourceType] = {}
@@ -163,6 +165,8 @@ class ObjectStore:
             table = self.table(resource)
             table.drop(current.key)
             table.log.append(Change(DELETED, gone.revision, gone, current))
+            for told in self.on_removed:
+                told(gone)
             return gone
 
     def _next(self, key: str, obj: Object) -> Stored:

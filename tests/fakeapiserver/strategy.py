@@ -27,7 +27,7 @@ EVENT_FIELDS: dict[str, Any] = {  # written even where they are empty
     "reportingComponent": "",
     "reportingInstance": "",
 }
-GENERATION = ("pods", "customresourcedefinitions", "persistentvolumeclaims")
+GENERATION = ("pods", "customresourcedefinitions", "persistentvolumeclaims", "deployments", "replicasets")
 
 
 @lru_cache(maxsize=512)

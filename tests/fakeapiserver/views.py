@@ -151,12 +151,27 @@ def _ready(pod: Object, now: str) -> str:
 def _pod_status(pod: Object, now: str) -> str:
     if pod["metadata"].get("deletionTimestamp"):
         return "Terminating"
+    initializing = _init_status(pod)
+    if initializing:
+        return initializing
     for status in _containers(pod):
         state = status.get("state") or {}
         for kind in ("waiting", "terminated"):
             if (state.get(kind) or {}).get("reason"):
                 return str(state[kind]["reason"])
     return str((pod.get("status") or {}).get("phase", "Pending"))
+
+
+def _init_status(pod: Object) -> str:
+    """How far the init containers are, ``Init:0/1``; empty once all have ended well."""
+    statuses = (pod.get("status") or {}).get("initContainerStatuses") or []
+    for index, status in enumerate(statuses):
+        state = status.get("state") or {}
+        if (state.get("terminated") or {}).get("exitCode") == 0:
+            continue
+        reason = (state.get("waiting") or state.get("terminated") or {}).get("reason", "PodInitializing")
+        return f"Init:{index}/{len(statuses)}" if reason == "PodInitializing" else f"Init:{reason}"
+    return ""
 
 
 def _restarts(pod: Object, now: str) -> str:
@@ -192,9 +207,41 @@ def _last_seen(event: Object, now: str) -> str:
     return age(event.get("lastTimestamp") or event["metadata"].get("creationTimestamp"), now)
 
 
+def _number(*path: str) -> Cell:
+    return _field(*path, default="0")
+
+
+def _deployment_ready(deployment: Object, now: str) -> str:
+    ready = (deployment.get("status") or {}).get("readyReplicas", 0)
+    return f"{ready}/{(deployment.get('spec') or {}).get('replicas', 1)}"
+
+
+def _template_field(name: str) -> Cell:
+    """A field of the containers of a template, joined."""
+
+    def cell(obj: Object, now: str) -> str:
+        containers = obj["spec"]["template"]["spec"].get("containers") or []
+        return ",".join(str(each.get(name, "")) for each in containers)
+
+    return cell
+
+
+def _selector(obj: Object, now: str) -> str:
+    labels = (obj["spec"].get("selector") or {}).get("matchLabels") or {}
+    return ",".join(f"{name}={value}" for name, value in sorted(labels.items()))
+
+
+_TEMPLATE: tuple[tuple[str, Cell], ...] = (
+    ("Containers", _template_field("name")),
+    ("Images", _template_field("image")),
+    ("Selector", _selector),
+)
 _NAME: tuple[str, Cell] = ("Name", _field("metadata", "name"))
 _AGE: tuple[str, Cell] = ("Age", _age)
-WIDE = ("IP", "Node", "Nominated Node", "Readiness Gates")  # shown by kubectl get -o wide alone
+WIDE = (  # shown by kubectl get -o wide alone
+    *("IP", "Node", "Nominated Node", "Readiness Gates"),
+    *(name for name, _ in _TEMPLATE),
+)
 BUILTIN_COLUMNS: dict[str, tuple[tuple[str, Cell], ...]] = {
     "pods": (
         _NAME,
@@ -206,6 +253,22 @@ BUILTIN_COLUMNS: dict[str, tuple[tuple[str, Cell], ...]] = {
         ("Node", _field("spec", "nodeName", default="<none>")),
         ("Nominated Node", _field("status", "nominatedNodeName", default="<none>")),
         ("Readiness Gates", lambda pod, now: "<none>"),
+    ),
+    "deployments": (
+        _NAME,
+        ("Ready", _deployment_ready),
+        ("Up-to-date", _number("status", "updatedReplicas")),
+        ("Available", _number("status", "availableReplicas")),
+        _AGE,
+        *_TEMPLATE,
+    ),
+    "replicasets": (
+        _NAME,
+        ("Desired", _number("spec", "replicas")),
+        ("Current", _number("status", "replicas")),
+        ("Ready", _number("status", "readyReplicas")),
+        _AGE,
+        *_TEMPLATE,
     ),
     "namespaces": (_NAME, ("Status", _field("status", "phase")), _AGE),
     "events": (

@@ -107,7 +107,10 @@ class Watches:
             return self._follow(watch, log, initial, log.end, self._store.revision)
 
     def objects(self, resource: ResourceType, namespace: str = "") -> Iterator[tuple[str, Object]]:
-        """The same for this process: ``(type, object)``, what there is first, until the server stops."""
+        """The same for this process: ``(type, object)``, what there is first, until the server stops.
+
+        It ends before if history is lost on the way, or the resource is served no more.
+        """
         with self._store.lock:
             log = self._store.table(resource).log
             initial = list(self._store.table(resource).under(namespace))
@@ -116,9 +119,9 @@ class Watches:
             yield ADDED, stored.load()
         while True:
             with log.changed:
-                while not (changes := log.since(position)) and changes is not None and not self._stopping.is_set():
+                while (changes := log.since(position)) == [] and not log.closed and not self._stopping.is_set():
                     log.changed.wait()
-                if changes is None or self._stopping.is_set():
+                if not changes or self._stopping.is_set():
                     return
             position += len(changes)
             for change in changes:

@@ -34,7 +34,17 @@ OWNED_TWICE = (
     ".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner references in 1.20+, "
     "and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {uids}"
 )
-UNCONDITIONAL = ("configmaps", "events", "namespaces", "pods", "secrets", "serviceaccounts", "services")
+UNCONDITIONAL = (
+    "configmaps",
+    "deployments",
+    "events",
+    "namespaces",
+    "pods",
+    "replicasets",
+    "secrets",
+    "serviceaccounts",
+    "services",
+)
 
 
 class Write:

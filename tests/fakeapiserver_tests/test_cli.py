@@ -14,7 +14,9 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.fakeapiserver.cli import main, split_command
+from tests.fakeapiserver import FakeAPIServer
+from tests.fakeapiserver.cli import main, parser, server_for, split_command
+from tests.fakeapiserver.operator import Operator
 
 ROOT = Path(__file__).parent.parent.parent
 PROGRAM = [sys.executable, "-m", "tests.fakeapiserver"]
@@ -148,6 +150,23 @@ def test_help_is_shown(arguments: list[str], capsys: pytest.CaptureFixture[str])
         main(arguments)
     assert caught.value.code == 0
     assert "usage: python -m tests.fakeapiserver" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("seconds", ["-1", "soon", "nan", "inf"])
+@pytest.mark.parametrize("option", ["--lag", "--finalize"])
+def test_a_pace_that_is_none_is_a_usage_error(option: str, seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["demo", f"{option}={seconds}"])
+    assert caught.value.code == 2
+    assert option in capsys.readouterr().err
+
+
+def test_the_pace_of_the_operator_is_set_from_the_command_line() -> None:
+    arguments = parser().parse_args(["serve", "--lag", "8", "--finalize", "0.5"])
+    operator = Operator.of(server_for(arguments))
+    assert (operator.lag, operator.finalize) == (8, 0.5)
+    usual, default = Operator.of(FakeAPIServer()), Operator.of(server_for(parser().parse_args(["serve"])))
+    assert (default.lag, default.finalize) == (usual.lag, usual.finalize)
 
 
 @pytest.mark.parametrize("tls", [[], ["--tls"]], ids=["plain", "tls"])

@@ -7,6 +7,7 @@ from typing import Any
 from tests.fakeapiserver import FakeAPIServer
 
 from .plainclient import DEVSERVERS, MERGE, PlainClient, devserver
+from .watching import history, until_gone, until_named
 
 POD = "/api/v1/namespaces/default/pods/p"
 
@@ -152,3 +153,49 @@ def test_a_namespace_takes_its_contents_along(fake: FakeAPIServer, client: Plain
     assert client.ask("DELETE", "/api/v1/namespaces/team").json()["status"]["phase"] == "Terminating"
     assert client.get("/api/v1/namespaces/team").status == 404
     assert fake.store.list("devservers", "team") == []
+
+
+def dependent(fake: FakeAPIServer, name: str, *owners: Any) -> Any:
+    references = [
+        {"apiVersion": "v1", "kind": owner["kind"], "name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"]}
+        for owner in owners
+    ]
+    return fake.store.create("configmaps", {"metadata": {"name": name, "ownerReferences": references}})
+
+
+def test_what_has_no_owner_any_more_goes_generation_after_generation() -> None:
+    with FakeAPIServer() as cluster, PlainClient(cluster) as client:
+        owner = dependent(cluster, "a")
+        child = dependent(cluster, "b", owner)
+        dependent(cluster, "c", child)
+        client.ask("DELETE", "/api/v1/namespaces/default/configmaps/a")
+        until_gone(cluster, "configmaps", "c")
+        assert cluster.store.list("configmaps") == []
+
+
+def test_what_has_another_owner_stays_and_forgets_the_one_that_is_gone() -> None:
+    with FakeAPIServer() as cluster, PlainClient(cluster) as client:
+        gone, there = dependent(cluster, "gone"), dependent(cluster, "there")
+        dependent(cluster, "a", gone, there)
+        client.ask("DELETE", "/api/v1/namespaces/default/configmaps/gone")
+        left = until_named(cluster, "configmaps", "a", lambda obj: len(obj["metadata"]["ownerReferences"]) == 1)
+        assert left["metadata"]["ownerReferences"][0]["name"] == "there"
+
+
+def test_in_the_foreground_the_dependents_of_dependents_go_first() -> None:
+    with FakeAPIServer() as cluster, PlainClient(cluster) as client:
+        names = ["a", "b", "c"]
+        dependent(cluster, "c", dependent(cluster, "b", dependent(cluster, "a")))
+        client.ask("DELETE", "/api/v1/namespaces/default/configmaps/a?propagationPolicy=Foreground")
+        until_gone(cluster, "configmaps", "a")
+        last = {name: int(history(cluster, "configmaps", name)[-1]["metadata"]["resourceVersion"]) for name in names}
+        assert last["c"] < last["b"] < last["a"]
+
+
+def test_an_owner_that_was_never_there_is_nobodys_business() -> None:
+    with FakeAPIServer() as cluster, PlainClient(cluster) as client:
+        dependent(cluster, "a", {"kind": "ReplicaSet", "metadata": {"name": "nosuch", "uid": "u-1"}})
+        dependent(cluster, "c", dependent(cluster, "b"))
+        client.ask("DELETE", "/api/v1/namespaces/default/configmaps/b")
+        until_gone(cluster, "configmaps", "c")
+        assert [obj["metadata"]["name"] for obj in cluster.store.list("configmaps")] == ["a"]

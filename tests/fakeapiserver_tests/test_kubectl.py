@@ -12,7 +12,10 @@ from typing import Callable
 import pytest
 
 from tests.fakeapiserver import FakeAPIServer
+from tests.fakeapiserver.operator import Operator
 from tests.machine import KUBECTL, needs_kubectl
+
+from .watching import until_gone
 
 pytestmark = needs_kubectl
 
@@ -41,6 +44,7 @@ def kubectl(fake: FakeAPIServer, tmp_path: Path) -> Iterator[Kubectl]:
     yield kubectl_for(fake, tmp_path)
     for name in {obj["metadata"]["name"] for obj in fake.store.list("devservers", "default")}:
         fake.store.delete("devservers", name, "default")
+        until_gone(fake, "deployments", name)
 
 
 def kubectl_for(server: FakeAPIServer, home: Path) -> Kubectl:
@@ -69,7 +73,8 @@ def test_plain_http_serves_kubectl_though_it_sends_no_credentials_there(tmp_path
         kubectl = kubectl_for(plain, tmp_path)
         kubectl("create", "-f", "-", stdin=manifest())
         kubectl("wait", "devserver/a", "--for=jsonpath={.status.phase}=Running", "--timeout=10s")
-        assert kubectl("exec", "a-0", "--", "echo", "hi").stdout == "hi\n"
+        kubectl("wait", "deploy/a", "--for=condition=Available", "--timeout=10s")
+        assert kubectl("exec", "deploy/a", "--", "echo", "hi").stdout == "hi\n"
 
 
 def test_an_unknown_field_is_refused_by_the_server(kubectl: Kubectl) -> None:
@@ -105,26 +110,62 @@ def test_patches_labels_and_annotations(kubectl: Kubectl, fake: FakeAPIServer) -
     kubectl("annotate", "devserver", "a", "note=x")
     obj = fake.store.get("devservers", "a", "default")
     assert (obj["spec"]["image"], obj["spec"]["owner"]) == ("merged", "me")
-    assert (obj["metadata"]["labels"], obj["metadata"]["annotations"]) == ({"team": "red"}, {"note": "x"})
+    assert (obj["metadata"]["labels"], obj["metadata"]["annotations"]["note"]) == ({"team": "red"}, "x")
 
 
-def test_wait_describe_logs_and_exec(kubectl: Kubectl) -> None:
+def ready(kubectl: Kubectl, fake: FakeAPIServer) -> str:
+    """The name of the pod of a DevServer, which is ready."""
     kubectl("create", "-f", "-", stdin=manifest())
     kubectl("wait", "devserver/a", "--for=jsonpath={.status.phase}=Running", "--timeout=10s")
-    described = kubectl("describe", "devserver", "a").stdout
-    assert "Phase:" in described
-    assert "SuccessfulCreate" in described
-    assert kubectl("get", "pods", "--no-headers").stdout.split()[:4] == ["a-0", "1/1", "Running", "0"]
-    assert kubectl("logs", "a-0").stdout == "a-0: ready\n"
-    assert kubectl("exec", "a-0", "--", "echo", "hi").stdout == "hi\n"
+    kubectl("wait", "deploy/a", "--for=condition=Available", "--timeout=10s")
+    return str(Operator.of(fake).pod_of("a")["metadata"]["name"])
 
 
-def test_cp_brings_files_in_and_out(kubectl: Kubectl, tmp_path: Path) -> None:
-    kubectl("create", "-f", "-", stdin=manifest())
-    kubectl("wait", "devserver/a", "--for=jsonpath={.status.phase}=Running", "--timeout=10s")
+def test_wait_describe_logs_and_exec(kubectl: Kubectl, fake: FakeAPIServer) -> None:
+    pod = ready(kubectl, fake)
+    assert "Phase:" in kubectl("describe", "devserver", "a").stdout
+    assert "SuccessfulCreate" in kubectl("describe", "rs", "-l", "app=a").stdout
+    assert kubectl("get", "pod", pod, "--no-headers").stdout.split()[:4] == [pod, "1/1", "Running", "0"]
+    assert kubectl("logs", pod).stdout == f"{pod}: ready\n"
+    assert kubectl("exec", pod, "--", "echo", "hi").stdout == "hi\n"
+
+
+def test_the_deployment_and_its_replicaset_are_shown(kubectl: Kubectl, fake: FakeAPIServer) -> None:
+    ready(kubectl, fake)
+    deployments = kubectl("get", "deploy", "a", "-o", "wide").stdout.split()
+    assert deployments[:8] == ["NAME", "READY", "UP-TO-DATE", "AVAILABLE", "AGE", "CONTAINERS", "IMAGES", "SELECTOR"]
+    assert deployments[8:12] == ["a", "1/1", "1", "1"]
+    assert deployments[13:] == ["devserver", "ubuntu:22.04", "app=a"]
+    replicasets = kubectl("get", "rs", "-l", "app=a").stdout.split()
+    assert replicasets[:5] == ["NAME", "DESIRED", "CURRENT", "READY", "AGE"]
+    assert replicasets[6:9] == ["1", "1", "1"]
+    assert "deployment.apps/a" in kubectl("get", "all").stdout
+
+
+def test_a_rollout_is_followed_and_undone(kubectl: Kubectl, fake: FakeAPIServer) -> None:
+    ready(kubectl, fake)
+    kubectl("patch", "devserver", "a", "--type=merge", "-p", '{"spec": {"image": "debian"}}')
+    kubectl("wait", "deploy/a", "--for=jsonpath={.spec.template.spec.containers[0].image}=debian", "--timeout=10s")
+    assert "successfully rolled out" in kubectl("rollout", "status", "deploy/a", "--timeout=10s").stdout
+    kubectl("rollout", "undo", "deploy/a")
+    assert "successfully rolled out" in kubectl("rollout", "status", "deploy/a", "--timeout=10s").stdout
+    assert kubectl("rollout", "history", "deploy/a").stdout.split()[3:] == ["2", "<none>", "3", "<none>"]
+
+
+def test_delete_waits_until_the_operator_has_let_go(kubectl: Kubectl, fake: FakeAPIServer) -> None:
+    ready(kubectl, fake)
+    Operator.of(fake).pause()
+    kubectl("delete", "devserver", "a", "--wait=false")
+    assert kubectl("get", "devserver", "a", "-o", "jsonpath={.metadata.deletionTimestamp}").stdout
+    Operator.of(fake).resume()
+    kubectl("wait", "devserver/a", "--for=delete", "--timeout=10s")
+
+
+def test_cp_brings_files_in_and_out(kubectl: Kubectl, fake: FakeAPIServer, tmp_path: Path) -> None:
+    pod = ready(kubectl, fake)
     (tmp_path / "in.txt").write_text("content")
-    kubectl("cp", str(tmp_path / "in.txt"), "a-0:/tmp/there.txt")
-    kubectl("cp", "a-0:/tmp/there.txt", str(tmp_path / "out.txt"))
+    kubectl("cp", str(tmp_path / "in.txt"), f"{pod}:/tmp/there.txt")
+    kubectl("cp", f"{pod}:/tmp/there.txt", str(tmp_path / "out.txt"))
     assert (tmp_path / "out.txt").read_text() == "content"
 
 

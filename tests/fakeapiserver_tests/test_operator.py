@@ -1,18 +1,22 @@
-"""The operator and the node: what becomes of a DevServer, and of its pod."""
+"""The operator: what it makes of a DevServer, what it keeps in it, and when it lets it go."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from tests.fakeapiserver import FakeAPIServer
+from tests.fakeapiserver.crds import shipped_crds
+from tests.fakeapiserver.kopfstate import FINALIZER, LAST_HANDLED, PROGRESS
 from tests.fakeapiserver.operator import Operator
-from tests.fakeapiserver.pods import Pods
 from tests.fakeapiserver.store import Object
 
-from .wsclient import WSClient, exec_target
+from .plainclient import DEVSERVERS, PlainClient
+from .watching import NEVER, create, history, set_spec, until, until_gone, until_named, until_phase, until_pod
 
 
 @pytest.fixture
@@ -21,165 +25,396 @@ def fake() -> Iterator[FakeAPIServer]:
         yield server
 
 
-def create(fake: FakeAPIServer, name: str = "dev", **spec: Any) -> Object:
-    body = {"metadata": {"name": name}, "spec": {"flavor": "cpu-small", **spec}}
-    return fake.store.create("devservers", body)
+@pytest.fixture
+def client(fake: FakeAPIServer) -> Iterator[PlainClient]:
+    with PlainClient(fake) as plain:
+        yield plain
 
 
-def until_phase(fake: FakeAPIServer, phase: str, name: str = "dev") -> list[Object]:
-    """Every state of a DevServer up to a phase."""
-    seen = []
-    for _, devserver in fake.watch_objects("devservers"):
-        if devserver["metadata"]["name"] == name:
-            seen.append(devserver)
-            if devserver.get("status", {}).get("phase") == phase:
-                return seen
-    raise AssertionError(f"the server stopped before {phase}")
+def notes(devserver: Object) -> dict[str, str]:
+    found: dict[str, str] = devserver["metadata"].get("annotations") or {}
+    return found
 
 
-def until_pod(fake: FakeAPIServer, name: str, wanted: str) -> Object:
-    """The pod's first state of which a word of its JSON tells what is wanted."""
-    for kind, pod in fake.watch_objects("pods"):
-        if pod["metadata"]["name"] == name and (kind == wanted or wanted in str(pod.get("status"))):
-            return pod
-    raise AssertionError("the server stopped")
+def progress(devserver: Object) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(notes(devserver).get(PROGRESS, "{}"))
+    return found
 
 
-def until_event(fake: FakeAPIServer, reason: str, name: str) -> Object:
-    for _, event in fake.watch_objects("events"):
-        if event["reason"] == reason and event["involvedObject"]["name"] == name:
-            return event
-    raise AssertionError("the server stopped")
+def handled(devserver: Object) -> Any:
+    return json.loads(notes(devserver).get(LAST_HANDLED, "{}")).get("spec")
 
 
-def phases(states: list[Object]) -> list[str]:
-    """Phases in the order seen, each once; before the operator came there is none."""
-    return list(dict.fromkeys(state.get("status", {}).get("phase", "") for state in states))
+def names(fake: FakeAPIServer, resource: str) -> list[str]:
+    return [obj["metadata"]["name"] for obj in fake.store.list(resource)]
 
 
-def test_a_devserver_goes_from_pending_over_starting_to_running(fake: FakeAPIServer) -> None:
-    Operator.of(fake).pause()
+def get(fake: FakeAPIServer, name: str = "dev") -> Object:
+    return fake.store.get("devservers", name)
+
+
+# handling
+
+
+def test_running_is_said_as_soon_as_the_deployment_is_made_before_there_is_a_pod(fake: FakeAPIServer) -> None:
+    Operator.of(fake).lag = NEVER
     create(fake)
-    until_phase(fake, "Pending")
-    Operator.of(fake).resume()
-    assert [p for p in phases(until_phase(fake, "Running")) if p] in (
-        ["Pending", "Starting", "Running"],
-        ["Starting", "Running"],  # the watch began a step later
-        ["Running"],
-    )
+    status = until_phase(fake)["status"]
+    assert status == {"phase": "Running", "message": "Deployment 'dev' reconciled successfully."}
+    assert names(fake, "deployments") == ["dev"]
+    assert names(fake, "pods") == []
 
 
-def test_its_status_tells_that_it_is_ready_and_which_pod_it_has(fake: FakeAPIServer) -> None:
+def test_the_pod_comes_a_lag_later_and_gets_ready(fake: FakeAPIServer) -> None:
     create(fake)
-    status = until_phase(fake, "Running")[-1]["status"]
-    assert status["podName"] == "dev-0"
-    assert status["message"] == "DevServer is ready"
-    assert [(c["type"], c["status"]) for c in status["conditions"]] == [("Ready", "True")]
+    pod = until_pod(fake)
+    assert Operator.of(fake).pod_of("dev")["metadata"]["name"] == pod["metadata"]["name"]
+
+
+def test_a_devserver_without_a_pod_has_none_to_be_named(fake: FakeAPIServer) -> None:
+    Operator.of(fake).lag = NEVER
+    create(fake)
+    until_phase(fake)
+    with pytest.raises(LookupError, match="DevServer default/dev has no pod"):
+        Operator.of(fake).pod_of("dev")
+
+
+def test_no_other_phase_is_ever_set_whatever_becomes_of_the_pod(fake: FakeAPIServer) -> None:
+    create(fake, image="team/failed")
+    until_pod(fake, holds=lambda pod: "ImagePullBackOff" in str(pod.get("status")))
+    assert get(fake)["status"]["phase"] == "Running"
 
 
 def test_a_status_write_counts_a_generation_for_the_kind_has_no_status_subresource(fake: FakeAPIServer) -> None:
     created = create(fake)
-    assert until_phase(fake, "Running")[-1]["metadata"]["generation"] > created["metadata"]["generation"]
+    assert until_phase(fake)["metadata"]["generation"] == created["metadata"]["generation"] + 1
 
 
-def test_the_pod_is_what_clients_look_for(fake: FakeAPIServer) -> None:
-    devserver = create(fake, image="debian:12", volumes=[{"claimName": "c", "mountPath": "/mnt/models"}])
-    until_phase(fake, "Running")
-    pod = fake.store.get("pods", "dev-0", "default")
-    metadata, container = pod["metadata"], pod["spec"]["containers"][0]
-    assert metadata["labels"]["app"] == "dev"
-    assert metadata["annotations"]["kubectl.kubernetes.io/default-container"] == "devserver"
-    assert metadata["ownerReferences"][0]["uid"] == devserver["metadata"]["uid"]
-    assert (container["name"], container["image"]) == ("devserver", "debian:12")
-    assert {"/workspace", "/home/dev", "/data", "/mnt/models"} == {m["mountPath"] for m in container["volumeMounts"]}
-    assert pod["status"]["containerStatuses"][0]["ready"] is True
-    assert {c["type"]: c["status"] for c in pod["status"]["conditions"]}["Ready"] == "True"
-
-
-def test_commands_run_in_the_pod_of_a_running_devserver(fake: FakeAPIServer) -> None:
+def test_while_the_handler_is_at_work_its_progress_is_in_an_annotation(fake: FakeAPIServer) -> None:
+    Operator.of(fake).handling = NEVER
     create(fake)
-    until_phase(fake, "Running")
-    with WSClient(
-        fake, exec_target("sh", "-c", 'echo "$HOME"; hostname=$HOSTNAME; echo $hostname', pod="dev-0")
-    ) as client:
-        frames = [frame.payload for frame in client.frames() if frame.opcode != "close" and frame.channel == 1]
-    assert b"".join(frames) == b"/home/dev\ndev-0\n"
+    devserver = until_named(fake, "devservers", "dev", progress)
+    assert devserver["metadata"]["finalizers"] == [FINALIZER]
+    record = progress(devserver)
+    assert datetime.fromisoformat(record.pop("started")).tzinfo is not None
+    assert record == {"purpose": "create", "retries": 0, "success": False, "failure": False}
+    assert "status" not in devserver
 
 
-def test_an_image_that_cannot_be_pulled_leads_to_failed(fake: FakeAPIServer) -> None:
-    create(fake, image="registry.example/team/failed:1")
-    status = until_phase(fake, "Failed")[-1]["status"]
-    assert "ImagePullBackOff" in status["message"]
-    pod = fake.store.get("pods", "dev-0", "default")
-    assert pod["status"]["containerStatuses"][0]["state"]["waiting"]["reason"] == "ImagePullBackOff"
-    assert until_event(fake, "Failed", "dev-0")["type"] == "Warning"
+def test_afterwards_the_progress_is_gone_and_the_spec_is_remembered(fake: FakeAPIServer) -> None:
+    create(fake, image="debian")
+    devserver = until_phase(fake)
+    assert devserver["metadata"]["finalizers"] == [FINALIZER]
+    assert notes(devserver) == {LAST_HANDLED: '{"spec":{"flavor":"cpu-small","image":"debian"}}\n'}
 
 
-def test_an_image_for_which_there_is_never_a_node_stays_pending(fake: FakeAPIServer) -> None:
-    create(fake, image="team/never")
-    event = until_event(fake, "FailedScheduling", "dev-0")
-    assert event["type"] == "Warning"
-    pod = until_pod(fake, "dev-0", "Unschedulable")
-    assert (pod["status"]["phase"], pod["spec"].get("nodeName")) == ("Pending", None)
-    assert fake.store.get("devservers", "dev", "default")["status"]["phase"] == "Pending"
-
-
-def test_an_image_that_crashes_has_a_last_state_and_a_previous_log(fake: FakeAPIServer) -> None:
-    create(fake, image="team/crash")
-    until_event(fake, "BackOff", "dev-0")
-    state = fake.store.get("pods", "dev-0", "default")["status"]["containerStatuses"][0]
-    assert state["state"]["waiting"]["reason"] == "CrashLoopBackOff"
-    assert state["lastState"]["terminated"]["exitCode"] == 1
-    previous = Pods.of(fake).container_log("default", "dev-0").previous
-    assert previous is not None
-    assert [line.text for line in previous] == [b"fatal: the image's main process failed"]
-
-
-def test_a_deleted_devserver_takes_its_pod_and_directory_with_it(fake: FakeAPIServer) -> None:
+def test_a_change_of_the_spec_is_an_update_and_anything_else_is_none_of_its_business(fake: FakeAPIServer) -> None:
     create(fake)
-    until_phase(fake, "Running")
-    root = Pods.of(fake).sandbox("default", "dev-0").directory
-    fake.store.delete("devservers", "dev", "default")
-    pod = until_pod(fake, "dev-0", "DELETED")
-    assert "deletionTimestamp" in pod["metadata"]
-    Pods.of(fake).remove(pod)  # what the deletion's event sets off; done here so that it is done now
-    assert not fake.tempdir.joinpath("pods", root).exists()
+    until_phase(fake)
+    Operator.of(fake).handling = NEVER
+    fake.store.modify("devservers", "dev", "default", lambda obj: obj["metadata"].update(labels={"team": "red"}))
+    set_spec(fake, image="debian")
+    devserver = until_named(fake, "devservers", "dev", progress)
+    assert progress(devserver)["purpose"] == "update"
+    assert handled(devserver) == {"flavor": "cpu-small"}
 
 
-def test_a_deleted_pod_is_made_anew(fake: FakeAPIServer) -> None:
+def test_the_status_is_written_again_after_each_change_of_the_spec_and_not_before(fake: FakeAPIServer) -> None:
     create(fake)
-    until_phase(fake, "Running")
-    old = fake.store.delete("pods", "dev-0", "default")
-    for _, pod in fake.watch_objects("pods"):
-        if pod["metadata"]["uid"] != old["metadata"]["uid"] and pod["status"]["phase"] == "Running":
+    until_phase(fake)
+    fake.store.modify("devservers", "dev", "default", lambda obj: obj.pop("status"))
+    create(fake, "another")
+    until_phase(fake, name="another")
+    assert "status" not in get(fake)
+    set_spec(fake, image="debian")
+    until_named(fake, "devservers", "dev", lambda obj: handled(obj) == obj["spec"])
+    assert get(fake)["status"]["phase"] == "Running"
+
+
+def test_one_worker_handles_one_object_at_a_time(fake: FakeAPIServer) -> None:
+    Operator.of(fake).handling = 0.03
+    for number in range(4):
+        create(fake, f"dev-{number}")
+    at_work: set[str] = set()
+    done: set[str] = set()
+    for _, devserver in fake.watch_objects("devservers"):
+        name = devserver["metadata"]["name"]
+        at_work = at_work | {name} if progress(devserver) else at_work - {name}
+        done |= {name} if handled(devserver) else set()
+        assert len(at_work) <= 1
+        if len(done) == 4:
             break
-    assert until_phase(fake, "Running")
+
+
+def test_a_spec_that_changes_while_it_is_handled_is_handled_again(fake: FakeAPIServer) -> None:
+    Operator.of(fake).handling = 0.2
+    create(fake)
+    until_named(fake, "devservers", "dev", lambda obj: progress(obj) or handled(obj))
+    set_spec(fake, image="debian")
+    until_named(fake, "devservers", "dev", lambda obj: handled(obj) == {"flavor": "cpu-small", "image": "debian"})
+    assert until_pod(fake)["spec"]["containers"][0]["image"] == "debian"
+
+
+def test_devservers_of_any_namespace_are_handled(fake: FakeAPIServer) -> None:
+    fake.apply("{apiVersion: v1, kind: Namespace, metadata: {name: team}}")
+    fake.store.create("devservers", {"metadata": {"name": "dev", "namespace": "team"}, "spec": {"flavor": "cpu-small"}})
+    assert until_pod(fake)["metadata"]["namespace"] == "team"
+    assert Operator.of(fake).pod_of("dev", "team")
+
+
+# failures for good
+
+
+def test_a_flavor_that_does_not_exist_leaves_no_status_and_no_event_ever(fake: FakeAPIServer) -> None:
+    create(fake, flavor="nosuch")
+    devserver = until_named(fake, "devservers", "dev", handled)
+    assert devserver["metadata"]["finalizers"] == [FINALIZER]
+    assert list(notes(devserver)) == [LAST_HANDLED]
+    assert "status" not in devserver
+    fake.store.create("devserverflavors", {"metadata": {"name": "nosuch"}, "spec": {}})
+    create(fake, "another")
+    until_pod(fake, "another")
+    assert "status" not in get(fake)
+    assert [e for e in fake.store.list("events") if e["involvedObject"]["kind"] == "DevServer"] == []
+    assert names(fake, "deployments") == ["another"]
+
+
+def test_given_a_flavor_that_exists_it_is_handled_after_all(fake: FakeAPIServer) -> None:
+    create(fake, flavor="nosuch")
+    until_named(fake, "devservers", "dev", handled)
+    set_spec(fake, flavor="gpu-small")
+    until_phase(fake)
+
+
+def test_the_flavors_of_the_documented_examples_are_there(fake: FakeAPIServer) -> None:
+    assert names(fake, "devserverflavors") == ["cpu-small", "gpu-small"]
+
+
+def test_a_flavor_of_that_name_that_a_test_has_made_before_the_start_is_kept() -> None:
+    server = FakeAPIServer()
+    server.store.create("devserverflavors", {"metadata": {"name": "cpu-small"}, "spec": {"own": True}})
+    with server:
+        assert server.store.get("devserverflavors", "cpu-small")["spec"] == {"own": True}
+
+
+def test_the_pod_gets_the_resources_of_its_flavor(fake: FakeAPIServer) -> None:
+    resources = {"limits": {"memory": "1Gi"}}
+    fake.store.create("devserverflavors", {"metadata": {"name": "own"}, "spec": {"resources": resources}})
+    create(fake, flavor="own")
+    pod = until_pod(fake)
+    assert (pod["spec"]["containers"][0]["resources"], pod["status"]["qosClass"]) == (resources, "Burstable")
+
+
+# retries
+
+
+def test_an_image_for_retries_fails_with_a_message_and_the_next_try_is_a_minute_away(fake: FakeAPIServer) -> None:
+    create(fake, image="example/retry")
+    devserver = until_named(fake, "devservers", "dev", lambda obj: progress(obj).get("retries"))
+    record = progress(devserver)
+    started, delayed = (datetime.fromisoformat(record.pop(name)) for name in ("started", "delayed"))
+    assert 59 < (delayed - started).total_seconds() < 70
+    message = record.pop("message")
+    assert record == {"purpose": "create", "retries": 1, "success": False, "failure": False}
+    assert message.startswith("(422)\nReason: Unprocessable Entity\nHTTP response headers: HTTPHeaderDict({")
+    status = json.loads(message.partition("HTTP response body: ")[2])
+    assert (status["kind"], status["reason"], status["code"]) == ("Status", "Invalid", 422)
+    assert status["message"] == (
+        'ConfigMap "dev-sshd-config" is invalid: '
+        "metadata.ownerReferences: Only one reference can have Controller set to true"
+    )
+    assert "status" not in devserver
+    assert handled(devserver) is None
+
+
+def test_it_is_tried_again_and_again(fake: FakeAPIServer) -> None:
+    Operator.of(fake).retry_interval = 0.01
+    create(fake, image="example/retry")
+    until_named(fake, "devservers", "dev", lambda obj: progress(obj).get("retries", 0) >= 3)
+    tries = [progress(obj) for obj in history(fake, "devservers", "dev") if progress(obj).get("retries")][:3]
+    assert [record["retries"] for record in tries] == [1, 2, 3]
+    assert len({record["started"] for record in tries}) == 1
+    assert tries[0]["delayed"] < tries[1]["delayed"] < tries[2]["delayed"]
+
+
+def test_one_that_waits_for_its_next_try_keeps_no_other_waiting(fake: FakeAPIServer) -> None:
+    create(fake, image="example/retry")
+    until_named(fake, "devservers", "dev", lambda obj: progress(obj).get("retries"))
+    create(fake, "another")
+    until_phase(fake, name="another")
+    assert progress(get(fake))["retries"] == 1
+
+
+def test_a_changed_spec_does_not_wait_for_the_next_try(fake: FakeAPIServer) -> None:
+    create(fake, image="example/retry")
+    until_named(fake, "devservers", "dev", lambda obj: progress(obj).get("retries"))
+    set_spec(fake, image="debian")
+    assert PROGRESS not in notes(until_phase(fake))
+
+
+def message_for(fake: FakeAPIServer, name: str = "dev") -> str:
+    devserver = until_named(fake, "devservers", name, lambda obj: progress(obj).get("retries"))
+    return str(progress(devserver)["message"])
+
+
+def test_a_name_that_is_too_long_for_a_label_fails_as_the_deployment_does(fake: FakeAPIServer) -> None:
+    create(fake, "a" * 64)
+    assert "spec.template.labels" in message_for(fake, "a" * 64)
+    assert "must be no more than 63 bytes" in message_for(fake, "a" * 64)
+
+
+def test_a_deployment_of_another_controller_is_not_touched(fake: FakeAPIServer) -> None:
+    owner = {"apiVersion": "example.io/v1", "kind": "App", "name": "dev", "uid": "u-1", "controller": True}
+    metadata = {"name": "dev", "ownerReferences": [owner]}
+    before = fake.store.create("deployments", {"metadata": metadata, "spec": deployment_spec()})
+    create(fake)
+    assert 'Deployment \\"dev\\" is invalid' in message_for(fake)
+    assert fake.store.get("deployments", "dev")["spec"] == before["spec"]
+
+
+def test_a_deployment_that_nobody_controls_is_taken_over(fake: FakeAPIServer) -> None:
+    Operator.of(fake).lag = NEVER
+    fake.store.create("deployments", {"metadata": {"name": "dev"}, "spec": deployment_spec()})
+    devserver = create(fake, image="debian")
+    until_phase(fake)
+    deployment = fake.store.get("deployments", "dev")
+    assert [owner["uid"] for owner in deployment["metadata"]["ownerReferences"]] == [devserver["metadata"]["uid"]]
+    assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == "debian"
+
+
+def deployment_spec() -> Object:
+    labels = {"app": "dev"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "x"}]}}
+    return {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"spec": {"flavor": "cpu-small", "volumes": [{}]}},
+        {"spec": {"flavor": "cpu-small", "lifecycle": "tomorrow"}},
+        {"spec": {"flavor": "cpu-small", "lifecycle": {"timeToLive": "9" * 400 + "h"}}},
+        {"spec": {"flavor": ["cpu-small"]}},
+        {"spec": "text"},
+        {},
+    ],
+)
+def test_an_object_that_nobody_can_handle_keeps_no_other_from_being_handled(fake: FakeAPIServer, broken: Any) -> None:
+    fake.store.create("devservers", {"metadata": {"name": "broken"}, **broken})
+    until_named(fake, "devservers", "broken", notes)
+    create(fake)
+    until_pod(fake)
+
+
+def test_what_the_handler_raises_is_the_message_of_its_progress(fake: FakeAPIServer) -> None:
+    create(fake, volumes=[{"claimName": "c"}])
+    assert message_for(fake) == "'mountPath'"
+
+
+# deletion
+
+
+def test_a_deletion_waits_for_the_finalizer(fake: FakeAPIServer, client: PlainClient) -> None:
+    Operator.of(fake).finalize = NEVER
+    create(fake)
+    until_phase(fake)
+    answer = client.ask("DELETE", f"{DEVSERVERS}/dev")
+    assert answer.json()["metadata"]["finalizers"] == [FINALIZER]
+    create(fake, "another")
+    until_pod(fake, "another")
+    assert "deletionTimestamp" in get(fake)["metadata"]
+
+
+def test_when_the_finalizer_has_gone_all_goes_that_was_made_of_it(fake: FakeAPIServer, client: PlainClient) -> None:
+    create(fake)
+    pod = until_pod(fake)["metadata"]["name"]
+    client.ask("DELETE", f"{DEVSERVERS}/dev")
+    until_gone(fake, "devservers", "dev")
+    until_gone(fake, "pods", pod)
+    assert "deletionTimestamp" in history(fake, "pods", pod)[-1]["metadata"]
+    assert [names(fake, kind) for kind in ("devservers", "deployments", "replicasets", "pods")] == [[], [], [], []]
+
+
+def test_while_the_operator_is_down_a_deleted_devserver_stays(fake: FakeAPIServer, client: PlainClient) -> None:
+    create(fake)
+    until_pod(fake)
+    Operator.of(fake).pause()
+    client.ask("DELETE", f"{DEVSERVERS}/dev")
+    assert "deletionTimestamp" in get(fake)["metadata"]
+    Operator.of(fake).resume()
+    until_gone(fake, "devservers", "dev")
+
+
+def test_an_object_that_it_has_given_up_is_let_go_as_well(fake: FakeAPIServer, client: PlainClient) -> None:
+    create(fake, flavor="nosuch")
+    until_named(fake, "devservers", "dev", handled)
+    client.ask("DELETE", f"{DEVSERVERS}/dev")
+    until_gone(fake, "devservers", "dev")
+
+
+def test_deleted_in_the_foreground_its_pod_goes_before_it(fake: FakeAPIServer, client: PlainClient) -> None:
+    create(fake)
+    until_pod(fake)
+    client.ask("DELETE", f"{DEVSERVERS}/dev?propagationPolicy=Foreground")
+    until_gone(fake, "devservers", "dev")
+    assert [names(fake, kind) for kind in ("devservers", "deployments", "replicasets", "pods")] == [[], [], [], []]
+
+
+def test_orphaned_its_deployment_goes_on(fake: FakeAPIServer, client: PlainClient) -> None:
+    create(fake)
+    until_pod(fake)
+    client.ask("DELETE", f"{DEVSERVERS}/dev?propagationPolicy=Orphan")
+    until_gone(fake, "devservers", "dev")
+    assert fake.store.get("deployments", "dev")["metadata"]["ownerReferences"] == []
+
+
+def test_a_finalizer_that_was_taken_off_is_put_on_again(fake: FakeAPIServer) -> None:
+    create(fake)
+    until_phase(fake)
+    taken = fake.store.modify("devservers", "dev", "default", lambda obj: obj["metadata"].pop("finalizers"))
+    revision = int(taken["metadata"]["resourceVersion"])
+    until(
+        fake,
+        "devservers",
+        lambda obj: int(obj["metadata"]["resourceVersion"]) > revision and obj["metadata"].get("finalizers"),
+    )
 
 
 def test_a_devserver_made_again_at_once_gets_a_pod_of_its_own(fake: FakeAPIServer) -> None:
     create(fake)
-    until_phase(fake, "Running")
+    first = until_pod(fake)
     fake.store.delete("devservers", "dev", "default")
-    second = create(fake)
-    for _, devserver in fake.watch_objects("devservers"):
-        if devserver["metadata"]["uid"] == second["metadata"]["uid"] and phases([devserver]) == ["Running"]:
-            break
-    owners = fake.store.get("pods", "dev-0", "default")["metadata"]["ownerReferences"]
-    assert [owner["uid"] for owner in owners] == [second["metadata"]["uid"]]
-
-
-def test_a_status_that_was_erased_comes_back(fake: FakeAPIServer) -> None:
     create(fake)
-    until_phase(fake, "Running")
+    second = until_pod(fake, holds=lambda pod: pod["metadata"]["uid"] != first["metadata"]["uid"])
+    until_named(fake, "pods", second["metadata"]["name"], lambda pod: "startedAt" in str(pod["status"]))
+    assert Operator.of(fake).pod_of("dev")["metadata"]["uid"] == second["metadata"]["uid"]
 
-    def erase(obj: Object) -> None:
-        del obj["status"]
 
-    erased = fake.store.modify("devservers", "dev", "default", erase)
-    for _, devserver in fake.watch_objects("devservers"):
-        if int(devserver["metadata"]["resourceVersion"]) > int(erased["metadata"]["resourceVersion"]):
-            assert devserver["status"]["phase"] == "Running"
-            break
+# time to live
+
+
+def test_a_devserver_whose_time_to_live_has_passed_is_deleted_and_another_is_not(fake: FakeAPIServer) -> None:
+    metadata = {"creationTimestamp": "2026-01-02T03:04:05Z"}
+    for name, lifetime in (("long", "999999h"), ("none", ""), ("short", "1h30m")):
+        spec = {"flavor": "cpu-small", "lifecycle": {"timeToLive": lifetime}}
+        fake.store.create("devservers", {"metadata": {"name": name, **metadata}, "spec": spec})
+    until_gone(fake, "devservers", "short")
+    until_pod(fake, "long")
+    assert names(fake, "devservers") == ["long", "none"]
+
+
+def test_a_devserver_that_is_given_more_time_in_time_stays(fake: FakeAPIServer) -> None:
+    Operator.of(fake).pause()
+    metadata = {"name": "dev", "creationTimestamp": "2026-01-02T03:04:05Z"}
+    spec = {"flavor": "cpu-small", "lifecycle": {"timeToLive": "1s"}}
+    fake.store.create("devservers", {"metadata": metadata, "spec": spec})
+    set_spec(fake, lifecycle={"timeToLive": "999999h"})
+    Operator.of(fake).resume()
+    until_pod(fake)
+    assert names(fake, "devservers") == ["dev"]
+
+
+# the operator itself
 
 
 def test_lost_history_does_not_stop_the_operator(fake: FakeAPIServer) -> None:
@@ -187,18 +422,29 @@ def test_lost_history_does_not_stop_the_operator(fake: FakeAPIServer) -> None:
         create(fake, f"dev-{number}")
         fake.store.compact()
     for number in range(5):
-        assert until_phase(fake, "Running", f"dev-{number}")
+        assert until_pod(fake, f"dev-{number}")
 
 
-def test_a_pod_without_an_owner_is_brought_to_run_too(fake: FakeAPIServer) -> None:
-    fake.store.create(
-        "pods", {"metadata": {"name": "alone"}, "spec": {"containers": [{"name": "c", "image": "debian"}]}}
-    )
-    assert until_pod(fake, "alone", "startedAt")["spec"]["nodeName"]
+def test_it_waits_for_the_definition_of_its_kind() -> None:
+    with FakeAPIServer(load_crds=False) as late:
+        for crd in shipped_crds():
+            late.apply(crd)
+        create(late, flavor="nosuch")
+        until_named(late, "devservers", "dev", handled)
+
+
+def test_a_definition_that_goes_and_comes_again_finds_the_operator_there(
+    fake: FakeAPIServer, client: PlainClient
+) -> None:
+    client.ask("DELETE", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/devservers.devserver.io")
+    for crd in shipped_crds():
+        fake.apply(crd)
+    create(fake)
+    until_phase(fake)
 
 
 def test_without_an_operator_nothing_happens() -> None:
     with FakeAPIServer(operator=False) as fake:
         create(fake)
-        assert "status" not in fake.store.get("devservers", "dev", "default")
-        assert fake.store.list("pods") == []
+        assert "status" not in get(fake)
+        assert names(fake, "pods") == names(fake, "devserverflavors") == []

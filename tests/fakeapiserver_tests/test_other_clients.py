@@ -11,8 +11,13 @@ from typing import Any
 import pytest
 
 from tests.fakeapiserver import FakeAPIServer
+from tests.fakeapiserver.kopfstate import FINALIZER
+from tests.fakeapiserver.operator import Operator
+from tests.fakeapiserver.podstatus import is_ready
+from tests.fakeapiserver.store import Object
 
 from .plainclient import devserver
+from .watching import until_gone, until_phase, until_pod
 
 WHY = "a client of extra 'verify', which is not installed"
 DEVSERVERS = ("devserver.io", "v1", "default", "devservers")
@@ -41,6 +46,10 @@ def phase(obj: Any) -> str:
     return str((obj.get("status") or {}).get("phase", ""))
 
 
+def ready_with_image_x(pod: Object) -> bool:
+    return is_ready(pod) and bool(pod["spec"]["containers"][0]["image"] == "x")
+
+
 class TestTheOfficialClient:
     @pytest.fixture
     def kubernetes(self, cluster: FakeAPIServer) -> Iterator[Any]:
@@ -49,7 +58,7 @@ class TestTheOfficialClient:
         yield module
         module.client.Configuration.set_default(None)
 
-    def test_crud_and_watch(self, kubernetes: Any) -> None:
+    def test_crud_and_watch(self, kubernetes: Any, cluster: FakeAPIServer) -> None:
         api = kubernetes.client.CustomObjectsApi()
         created = api.create_namespaced_custom_object(*DEVSERVERS, devserver("a"))
         watch = kubernetes.watch.Watch()
@@ -59,24 +68,28 @@ class TestTheOfficialClient:
             if phases[-1] == "Running":
                 watch.stop()
         assert phases[-1] == "Running"
+        Operator.of(cluster).pause()  # lest it write between the two
         patched = api.patch_namespaced_custom_object(*DEVSERVERS, "a", {"spec": {"image": "x"}})
         assert (patched["spec"]["image"], patched["metadata"]["uid"]) == ("x", created["metadata"]["uid"])
         patched["spec"]["image"] = "y"
         assert api.replace_namespaced_custom_object(*DEVSERVERS, "a", patched)["spec"]["image"] == "y"
-        assert api.delete_namespaced_custom_object(*DEVSERVERS, "a")["status"] == "Success"
+        Operator.of(cluster).resume()
+        deleted = api.delete_namespaced_custom_object(*DEVSERVERS, "a")
+        assert deleted["metadata"]["finalizers"] == [FINALIZER]
+        until_gone(cluster, "devservers", "a")
         with pytest.raises(kubernetes.client.ApiException) as missing:
             api.get_namespaced_custom_object(*DEVSERVERS, "a")
         assert missing.value.status == 404
 
     def test_pods_logs_and_exec(self, kubernetes: Any, cluster: FakeAPIServer) -> None:
         cluster.store.create("devservers", devserver("a"))
-        wait_until_running(cluster, "a")
+        name = until_pod(cluster, "a")["metadata"]["name"]
         core = kubernetes.client.CoreV1Api()
-        assert [pod.metadata.name for pod in core.list_namespaced_pod("default").items] == ["a-0"]
-        assert core.read_namespaced_pod_log("a-0", "default") == "a-0: ready\n"
+        assert [pod.metadata.name for pod in core.list_namespaced_pod("default").items] == [name]
+        assert core.read_namespaced_pod_log(name, "default") == f"{name}: ready\n"
         said = kubernetes.stream.stream(
             core.connect_get_namespaced_pod_exec,
-            "a-0",
+            name,
             "default",
             command=["echo", "hi"],
             stdout=True,
@@ -85,6 +98,15 @@ class TestTheOfficialClient:
             tty=False,
         )
         assert said == "hi\n"
+
+    def test_typed_deployments(self, kubernetes: Any, cluster: FakeAPIServer) -> None:
+        cluster.store.create("devservers", devserver("a"))
+        name = until_pod(cluster, "a")["metadata"]["name"]
+        apps = kubernetes.client.AppsV1Api()
+        template = apps.read_namespaced_deployment("a", "default").spec.template
+        assert [container.name for container in template.spec.containers] == ["devserver"]
+        replicasets = apps.list_namespaced_replica_set("default", label_selector="app=a").items
+        assert [name.startswith(f"{each.metadata.name}-") for each in replicasets] == [True]
 
     def test_typed_objects_and_reviews(self, kubernetes: Any) -> None:
         client = kubernetes.client
@@ -113,19 +135,22 @@ class TestKr8s:
         kind = objects.new_class(kind="DevServer", version="devserver.io/v1", namespaced=True, plural="devservers")
         server = kind(devserver("a"), api=api)
         server.create()
-        wait_until_running(cluster, "a")  # its own wait fails on an object that has no status yet
+        until_phase(cluster, name="a")  # its own wait fails on an object that has no status yet
         server.wait("jsonpath='{.status.phase}'=Running", timeout=10)
         server.patch({"spec": {"image": "x"}})
         server.label({"team": "red"})
         found = list(kr8s.get("devservers.devserver.io", api=api, label_selector={"team": "red"}))
         assert [(item.name, item.spec.image) for item in found] == [("a", "x")]
-        pod = objects.Pod.get("a-0", api=api)
+        name = until_pod(cluster, "a", ready_with_image_x)["metadata"]["name"]
+        pod = objects.Pod.get(name, api=api)
         assert pod.ready()
         assert pod.exec(["echo", "hi"]).stdout == b"hi\n"
-        assert list(pod.logs()) == ["a-0: ready"]
+        assert list(pod.logs()) == [f"{name}: ready"]
         kind_of_event, seen = next(iter(api.watch("pods", namespace="default")))
-        assert (kind_of_event, seen.name) == ("ADDED", "a-0")
+        assert kind_of_event == "ADDED"
+        assert seen.name.startswith("a-")
         server.delete()
+        until_gone(cluster, "devservers", "a")
         assert not server.exists()
 
 
@@ -146,16 +171,11 @@ class TestLightkube:
         body = devserver("b")
         body["metadata"]["namespace"] = "default"
         assert client.apply(kind(body), field_manager="me").spec["mode"] == "standalone"
-        assert "a-0" in [pod.metadata.name for pod in client.list(core.Pod, namespace="default")]
-        assert list(client.log("a-0", namespace="default")) == ["a-0: ready\n"]
+        name = until_pod(cluster, "a", ready_with_image_x)["metadata"]["name"]
+        assert name in [pod.metadata.name for pod in client.list(core.Pod, namespace="default")]
+        assert list(client.log(name, namespace="default")) == [f"{name}: ready\n"]
         client.delete(kind, "a", namespace="default")
+        until_gone(cluster, "devservers", "a")
         with pytest.raises(lightkube.ApiError) as missing:
             client.get(kind, "a", namespace="default")
         assert missing.value.status.reason == "NotFound"
-
-
-def wait_until_running(cluster: FakeAPIServer, name: str) -> None:
-    """Watch from inside until the operator has brought a DevServer to run."""
-    for _, obj in cluster.watch_objects("devservers"):
-        if obj["metadata"]["name"] == name and phase(obj) == "Running":
-            return
