@@ -16,6 +16,7 @@ import pytest
 from devservers.crds.base import ObjectMeta
 from devservers.crds.devserver import DevServer
 from tests.fakeapiserver import FakeAPIServer
+from tests.fakeapiserver_tests.watching import until_gone
 
 DOCUMENT = Path(__file__).with_name("documented_api.md")
 FENCE = "```"
@@ -132,6 +133,7 @@ def test_the_whole_document_runs_from_top_to_bottom_in_one_go(
     for block in BLOCKS:
         block.run(namespace)
         if block.section == "Deleting a DevServer":  # and what follows takes it for granted again
+            until_gone(server, "devservers", "my-test-server")
             make_my_test_server()
     assert_said([words for section in SECTIONS for words in SAID[section]], capsys.readouterr().out)
     assert [raw["metadata"]["name"] for raw in server.store.list("devservers")] == ["my-test-server"]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakeapiserver import FakeAPIServer
+from tests.fakeapiserver_tests.watching import until_gone
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -49,7 +50,10 @@ def _run(code: str, directory: Path, **environment: str) -> str:
 
 
 def _names(server: FakeAPIServer) -> dict[str, list[str]]:
-    """What there is of DevServers and of what belongs to them."""
+    """What there is of DevServers and of what belongs to them, once the operator has let go of what was deleted."""
+    for devserver in server.store.list("devservers"):
+        if "deletionTimestamp" in devserver["metadata"]:
+            until_gone(server, "devservers", devserver["metadata"]["name"])
     resources = ("devservers", "devserverflavors", "devserverusers")
     return {resource: [obj["metadata"]["name"] for obj in server.store.list(resource)] for resource in resources}
 

@@ -52,8 +52,13 @@ class Attempt:
         self._server = server
         self._resource = server._resource()
         self._client, self._namespace, self._body = server._to_create()
+        if server._sent_metadata is not None:
+            self._body["metadata"] = metadata_anew(
+                self._body["metadata"], server._metadata_as_read(), server._sent_metadata
+            )
         if server._generated_name and server._generated_name == self._body["metadata"].get("name"):
             del self._body["metadata"]["name"]  # entered again: the server makes up another one
+        server._sent_metadata = self._body["metadata"]
         self.generates_name = "name" not in self._body["metadata"]
         self.deadline = Deadline(server.wait_timeout, self._client.clock)
         """For all of entering: the wait for a namesake to go, the create, and getting ready."""
@@ -71,12 +76,16 @@ class Attempt:
                 self._wait_for_namesake(error)
             self.deadline.sleep(backoff.next())
 
-    def undo(self, error: BaseException) -> None:
-        """Delete what was created, if anything was; ``error`` is the exception under way."""
+    def undo(self, error: BaseException) -> bool:
+        """Delete what was created, if anything was; ``error`` is the exception under way.
+
+        True if it is on its way out, and may be waited for.
+        """
         if self.obligation is None and self._sent is not None:
             self._settle(error, self._sent.remaining() or 0.0)
-        if self.obligation is not None and not self.obligation.settled:
-            delete_obliged(self.obligation, hiding=error)
+        if self.obligation is None or self.obligation.settled:
+            return False
+        return delete_obliged(self.obligation, hiding=error)
 
     def _create_once(self) -> Object:
         """Send the create; after a lost answer, look whether it was executed, and if so go on with what it made."""
@@ -182,3 +191,20 @@ class Attempt:
 
 def _is_to_stay(item: Mapping[str, Any]) -> bool:
     return not item["metadata"].get("deletionTimestamp")
+
+
+def metadata_anew(now: Mapping[str, Any], read: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:
+    """The metadata for creating an object again that has been on the cluster: as it stands, less what others added.
+
+    An operator knows by its own finalizer and annotations what it has handled: with them, a new object would look
+    handled to it. ``sent`` is the metadata of the create before, ``read`` that of the object as it was read last; what
+    was read and not sent is of others.
+    """
+    metadata = dict(now)
+    for key in ("labels", "annotations"):
+        added = (read.get(key) or {}).keys() - (sent.get(key) or {}).keys()
+        metadata[key] = {name: value for name, value in (now.get(key) or {}).items() if name not in added}
+    for key in ("finalizers", "ownerReferences"):
+        others = [entry for entry in read.get(key) or [] if entry not in (sent.get(key) or [])]
+        metadata[key] = [entry for entry in now.get(key) or [] if entry not in others]
+    return {key: value for key, value in metadata.items() if value}

@@ -74,6 +74,7 @@ class DevServer(BaseCustomResource):
     on_event: Optional[Callable[[str], object]] = None
     _SHARED = BaseCustomResource._SHARED | {"on_event", "_obligations"}
     _obligations: tuple[Obligation, ...] = ()  # of its with statements
+    _sent_metadata: Optional[dict[str, Any]] = None  # by the with statement before
     _generated_name: str = ""  # by the API server, for the with statement before
 
     def __init__(

@@ -40,10 +40,13 @@ def create_and_wait(server: DevServer) -> None:
         tell(server, f"{obligation.created} is ready")
         server._obligations = (*owed(server), obligation)
     except BaseException as error:
-        if server.delete_on_exit != "never":
-            _insist(partial(attempt.undo, error), lambda: attempt.obligation)
-        elif attempt.obligation is not None:
-            attempt.obligation.settle()
+        if server.delete_on_exit == "never":
+            if attempt.obligation is not None:
+                attempt.obligation.settle()
+            raise
+        marked = _insist(partial(attempt.undo, error), lambda: attempt.obligation)
+        if marked and attempt.obligation is not None and isinstance(error, Exception):  # else somebody is in a hurry
+            _wait_until_gone(server, attempt.obligation)
         raise
 
 

@@ -118,6 +118,12 @@ class RawObject:
         if self._as_read is None and "resourceVersion" in (self._raw.get("metadata") or {}):
             self._as_read = json.dumps(self._raw)
 
+    def _metadata_as_read(self) -> dict[str, Any]:
+        """The metadata as the server gave it, before the caller changed anything."""
+        read: dict[str, Any] = self._raw if self._as_read is None else json.loads(self._as_read)
+        metadata: dict[str, Any] = read.get("metadata") or {}
+        return metadata
+
     def _take(self: R, raw: dict[str, Any]) -> R:
         """Become what the server answered."""
         self._raw = raw

@@ -8,6 +8,7 @@ tools from the busybox of this machine; where that is not installed they are ima
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -18,6 +19,14 @@ from typing import Callable
 
 STANDARD_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 WITHOUT_SHELL = frozenset({"cat", "echo", "env", "false", "head", "id", "ls", "printf", "pwd", "sleep", "true"})
+
+
+_WORD = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_PATH = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_DIGEST = r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}"
+_REFERENCE = re.compile(
+    rf"(?:{_WORD}(?:\.{_WORD})*(?::\d+)?/)?{_PATH}(?:/{_PATH})*(?::\w[\w.-]{{0,127}})?(?:@{_DIGEST})?", re.ASCII
+)
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,11 @@ class Tools:
         """May this first word of a command be looked for at all?"""
         directory, program = os.path.split(name)
         return bool(directory and directory not in STANDARD_PATH.split(":")) or not self.lacks(program)
+
+
+def is_reference(image: str) -> bool:
+    """Can an image have that name? ``[domain[:port]/]path[:tag][@digest]``; the path is in lower case."""
+    return bool(_REFERENCE.fullmatch(image))
 
 
 def repository(image: str) -> str:

@@ -2,7 +2,7 @@
 
 A pod is scheduled; its init containers run, one after the other's image has been pulled, and end; then its containers
 start. The last word of an image's repository decides otherwise: ``never`` finds no node, ``failed`` cannot be pulled,
-``crash`` ends again and again, ``slow`` takes its time.
+``crash`` ends again and again, ``slow`` takes its time. What is no name of an image is not even tried to be pulled.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 from . import podstatus
 from .agenda import Agenda
 from .controllers import Key, find, modify, tell_event
-from .images import variant
+from .images import is_reference, variant
 from .pods import Pods
 from .podstatus import waiting
 from .status import APIFailure
@@ -104,9 +104,20 @@ class Node:
         self._pull(pod)
 
     def _pull(self, pod: Object) -> None:
+        if image(pod) and not is_reference(image(pod)):
+            self._cannot_name(pod)
+            return
         self._event(pod, "Normal", "Pulling", f'Pulling image "{image(pod)}"')
         step = AFTER_PULLING.get(image_variant(pod), Node._run)
         self._later(pod, step, self.slow if image_variant(pod) == "slow" else None)
+
+    def _cannot_name(self, pod: Object) -> None:
+        name = image(pod)
+        why = f'couldn\'t parse image name "{name}": invalid reference format'
+        message = f'Failed to apply default image tag "{name}": {why}'
+        self._write(pod, podstatus.not_ready(pod, waiting("InvalidImageName", message)))
+        self._event(pod, "Warning", "InspectFailed", message)
+        self._event(pod, "Warning", "Failed", "Error: InvalidImageName")
 
     def _run(self, pod: Object) -> None:
         self._write(pod, podstatus.ready(pod))

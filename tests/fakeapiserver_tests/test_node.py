@@ -84,6 +84,22 @@ def test_an_image_that_cannot_be_pulled_ends_in_back_off(fake: FakeAPIServer) ->
     assert until_event(fake, "Failed", pod["metadata"]["name"])["type"] == "Warning"
 
 
+@pytest.mark.parametrize("image", ["Ubuntu", "a b", "ubuntu:", "team//image", "ubuntu@sha256:1", "-x"])
+def test_what_is_no_name_of_an_image_is_not_pulled(fake: FakeAPIServer, image: str) -> None:
+    create(fake, image=image)
+    pod = until_pod(fake, holds=waits_for("InvalidImageName"))
+    assert f'"{image}"' in until_event(fake, "InspectFailed", pod["metadata"]["name"])["message"]
+
+
+@pytest.mark.parametrize(
+    "image",
+    ["ubuntu:22.04", "x", "localhost:5000/a/b_c:T", f"Registry.Example.com/team/a--b:1@sha256:{'0' * 64}", "a.b__c/d"],
+)
+def test_what_is_a_name_of_an_image_is(fake: FakeAPIServer, image: str) -> None:
+    create(fake, image=image)
+    assert until_pod(fake)
+
+
 def test_an_image_for_which_there_is_never_a_node_stays_pending(fake: FakeAPIServer) -> None:
     create(fake, image="team/never")
     pod = until_pod(fake, holds=lambda pod: "Unschedulable" in str(pod.get("status")))
