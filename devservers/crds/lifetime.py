@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Optional, TypeVar
 
+from ..notes import add_note
 from ..transport.deadline import Deadline
 from .attempt import Attempt
 from .creation import held_by
@@ -46,7 +47,7 @@ def create_and_wait(server: DevServer) -> None:
             raise
         marked = _insist(partial(attempt.undo, error), lambda: attempt.obligation)
         if marked and attempt.obligation is not None and isinstance(error, Exception):  # else somebody is in a hurry
-            _wait_until_gone(server, attempt.obligation)
+            _wait_until_gone(server, attempt.obligation, hiding=error)
         raise
 
 
@@ -64,7 +65,7 @@ def leave(server: DevServer, error: Optional[BaseException]) -> None:
         obligation.settle()
         return
     if _insist(partial(delete_obliged, obligation, hiding=error), lambda: obligation):
-        _wait_until_gone(server, obligation)
+        _wait_until_gone(server, obligation, hiding=error)
 
 
 def _insist(delete: Callable[[], T], obligation: Callable[[], Optional[Obligation]]) -> T:
@@ -86,8 +87,17 @@ def _insist(delete: Callable[[], T], obligation: Callable[[], Optional[Obligatio
         raise
 
 
-def _wait_until_gone(server: DevServer, obligation: Obligation) -> None:
+def _wait_until_gone(server: DevServer, obligation: Obligation, hiding: Optional[BaseException]) -> None:
     """Wait until what was deleted is gone; Ctrl-C ends this at once, for the deletion goes on without us."""
+    try:
+        _watch_it_go(server, obligation)
+    except Exception as error:  # of on_event
+        if hiding is None:
+            raise
+        add_note(hiding, f"on_event raised {error!r}")
+
+
+def _watch_it_go(server: DevServer, obligation: Obligation) -> None:
     created = obligation.created
     deadline = Deadline(server.deletion_timeout, obligation.client.clock)
     if deadline.expired:

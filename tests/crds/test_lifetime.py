@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from devservers import errors
+from devservers.crds.attempt import metadata_anew
 from devservers.crds.base import ObjectMeta
 from devservers.crds.devserver import DevServer
 from devservers.transport import RESTClient
@@ -95,6 +96,33 @@ def test_one_object_can_be_entered_twice(operated: StagedServer) -> None:
             uids.add(server.metadata.uid)
     assert len(uids) == 2
     assert names_on(operated) == []
+
+
+def test_entered_again_it_is_a_new_object_without_what_its_operator_left(operated: StagedServer) -> None:
+    server = devserver()
+    server.metadata.labels["mine"] = "yes"
+    with server:
+        assert server.metadata.finalizers == ["kopf.zalando.org/KopfFinalizerMarker"]
+        server.metadata.annotations["added"] = "later"
+    with server:
+        assert server.metadata.labels == {"mine": "yes"}
+        assert server.metadata.annotations["added"] == "later"
+
+
+def test_metadata_for_creating_again_is_as_it_stands_less_what_others_added() -> None:
+    sent = {"name": "dev", "labels": {"mine": "yes"}, "finalizers": ["mine/f"]}
+    others = {"labels": {"operator": "1"}, "annotations": {"kopf.zalando.org/x": "1"}, "finalizers": ["kopf/f"]}
+    read = {
+        "name": "dev",
+        "labels": {**sent["labels"], **others["labels"]},  # type: ignore[dict-item]
+        "annotations": others["annotations"],
+        "finalizers": [*sent["finalizers"], *others["finalizers"]],
+    }
+    assert metadata_anew(read, read, sent) == sent
+    changed = {**read, "labels": {"mine": "no", "operator": "1", "new": "2"}, "finalizers": ["kopf/f", "new/f"]}
+    assert metadata_anew(changed, read, sent) == {
+        "name": "dev", "labels": {"mine": "no", "new": "2"}, "finalizers": ["new/f"],
+    }  # fmt: skip
 
 
 def test_entered_again_it_waits_again(cluster: StagedServer) -> None:

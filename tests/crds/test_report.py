@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
 from devservers import errors
+from devservers.crds import hopeless
 from devservers.crds.base import ObjectMeta
 from devservers.crds.devserver import DevServer
 from devservers.crds.operatornotes import plain_message
@@ -50,12 +52,16 @@ def report_of(cluster: StagedServer) -> str:
 # against the operator
 
 
-def test_an_image_that_cannot_be_pulled(operated: StagedServer) -> None:
+def test_an_image_that_cannot_be_pulled(operated: StagedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hopeless, "PULL_SECONDS", 0.5)
     with pytest.raises(errors.ResourceFailedError) as caught:
         failing("registry.example/failed:1", 20).__enter__()
     text = str(caught.value)
-    assert text.startswith("<DevServer default/dev phase=Failed> has failed\n  phase: Failed\n  message: ")
-    assert "\n  pod dev-0: Pending\n" in text
+    assert text.startswith(
+        "<DevServer default/dev phase=Running> will not get ready: container devserver: its image could not be pulled "
+        "for a minute\n  phase: Running\n  message: "
+    )
+    assert re.search(r"\n  pod dev-[0-9a-f]+-\w+: Pending\n", text)
     assert "    Ready: False ContainersNotReady containers with unready status: [devserver]\n" in text
     assert "    container devserver: waiting " in text
     assert '  warning: Failed: Failed to pull image "registry.example/failed:1"' in text
@@ -65,9 +71,9 @@ def test_an_image_that_cannot_be_pulled(operated: StagedServer) -> None:
 
 def test_no_node_for_the_pod(operated: StagedServer) -> None:
     with pytest.raises(errors.WaitTimeoutError) as caught:
-        failing("never", 0.3).__enter__()
+        failing("never", 2).__enter__()
     text = str(caught.value)
-    assert text.startswith("<DevServer default/dev phase=Pending> was not ready within 0.3 s\n  phase: Pending\n")
+    assert text.startswith("<DevServer default/dev phase=Running> was not ready within 2 s\n  phase: Running\n")
     assert "    PodScheduled: False Unschedulable 0/1 nodes are available: 1 Insufficient cpu." in text
     assert text.endswith("  likely cause: no node can take the pod: choose a smaller flavor, or free resources")
 
