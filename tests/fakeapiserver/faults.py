@@ -152,6 +152,14 @@ class Faults:
         """502 with a proxy's HTML page."""
         return self.inject(faultyanswers.bad_gateway, verb, resource, **which)
 
+    def page_not_found(self, verb: str = "*", resource: str = "*", **which: Optional[int]) -> Scope:
+        """404 as plain text and no Status: an API server that has started and does not know its CRDs yet."""
+        return self.inject(faultyanswers.not_served, verb, resource, **which)
+
+    def not_found_html(self, verb: str = "*", resource: str = "*", **which: Optional[int]) -> Scope:
+        """404 with a page of HTML: an ingress that has lost its backend."""
+        return self.inject(faultyanswers.not_found_page, verb, resource, **which)
+
     def service_unavailable(
         self, verb: str = "*", resource: str = "*", seconds: int = 1, **which: Optional[int]
     ) -> Scope:

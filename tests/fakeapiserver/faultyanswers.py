@@ -9,14 +9,14 @@ from typing import Callable
 
 from .auth import denial
 from .http import Connection, Disconnected, Reply, Request, Response, StreamResponse, Upgrade
-from .status import APIFailure
+from .status import APIFailure, page_not_found
 from .status import unauthorized as unauthorized_failure
 
 Proceed = Callable[[], Reply]
 Suffer = Callable[[Request, Proceed, threading.Event], Reply]
 
 LOOK = 0.05  # seconds between looks whether a client that is kept waiting has gone
-HTML = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body><h1>502 Bad Gateway</h1></body>\r\n</html>\r\n"
+PAGE = "<html>\r\n<head><title>{0}</title></head>\r\n<body><h1>{0}</h1></body>\r\n</html>\r\n"
 
 
 def _discard(reply: Reply) -> None:
@@ -109,7 +109,15 @@ def server_error(request: Request, proceed: Proceed, over: threading.Event) -> R
 
 
 def bad_gateway(request: Request, proceed: Proceed, over: threading.Event) -> Reply:
-    return Response(502, HTML, "text/html")
+    return Response(502, PAGE.format("502 Bad Gateway").encode(), "text/html")
+
+
+def not_found_page(request: Request, proceed: Proceed, over: threading.Event) -> Reply:
+    return Response(404, PAGE.format("404 Not Found").encode(), "text/html")
+
+
+def not_served(request: Request, proceed: Proceed, over: threading.Event) -> Reply:
+    return page_not_found()
 
 
 def unavailable(seconds: int) -> Suffer:
