@@ -186,6 +186,13 @@ class Faults:
         """The connection ends within the first UTF-8 character of several bytes."""
         return self.inject(faultyanswers.cut_in_character, "watch", resource, **which)
 
+    def unservable_version(self, resource: str = "*", **which: Optional[int]) -> Scope:
+        """200 and an ERROR event 500 for each watch from one version, that of the first watch that is struck.
+
+        So answers an API server without a watch cache when what etcd held before a change has been compacted.
+        """
+        return self.inject(faultyanswers.unservable_version(), "watch", resource, **which)
+
     def half_open_watch(self, resource: str = "*", after: int = 0, **which: Optional[int]) -> Scope:
         """After ``after`` events nothing comes any more, and the connection stays open."""
         return self.inject(faultyanswers.half_open(after), "watch", resource, **which)

@@ -11,6 +11,7 @@ from .auth import denial
 from .http import Connection, Disconnected, Reply, Request, Response, StreamResponse, Upgrade
 from .status import APIFailure, page_not_found
 from .status import unauthorized as unauthorized_failure
+from .watch import error_line
 
 Proceed = Callable[[], Reply]
 Suffer = Callable[[Request, Proceed, threading.Event], Reply]
@@ -135,6 +136,23 @@ def redirect(to: str) -> Suffer:
 
 def empty_watch(request: Request, proceed: Proceed, over: threading.Event) -> Reply:
     return StreamResponse(200, "application/json", iter(()))
+
+
+def unservable_version() -> Suffer:
+    """Strikes the version from which the first watch begins, and that alone."""
+    struck: list[str] = []
+
+    def suffer(request: Request, proceed: Proceed, over: threading.Event) -> Reply:
+        version = request.arg("resourceVersion") or ""
+        struck[:] = struck or [version]
+        if struck != [version]:
+            return proceed()
+        key = f"/registry/{request.info.group}/{request.info.resource}"
+        why = f'etcd event received with PrevKv=nil (key="{key}/…", modRevision={version}, type=DELETE)'
+        line = error_line(APIFailure(500, "InternalError", why))
+        return StreamResponse(200, "application/json", iter([line]))
+
+    return suffer
 
 
 def _changed(alter: Callable[[Request, Iterator[bytes], threading.Event], Iterator[bytes]]) -> Suffer:

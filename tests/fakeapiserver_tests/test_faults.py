@@ -161,6 +161,20 @@ def test_a_watch_can_be_cut_within_a_character(fake: FakeAPIServer, client: Plai
         cut.value.partial.decode()
 
 
+def test_a_version_that_cannot_be_served_is_an_error_event_each_time(fake: FakeAPIServer, client: PlainClient) -> None:
+    version = client.get(DEVSERVERS).json()["metadata"]["resourceVersion"]
+    client.create("a")
+    with fake.fault.unservable_version("devservers"):
+        for _ in range(2):
+            (event,) = client.watch(f"{WATCH}&resourceVersion={version}")
+            assert (event["type"], event["object"]["code"]) == ("ERROR", 500)
+            assert event["object"]["message"].startswith("etcd event received with PrevKv=nil")
+        later = client.get(DEVSERVERS).json()["metadata"]["resourceVersion"]
+        client.create("b")
+        (event,) = client.watch(f"{WATCH}&resourceVersion={later}")
+        assert event["object"]["metadata"]["name"] == "b"
+
+
 def test_a_half_open_watch_stays_open_and_silent(fake: FakeAPIServer) -> None:
     with fake.fault.half_open_watch(after=1), PlainClient(fake) as hasty, PlainClient(fake) as other:
         other.create("a")
