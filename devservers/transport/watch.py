@@ -293,7 +293,7 @@ class Watch:
         self._error_events = 0
         return ExpiredError(
             f"the server answers every watch from this version with an error: it cannot be served any more ({error})",
-            status=410, reason="Expired",
+            status=410, reason="Expired", hint="list again, and watch from there",
         )  # fmt: skip
 
     def _opened(self) -> Answer:

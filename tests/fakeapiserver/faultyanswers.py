@@ -102,11 +102,13 @@ def too_many_text(request: Request, proceed: Proceed, over: threading.Event) -> 
     return Response(429, text, "text/plain; charset=utf-8", [("Retry-After", "1")])
 
 
+def _internal_error(why: str) -> APIFailure:
+    """An error that the API server expects, told as a Status."""
+    return APIFailure(500, "InternalError", f"Internal error occurred: {why}", {"causes": [{"message": why}]})
+
+
 def server_error(request: Request, proceed: Proceed, over: threading.Event) -> Reply:
-    why = "etcdserver: leader changed"
-    return APIFailure(
-        500, "InternalError", f"Internal error occurred: {why}", {"causes": [{"message": why}]}
-    ).response()
+    return _internal_error("etcdserver: leader changed").response()
 
 
 def bad_gateway(request: Request, proceed: Proceed, over: threading.Event) -> Reply:
@@ -147,10 +149,9 @@ def unservable_version() -> Suffer:
         struck[:] = struck or [version]
         if struck != [version]:
             return proceed()
-        key = f"/registry/{request.info.group}/{request.info.resource}"
-        why = f'etcd event received with PrevKv=nil (key="{key}/…", modRevision={version}, type=DELETE)'
-        line = error_line(APIFailure(500, "InternalError", why))
-        return StreamResponse(200, "application/json", iter([line]))
+        key = f"/registry/{request.info.group}/{request.info.resource}/default/a"
+        why = f'etcd event received with PrevKv=nil (key="{key}", modRevision={version}, type=PUT)'
+        return StreamResponse(200, "application/json", iter([error_line(_internal_error(why))]))
 
     return suffer
 

@@ -168,7 +168,7 @@ def test_a_version_that_cannot_be_served_is_an_error_event_each_time(fake: FakeA
         for _ in range(2):
             (event,) = client.watch(f"{WATCH}&resourceVersion={version}")
             assert (event["type"], event["object"]["code"]) == ("ERROR", 500)
-            assert event["object"]["message"].startswith("etcd event received with PrevKv=nil")
+            assert event["object"]["message"].startswith("Internal error occurred: etcd event received with PrevKv=")
         later = client.get(DEVSERVERS).json()["metadata"]["resourceVersion"]
         client.create("b")
         (event,) = client.watch(f"{WATCH}&resourceVersion={later}")
