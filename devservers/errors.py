@@ -13,7 +13,8 @@
     ├── APIError                               the API server answered with a failure Status
     │   ├── BadRequestError 400   UnauthorizedError 401   ForbiddenError 403   NotFoundError 404
     │   ├── ConflictError 409  └── AlreadyExistsError 409   ExpiredError 410   InvalidError 422
-    │   └── TooManyRequestsError 429   ServerError 5xx
+    │   ├── TooManyRequestsError 429
+    │   └── ServerError 5xx  └── NotServedError 404 without a Status
     ├── WaitError                              .report says what was seen last
     │   └── WaitTimeoutError (TimeoutError)   ResourceDeletedError   ResourceFailedError
     ├── ExecError
@@ -29,7 +30,10 @@ by its ``code``. No message holds a token, a key or a request body.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, Optional, TypeVar
+
+if TYPE_CHECKING:
+    from .transport.paths import Resource
 
 E = TypeVar("E", bound="APIError")
 
@@ -120,7 +124,11 @@ class APIError(DevServersError):
 
     def with_hint(self: E, hint: str) -> E:
         """The same error, its text ending in advice."""
-        twin = type(self).__new__(type(self))
+        return self.recast(type(self), hint)
+
+    def recast(self, kind: type[E], hint: str) -> E:
+        """The same failure as an exception of another class, its text ending in advice."""
+        twin = kind.__new__(kind)
         twin.args = self.args
         twin.__dict__.update(self.__dict__, _hint=hint)
         return twin
@@ -152,9 +160,30 @@ class ForbiddenError(APIError):
 class NotFoundError(APIError):
     """404: no such object, or no such kind of object (is the CustomResourceDefinition installed?)."""
 
+    def is_about(self, resource: Resource, name: str) -> bool:
+        """Whether this proves that the object ``name`` of ``resource`` is not there.
+
+        Only a Status of reason ``NotFound`` whose details name that very object does. A missing namespace or kind, a
+        proxy's page and a webhook's refusal do not.
+        """
+        details = self.details
+        named = (details.get("group") or "", details.get("kind"), details.get("name"))
+        return self.reason == "NotFound" and named == (resource.group, resource.plural, name)
+
 
 class ConflictError(APIError):
     """409: the object has changed since it was read, or a precondition does not hold."""
+
+    @property
+    def is_about_uid(self) -> bool:
+        """Whether the object of that name is another one than the request was meant for, or has gone.
+
+        The server has no field that says so, only the sentences that Kubernetes has used since 1.20.
+        """
+        return self.reason == "Conflict" and any(sign in self.message for sign in _UID_SIGNS)
+
+
+_UID_SIGNS = ("the UID in the precondition", "UID in precondition", "uid mismatch:")
 
 
 class AlreadyExistsError(ConflictError):
@@ -175,6 +204,13 @@ class TooManyRequestsError(APIError):
 
 class ServerError(APIError):
     """5xx: the API server, or a proxy before it, failed."""
+
+
+class NotServedError(ServerError):
+    """404 without a ``Status``, for a kind that has been served before: it says nothing of any object.
+
+    So answer an API server that is starting, and a proxy that has lost it; reads are sent again until their time is up.
+    """
 
 
 class WaitError(DevServersError):

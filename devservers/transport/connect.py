@@ -1,4 +1,9 @@
-"""The one place that opens connections to the API server: TCP, perhaps a proxy, perhaps TLS, all within a deadline.
+"""The one place that opens connections to the API server: a name, TCP, perhaps a proxy, perhaps TLS.
+
+Every step honours the deadline and its cancellation: the socket does not block while the connection
+is being opened, and each wait is one that :meth:`Deadline.wait` can end. So ``stop()`` of a watch is
+felt in a connect to a host that drops packets, in a handshake with a silent peer, and in a lookup
+that a name server leaves hanging (see :mod:`.resolve`).
 
 Every failure leaves here as one of this package's exceptions and with the socket closed. Messages name the host, the
 proxy setting or the certificate entry at fault, never credentials.
@@ -6,26 +11,31 @@ proxy setting or the certificate entry at fault, never credentials.
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import socket
 import ssl
-from typing import NoReturn, Optional, Union, cast
+from functools import partial
+from typing import Callable, NoReturn, Optional, TypeVar, Union, cast
 
 from .. import __version__
 from ..errors import ConnectionFailedError, ProtocolError, RequestTimeoutError, TLSError
 from .config import ClientConfig
 from .deadline import Deadline
 from .proxies import Proxy
+from .resolve import Address, resolve
 from .serverurl import certificate_name
+from .sockets import tune, wait_ready
 from .tls import make_proxy_context
 from .tlserrors import explain_handshake_failure, is_end_of_stream
 from .tlsintls import TunnelledTLS
 
-CONNECT_TIMEOUT = 30.0  # seconds for one address, where the caller gave no deadline
-KEEPALIVE_SECONDS = 30  # Go's interval, below what load balancers and NAT bear
-UNACKNOWLEDGED_SECONDS = 120  # after which data that nobody acknowledged ends a connection
+CONNECT_TIMEOUT = 30.0
+"""Seconds for one address, for CONNECT and for a handshake, where the caller gave no deadline."""
 _MAX_CONNECT_REPLY = 16 * 1024
 
+T = TypeVar("T")
 Stream = Union[socket.socket, ssl.SSLSocket, TunnelledTLS]
 
 
@@ -59,13 +69,13 @@ def connect(config: ClientConfig, deadline: Deadline, *, tunnel: bool = False) -
 
 def _open(host: str, port: int, target: str, deadline: Deadline) -> socket.socket:
     """Try each address of ``host``; one that does not answer gets no more than its share of the time."""
-    addresses = _resolve(host, port, target)
+    addresses = _addresses(host, port, target, deadline)
     problem = OSError("no address")
-    for index, (family, address) in enumerate(addresses):
+    for index, address in enumerate(addresses):
         left = _time_left(deadline, target)
         share = CONNECT_TIMEOUT if left is None else left / (len(addresses) - index)
         try:
-            return _dial(family, address, share)
+            return _dial(address, deadline.sooner(share))
         except OSError as error:
             problem = error
     if isinstance(problem, (socket.timeout, TimeoutError)):
@@ -77,12 +87,19 @@ def _open(host: str, port: int, target: str, deadline: Deadline) -> socket.socke
     ) from problem
 
 
-def _dial(family: int, address: tuple[object, ...], seconds: float) -> socket.socket:
+def _dial(address: Address, deadline: Deadline) -> socket.socket:
+    """A connected socket that does not block."""
+    family, where = address
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
-        sock.settimeout(seconds)
-        sock.connect(address)
-        _tune(sock)
+        sock.setblocking(False)
+        problem = sock.connect_ex(where)
+        if problem in (errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EINTR):
+            _await_ready(sock, deadline, write=True)
+            problem = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if problem:
+            raise OSError(problem, os.strerror(problem))
+        tune(sock)
     except BaseException:
         sock.close()
         raise
@@ -95,11 +112,14 @@ def _advice(problem: OSError) -> str:
     return "check the address, your network and VPN"
 
 
-def _resolve(host: str, port: int, target: str) -> list[tuple[int, tuple[object, ...]]]:
-    """The addresses of a name. The system's resolver has time limits of its own and knows no deadline."""
+def _addresses(host: str, port: int, target: str, deadline: Deadline) -> list[Address]:
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        return [(int(family), address) for family, _, _, _, address in found]
+        return resolve(host, port, deadline)
+    except TimeoutError as error:
+        raise RequestTimeoutError(
+            f"no connection to {target}: the name {host!r} was not resolved in time; do the name "
+            "servers answer, and is a VPN missing?"
+        ) from error
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "not a host name"
         raise ConnectionFailedError(
@@ -108,48 +128,69 @@ def _resolve(host: str, port: int, target: str) -> list[tuple[int, tuple[object,
         ) from error
 
 
-def _tune(sock: socket.socket) -> None:
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL"):  # by default the first probe goes out after two hours
-        if hasattr(socket, name):
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), KEEPALIVE_SECONDS)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # sent and not acknowledged: keepalive does not count there (RFC 5482)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_SECONDS * 1000)
-
-
 def _time_left(deadline: Deadline, target: str) -> Optional[float]:
     if deadline.expired:
-        raise RequestTimeoutError(f"no connection to {target} within {deadline.seconds:g} s")
+        within = "" if deadline.seconds is None else f" within {deadline.seconds:g} s"
+        raise RequestTimeoutError(f"no connection to {target}{within}")
     return deadline.remaining()
 
 
-def _step(stream: Stream, deadline: Deadline, target: str) -> None:
-    """Bound the next blocking call."""
-    left = _time_left(deadline, target)
-    stream.settimeout(CONNECT_TIMEOUT if left is None else left)
+def _step_deadline(deadline: Deadline, target: str) -> Deadline:
+    """The time for one step: what is left, or a limit of our own."""
+    return deadline if _time_left(deadline, target) is not None else deadline.sooner(CONNECT_TIMEOUT)
+
+
+def _patiently(stream: Stream, deadline: Deadline, step: Callable[[], T], *, write: bool = False) -> T:
+    """``step()`` of a socket that does not block, again and again until it need not wait.
+
+    ``write``: a plain socket that is not ready waits to be written. Raises socket.timeout when the time is up.
+    """
+    while True:
+        try:
+            return step()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
+            wants_write = isinstance(error, ssl.SSLWantWriteError)
+        except BlockingIOError:
+            wants_write = write
+        _await_ready(cast(socket.socket, stream), deadline, write=wants_write)
+
+
+def _await_ready(sock: socket.socket, deadline: Deadline, *, write: bool) -> None:
+    if not deadline.wait(partial(wait_ready, sock, read=not write, write=write)):
+        raise socket.timeout("timed out")
 
 
 def _proxy_tls(sock: socket.socket, config: ClientConfig, proxy: Proxy, deadline: Deadline) -> ssl.SSLSocket:
-    _step(sock, deadline, f"the proxy {proxy}")
+    deadline = _step_deadline(deadline, f"the proxy {proxy}")
     context = make_proxy_context(config.tls)
     try:
-        return context.wrap_socket(sock, server_hostname=certificate_name(proxy.host))
+        return _handshake(sock, context, certificate_name(proxy.host), deadline)
     except (OSError, ValueError) as error:
         _fail(error, f"the proxy {proxy}", explain_handshake_failure(error, config.tls, None))
+
+
+def _handshake(sock: socket.socket, context: ssl.SSLContext, name: str, deadline: Deadline) -> ssl.SSLSocket:
+    """A TLS session that owns the socket from here on."""
+    secure = context.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)
+    try:
+        _patiently(secure, deadline, secure.do_handshake)
+    except BaseException:
+        secure.close()
+        raise
+    return secure
 
 
 def _server_tls(stream: Stream, config: ClientConfig, deadline: Deadline) -> Stream:
     context = config.ssl_context(deadline)
     certificate = config.credentials.client_certificate(deadline)
     name = certificate_name(config.tls.server_name or config.host)
-    _step(stream, deadline, config.server)
+    deadline = _step_deadline(deadline, config.server)
     try:
         if isinstance(stream, (ssl.SSLSocket, TunnelledTLS)):
             inner = TunnelledTLS(cast(socket.socket, stream), context, name)
-            inner.do_handshake()
+            _patiently(inner, deadline, inner.do_handshake)
             return inner
-        return context.wrap_socket(stream, server_hostname=name)
+        return _handshake(stream, context, name, deadline)
     except (OSError, ValueError) as error:
         _fail(error, config.server, explain_handshake_failure(error, config.tls, certificate))
 
@@ -172,8 +213,8 @@ def _request_tunnel(stream: Stream, config: ClientConfig, proxy: Proxy, deadline
     lines += [f"{name}: {value}" for name, value in proxy.headers()]
     target = f"the proxy {proxy}"
     try:
-        _step(stream, deadline, target)
-        stream.sendall(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
+        deadline = _step_deadline(deadline, target)
+        _send(stream, ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"), deadline)
         head = _read_head(stream, deadline, target)
     except socket.timeout as error:
         raise RequestTimeoutError(f"{target} did not answer CONNECT {authority} in time") from error
@@ -184,11 +225,16 @@ def _request_tunnel(stream: Stream, config: ClientConfig, proxy: Proxy, deadline
     _check_connect_reply(head, authority, target)
 
 
+def _send(stream: Stream, data: bytes, deadline: Deadline) -> None:
+    while data:
+        sent = _patiently(stream, deadline, partial(stream.send, data), write=True)
+        data = data[sent:]
+
+
 def _read_head(stream: Stream, deadline: Deadline, target: str) -> bytes:
     head = b""
     while b"\r\n\r\n" not in head:
-        _step(stream, deadline, target)
-        data = stream.recv(4096)
+        data = _patiently(stream, deadline, lambda: stream.recv(4096))
         if not data:
             raise ConnectionResetError("end of file")
         head += data

@@ -5,7 +5,7 @@ Invariants:
 1. A connection is in the pool, or in exactly one answer, or closed. It returns to the pool only after its answer was
    read to the end and the server keeps it open.
 2. Every wait on a socket is bounded by the deadline of the request that is under way (:class:`TimedSocket`), however
-   slowly bytes drip, and ends when that is cancelled.
+   slowly bytes drip, and ends when that is cancelled, or when the path turns out to be dead (see :mod:`.sockets`).
 3. An idle connection that has become readable was closed by the server (or is out of step): it is dropped before use.
 """
 
@@ -14,20 +14,23 @@ from __future__ import annotations
 import http.client
 import io
 import os
-import select
 import socket
 import ssl
 import threading
 import time
-from typing import Any, Optional, cast
+from functools import partial
+from typing import Any, Callable, Optional, cast
 
 from .config import ClientConfig
 from .connect import connect
 from .deadline import Deadline
 from .proxies import Proxy
+from .sockets import UNANSWERED_SECONDS, dead_path, unanswered, wait_ready
 
 IDLE_CONNECTIONS = 8
 """Connections kept for reuse; more may be open at once."""
+LOOK_SECONDS = 5.0
+"""Seconds between two looks whether the peer still gives signs of life, while we wait for it."""
 IDLE_SECONDS = 50.0
 """An idle connection older than this is not reused: common load balancers forget one after 60 s."""
 
@@ -48,17 +51,27 @@ class TimedSocket:
         if deadline.cancellation is not None:
             deadline.cancellation.interrupt = self.interrupt
 
-    def arm(self) -> None:
-        seconds = self.deadline.capped(self.idle)
-        if seconds is not None and seconds <= 0:
+    def patiently(self, step: Callable[[], int]) -> int:
+        """One operation on the socket, in the time that there is; none is wasted on a path that is dead."""
+        left = self.deadline.capped(self.idle)
+        if left is not None and left <= 0:
             raise TimeoutError("the deadline has passed")
-        self.raw.settimeout(seconds)
+        while True:
+            seconds = LOOK_SECONDS if left is None else min(left, LOOK_SECONDS)
+            self.raw.settimeout(seconds)
+            try:
+                return step()
+            except socket.timeout as error:
+                if error.errno is not None or left == seconds:  # the kernel has given up, or the time is up
+                    raise
+            if unanswered(self.raw, UNANSWERED_SECONDS):
+                raise dead_path()
+            left = None if left is None else left - seconds
 
     def sendall(self, data: Any) -> None:
         view = memoryview(data).cast("B")
         while view:
-            self.arm()
-            view = view[self.raw.send(view) :]
+            view = view[self.patiently(partial(self.raw.send, view)) :]
 
     def makefile(self, mode: str) -> io.BufferedReader:
         self._readers += 1
@@ -94,8 +107,7 @@ class _TimedReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        self._sock.arm()
-        return self._sock.raw.recv_into(buffer)
+        return self._sock.patiently(partial(self._sock.raw.recv_into, buffer))
 
     def close(self) -> None:
         if not self.closed:
@@ -137,15 +149,7 @@ class Connection(http.client.HTTPConnection):
         """False if the server has closed it meanwhile, it is old, or it belongs to the process we were forked from."""
         if self._pid != os.getpid() or time.monotonic() - (self.idle_since or 0.0) > IDLE_SECONDS:
             return False
-        return not _readable(self.timed.raw)
-
-
-def _readable(sock: socket.socket) -> bool:
-    if not hasattr(select, "poll"):
-        return bool(select.select([sock], [], [], 0)[0])
-    poller = select.poll()
-    poller.register(sock, select.POLLIN)
-    return bool(poller.poll(0))
+        return not wait_ready(self.timed.raw, 0)
 
 
 class Pool:

@@ -39,6 +39,10 @@ FOREVER = 1e8
 """Seconds beyond which a timeout is no limit: sockets cannot count as far as ``inf``."""
 
 
+LOOK_SECONDS = 0.25
+"""Seconds between two looks at a cancellation by a wait that nothing can wake."""
+
+
 class Cancellation:
     """Ends a call from another thread: its deadline has passed at once, and the socket it reads from is interrupted."""
 
@@ -100,6 +104,20 @@ class Deadline:
     def sooner(self, seconds: Optional[float]) -> Deadline:
         """A deadline ``seconds`` from now, or this one if it comes first; cancelled together with this one."""
         return Deadline(self.capped(seconds), self._clock, self.cancellation)
+
+    def wait(self, wait: Callable[[Optional[float]], bool]) -> bool:
+        """``wait(seconds)`` until it says True; False if the time is up, or the call is cancelled, before that.
+
+        ``seconds`` None is no limit. Where a cancellation may come, the wait is asked again every
+        :data:`LOOK_SECONDS`: a TCP connect, a lock and the like cannot be interrupted from outside.
+        """
+        if self.cancellation is None:
+            left = self.remaining()
+            return (left is None or left > 0) and wait(left)
+        while not self.expired:
+            if wait(self.capped(LOOK_SECONDS)):
+                return True
+        return False
 
     def sleep(self, seconds: float) -> None:
         """Sleep, but not beyond the deadline; a cancellation wakes up."""

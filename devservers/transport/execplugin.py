@@ -148,8 +148,7 @@ class ExecPlugin(Authorizer):
 
     def _renew(self, outdated: Optional[Credential], deadline: Deadline) -> Credential:
         """Run the plugin, unless another thread has replaced ``outdated`` while we waited for our turn."""
-        left = deadline.remaining()
-        if not self._running.acquire(timeout=-1 if left is None else left):
+        if not deadline.wait(lambda seconds: self._running.acquire(timeout=-1 if seconds is None else seconds)):
             raise RequestTimeoutError(f"{self._plugin}: still running when the time of the request was up")
         try:
             if self._kept is None or self._kept[1] is outdated:

@@ -155,3 +155,15 @@ def request_info(method: str, target: str) -> RequestInfo:
     if verb == "list" and ("watch=1" in query or "watch=true" in query):
         verb = "watch"
     return RequestInfo(verb, group, resource, subresource, namespace, name)
+
+
+def kind_path(target: str) -> str:
+    """What the requests for all objects of a kind have in common: ``/apis/devserver.io/v1/devservers``.
+
+    ``""`` for a path that leads to no kind.
+    """
+    info = request_info("GET", target)
+    if not info.resource:
+        return ""
+    root = target.strip("/").split("/")[: 3 if info.group else 2]
+    return f"/{'/'.join(root)}/{info.resource}"

@@ -4,21 +4,25 @@
 a deadline, and reads the head of the answer itself: only a 101 goes on to the library, whatever else comes is raised as
 :class:`Refused` and read by ``http.client``, which knows chunked bodies. From then on it never waits: a read without
 data raises BlockingIOError, which the library survives in the middle of a frame, and a write is queued.
+
+A peer that does not read for hours is alive. One whose TCP gives no sign of life for :data:`UNANSWERED_SECONDS` is not:
+that is longer than for a request, for a command cannot be taken up again.
 """
 
 from __future__ import annotations
 
 import io
 import re
-import select
 import socket
 import ssl
 from collections import deque
 from typing import Any, Optional
 
 from .deadline import Deadline
+from .sockets import dead_path, unanswered, wait_ready
 
 READ_SIZE = 65536
+UNANSWERED_SECONDS = 120.0
 LONGEST_HEAD = 65536
 """Bytes of an answer's head after which it is taken for something else than HTTP."""
 
@@ -47,6 +51,7 @@ class Pipe:
         self.queued = 0
         self._read_wants_write = False
         self._write_wants_read = False
+        self._dead = False
         sock.setblocking(False)
 
     # websocket-client's side
@@ -84,6 +89,8 @@ class Pipe:
     def _fill(self) -> bytes:
         """What has arrived, ``b""`` at the end; BlockingIOError if nothing has."""
         self._read_wants_write = False
+        if self._dead:
+            raise dead_path()
         try:
             return self.sock.recv(READ_SIZE)
         except ssl.SSLWantReadError:
@@ -139,13 +146,14 @@ class Pipe:
                 self._outbound[0] = chunk[sent:]
 
     def wait(self, seconds: Optional[float]) -> bool:
-        """Wait until the socket can be read, or written where something is queued; False when the time is up."""
+        """Wait until the socket can be read, or written where something is queued; False when the time is up.
+
+        A path that is found dead meanwhile can be read: that tells so.
+        """
         write = (bool(self._outbound) and not self._write_wants_read) or self._read_wants_write
-        if not hasattr(select, "poll"):
-            return any(select.select([self.sock], [self.sock] if write else [], [], seconds))
-        poller = select.poll()
-        poller.register(self.sock, select.POLLIN | (select.POLLOUT if write else 0))
-        return bool(poller.poll(None if seconds is None else max(0, int(seconds * 1000 + 0.999))))
+        ready = wait_ready(self.sock, seconds, write=write)
+        self._dead = not ready and unanswered(self.sock, UNANSWERED_SECONDS)
+        return ready or self._dead
 
     def end(self) -> None:
         """Close the socket."""

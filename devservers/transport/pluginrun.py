@@ -13,6 +13,7 @@ import re
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from ..errors import KubeConfigError, RequestTimeoutError
@@ -150,7 +151,6 @@ class _Output:
     def read(self, process: subprocess.Popen[bytes], within: Deadline) -> str:
         """Read until the plugin has ended; the reason for which it must be killed, or ``""``."""
         import selectors
-        import subprocess
 
         with selectors.DefaultSelector() as selector:
             for pipe, take in ((process.stdout, self._take_stdout), (process.stderr, self._take_stderr)):
@@ -174,17 +174,24 @@ class _Output:
                         selector.unregister(key.fileobj)
                 if len(self.stdout) > _STDOUT_LIMIT:
                     return _TOO_MUCH_OUTPUT
-        try:
-            process.wait(within.remaining())
-        except subprocess.TimeoutExpired:
-            return _OUT_OF_TIME
-        return ""
+        return "" if within.wait(partial(_has_ended, process)) else _OUT_OF_TIME
 
     def _take_stdout(self, data: bytes) -> None:
         self.stdout += data
 
     def _take_stderr(self, data: bytes) -> None:
         self.stderr = (self.stderr + data)[-_STDERR_KEPT:]
+
+
+def _has_ended(process: subprocess.Popen[bytes], seconds: Optional[float]) -> bool:
+    """Wait until it has, for so long at most."""
+    import subprocess
+
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def _describe(outcome: _Outcome, within: Deadline) -> str:

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 from urllib.parse import urlsplit
 
 from .. import __version__
-from ..errors import APIError, ConnectionFailedError, ExpiredError, ProtocolError, UnauthorizedError, error_class
+from ..errors import (
+    APIError,
+    ConnectionFailedError,
+    ExpiredError,
+    NotServedError,
+    ProtocolError,
+    UnauthorizedError,
+    error_class,
+)
 from . import retry
 from .config import ClientConfig, load_config
 from .connection import Pool
@@ -21,6 +29,7 @@ from .credentials import check_header_text
 from .deadline import SYSTEM_CLOCK, Backoff, Clock, Deadline
 from .http import Answer, Request, build_opener
 from .paths import Query, RequestInfo, Resource, request_info, with_query
+from .served import HTML_PAGE, ServedKinds
 
 if TYPE_CHECKING:
     from email.message import Message
@@ -60,6 +69,7 @@ class RESTClient:
     ) -> None:  # fmt: skip
         self.config: ClientConfig = config if config is not None else load_config()
         self.clock: Clock = clock
+        self.served = ServedKinds()
         self._timeout = timeout
         self._pool = Pool(self.config)
         self._opener = build_opener(self.config, self._pool)
@@ -120,7 +130,8 @@ class RESTClient:
         if propagation_policy is not None:
             options["propagationPolicy"] = propagation_policy
         body = options if len(options) > 2 else None
-        return self.request("DELETE", resource.item(namespace, name), body=body, deadline=deadline)
+        path = resource.item(namespace, name)
+        return self.request("DELETE", path, body=body, deadline=deadline, repeatable=uid is not None)
 
     def list_page(
         self, resource: Resource, namespace: Optional[str], *, selectors: Optional[Mapping[str, Optional[str]]] = None,
@@ -167,9 +178,9 @@ class RESTClient:
 
     def request(
         self, method: str, path: str, *, query: Optional[Query] = None, body: object = None,
-        content_type: str = "application/json", deadline: Optional[Deadline] = None,
+        content_type: str = "application/json", deadline: Optional[Deadline] = None, repeatable: bool = False,
     ) -> Object:  # fmt: skip
-        """Send and decode: the JSON object of a 2xx answer.
+        """Send and decode: the JSON object of a 2xx answer. ``repeatable``: see :func:`.retry.wait_after`.
 
         Raises:
             APIError: a subclass by the Status's reason. TransportError: no whole answer. ProtocolError: not JSON.
@@ -181,7 +192,9 @@ class RESTClient:
         def attempt(fresh: bool) -> bytes:
             return self._exchange(method, target, data, content_type, deadline, fresh=fresh).read()
 
-        return _decode(self.resend(method, deadline, attempt), method, target)
+        answer = _decode(self.resend(method, deadline, attempt, repeatable=repeatable), method, target)
+        self.served.answered(target)
+        return answer
 
     def stream(self, path: str, *, query: Optional[Query] = None, deadline: Deadline, idle: float) -> Answer:
         """GET whose body is read as it comes; ``idle`` is the longest silence borne between two bytes, in seconds."""
@@ -192,27 +205,30 @@ class RESTClient:
             return self._exchange("GET", target, None, "", first, fresh=fresh)
 
         answer = self.resend("GET", first, attempt)
+        self.served.answered(target)
         answer.extend(deadline, idle)
         return answer
 
-    def resend(self, method: str, deadline: Deadline, attempt: Callable[[bool], T]) -> T:
+    def resend(self, method: str, deadline: Deadline, attempt: Callable[[bool], T], *, repeatable: bool = False) -> T:
         """``attempt(fresh)`` until it succeeds or nothing more may be tried.
 
         What may go again is decided by :mod:`.retry`. Credentials that are refused (401) are renewed once, and the
         request is sent with the new ones; that is not counted. ``fresh`` is True from the second time on.
         """
         backoff = Backoff(first=0.1, limit=2.0)
-        refreshed, failures = False, 0
+        patience = deadline if deadline.seconds is not None else deadline.sooner(retry.PATIENCE)
+        refreshed, again, failures = False, False, 0
         while True:
             try:
-                return attempt(refreshed or failures > 0)
+                return attempt(refreshed or again)
             except (APIError, ConnectionFailedError) as error:
                 if isinstance(error, UnauthorizedError) and not refreshed and self._refresh(deadline):
                     refreshed = True
                     continue
-                failures += 1
-                wait = retry.wait_after(error, method, backoff)
-                left = deadline.remaining()
+                again = True
+                failures += not isinstance(error, NotServedError)
+                wait = retry.wait_after(error, method, backoff, repeatable=repeatable)
+                left = (patience if isinstance(error, NotServedError) else deadline).remaining()
                 if wait is None or failures >= retry.ATTEMPTS or (left is not None and wait >= left):
                     raise
             deadline.sleep(wait)
@@ -236,9 +252,12 @@ class RESTClient:
         if 200 <= answer.status < 300:
             return answer
         try:
-            raise failure_answer(method, target, answer.status, answer.headers, answer.read, headers)
+            failure = failure_answer(method, target, answer.status, answer.headers, answer.read, headers)
         finally:
             answer.close()  # for one that was not read to its end
+        if isinstance(failure, APIError):
+            failure = self.served.judged(failure, method, target)
+        raise failure
 
     def headers(self, deadline: Deadline) -> list[tuple[str, str]]:
         """What every request carries, upgrades included: who we are and what we accept."""
@@ -284,8 +303,9 @@ def failure_answer(
 ) -> Exception:
     """The exception for an answer that is not 2xx, from its Status or, where a proxy answered, from the code.
 
-    Its body is read, so that the connection can be used again. ``sent`` are the request's headers: should the answer
-    echo the credentials among them, they are cut out.
+    A 404 that is no Status is a :class:`NotServedError`; what that means is for :class:`ServedKinds` to judge. The body
+    is read, so that the connection can be used again. ``sent`` are the request's headers: should the answer echo the
+    credentials among them, they are cut out.
     """
     if 300 <= code < 400:
         return _redirect_refused(method, target, code, headers.get("Location"))
@@ -296,8 +316,10 @@ def failure_answer(
     for secret in _secrets(sent):
         raw = raw.replace(secret, b"(hidden)")
     retry_after = retry.parse_retry_after(headers.get("Retry-After"))
-    status = {"message": _plain(raw), **(_status(raw) or {})}
-    return failure_of({**status, "code": status.get("code") or code}, method, target, retry_after=retry_after)
+    found = _status(raw)
+    status = {"message": _plain(raw), **(found or {})}
+    failure = failure_of({**status, "code": status.get("code") or code}, method, target, retry_after=retry_after)
+    return failure if found or code != 404 else failure.recast(NotServedError, "")
 
 
 SHORTEST_SECRET = 6
@@ -372,5 +394,5 @@ def _plain(raw: bytes) -> str:
     """A short message out of a body that is no Status: plain text as it is, HTML and the rest only named."""
     text = raw[:2000].decode("utf-8", "replace").strip()
     if text.startswith("<"):
-        return "the answer is an HTML page, not a Status: a proxy or load balancer answered"
+        return HTML_PAGE
     return " ".join(text[:300].split())

@@ -95,6 +95,9 @@ class TunnelledTLS:
     def setsockopt(self, *args: Any) -> None:
         self._outer.setsockopt(*args)
 
+    def getsockopt(self, *args: Any) -> Any:
+        return self._outer.getsockopt(*args)
+
     def getpeername(self) -> Any:
         return self._outer.getpeername()
 

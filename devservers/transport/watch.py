@@ -9,8 +9,11 @@ known; both are pure. :class:`Watch` does the I/O and follows these rules:
 2. A version refused as expired (HTTP 410, an ERROR event, a run of instant empty streams) is never sent again: list
    anew and tell the caller the difference to what was known, so that a deletion during the gap comes out as DELETED.
 3. A line without its newline is a cut, not an event.
-4. A stream that ends in its time is reopened at once; one that failed or lived but a moment, after a pause that grows.
-5. Silence for :data:`IDLE_SECONDS` is taken for a half-open connection and reopened from the last version.
+4. A version from which nothing comes but errors (200, and then an ERROR event each time) cannot be served any more,
+   whatever the code of the error: it is given up like an expired one. An API server without a watch cache answers so
+   once the history that it needs is compacted.
+5. A stream that ends in its time is reopened at once; one that failed or lived but a moment, after a pause that grows.
+6. Silence for :data:`IDLE_SECONDS` is taken for a half-open connection and reopened from the last version.
 """
 
 from __future__ import annotations
@@ -24,7 +27,10 @@ from typing import Any, NamedTuple, Optional
 
 from ..errors import (
     APIError,
+    DevServersError,
     ExpiredError,
+    NotFoundError,
+    NotServedError,
     ProtocolError,
     RequestTimeoutError,
     ServerError,
@@ -53,6 +59,9 @@ Event = dict[str, Any]
 
 LISTED = "LISTED"
 """Type of the mark that follows each list when ``marks`` is asked for: what was not told before it is not there."""
+
+ERROR_EVENTS = 3
+"""So many ERROR events in a row from one version mean that it cannot be served."""
 
 _PASSING = (TransportError, ServerError, TooManyRequestsError)
 
@@ -180,6 +189,7 @@ class Watch:
         self._failing_since: Optional[float] = None
         self._heard = 0  # events and bookmarks of the current stream
         self._empty_streams = 0
+        self._error_events = 0
         self._events: Optional[Generator[Event, None, None]] = None
 
     def __iter__(self) -> Iterator[Event]:
@@ -234,6 +244,8 @@ class Watch:
                 self._deadline.sleep(self._backoff.next())
             except _PASSING as error:
                 self._failed(error)
+                # The kind may be served anew, by another server or with another history.
+                relist = relist or (isinstance(error, NotServedError) and self._state.complete)
 
     def _until_stopped(self, events: Iterable[Event]) -> Iterator[Event]:
         for event in events:
@@ -254,13 +266,35 @@ class Watch:
         self._heard = 0
         with closing(self._opened()) as answer:
             for line in _lines(answer):
-                event = decode_event(line)
-                if event["type"] == "ERROR":
-                    raise _error_of(event["object"], self._path)
+                event = self._decoded(line)
                 self._heard += 1
+                self._error_events = 0
                 self._succeeded()
                 if self._state.apply(event):
                     yield event
+
+    def _decoded(self, line: bytes) -> Event:
+        """The event of a line; an ERROR event, and a line that is none, are raised."""
+        try:
+            event = decode_event(line)
+        except ProtocolError as error:
+            raise self._error_event(error) from None
+        if event["type"] == "ERROR":
+            raise self._error_event(_error_of(event["object"], self._path))
+        return event
+
+    def _error_event(self, error: DevServersError) -> DevServersError:
+        """What an ERROR event means: ``error``, or after a few in a row that the version cannot be served."""
+        if not isinstance(error, (ServerError, ProtocolError)) or _is_about_version(error):
+            return error
+        self._error_events += 1
+        if self._error_events < ERROR_EVENTS:
+            return error
+        self._error_events = 0
+        return ExpiredError(
+            f"the server answers every watch from this version with an error: it cannot be served any more ({error})",
+            status=410, reason="Expired", hint="list again, and watch from there",
+        )  # fmt: skip
 
     def _opened(self) -> Answer:
         query = {
@@ -286,6 +320,7 @@ class Watch:
     def _stream_ended(self, opened_at: float) -> bool:
         """After a stream's proper end: whether to list anew. Streams that live but a moment are paced."""
         self._succeeded()
+        self._error_events = 0
         if self._client.clock.now() - opened_at > INSTANT:
             self._empty_streams = 0
             self._backoff.reset()
@@ -330,9 +365,7 @@ def _lines(answer: Answer) -> Iterator[bytes]:
         yield from decoder.feed(data)
 
 
-def _error_of(status: Object, path: str) -> Exception:
-    """The exception for an ERROR event. One of a kind nobody knows may pass, as client-go sees it."""
+def _error_of(status: Object, path: str) -> APIError:
+    """The exception for an ERROR event. One of a kind nobody knows may pass, as client-go sees it; so may a 404."""
     error = failure_of(status, "GET", with_query(path, {"watch": True}))
-    if type(error) is not APIError:
-        return error
-    return ServerError(error.message, status=error.status, reason=error.reason, details=error.details, context="watch")
+    return error.recast(ServerError, "") if isinstance(error, NotFoundError) or type(error) is APIError else error

@@ -22,6 +22,7 @@ from ..errors import (
     ConnectionFailedError,
     DevServersError,
     MissingDependencyError,
+    NotServedError,
     ProtocolError,
     RequestTimeoutError,
     TransportError,
@@ -157,8 +158,10 @@ def _attempt(client: RESTClient, target: str, subprotocols: Sequence[str], deadl
         raise
     try:
         return _opened(client.config, Pipe(sock, deadline), target, headers, subprotocols)
-    except BaseException:
+    except BaseException as error:
         sock.close()
+        if isinstance(error, NotServedError):
+            raise client.served.judged(error, "GET", target) from None
         raise
 
 

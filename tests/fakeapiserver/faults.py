@@ -152,6 +152,14 @@ class Faults:
         """502 with a proxy's HTML page."""
         return self.inject(faultyanswers.bad_gateway, verb, resource, **which)
 
+    def page_not_found(self, verb: str = "*", resource: str = "*", **which: Optional[int]) -> Scope:
+        """404 as plain text and no Status: an API server that has started and does not know its CRDs yet."""
+        return self.inject(faultyanswers.not_served, verb, resource, **which)
+
+    def not_found_html(self, verb: str = "*", resource: str = "*", **which: Optional[int]) -> Scope:
+        """404 with a page of HTML: an ingress that has lost its backend."""
+        return self.inject(faultyanswers.not_found_page, verb, resource, **which)
+
     def service_unavailable(
         self, verb: str = "*", resource: str = "*", seconds: int = 1, **which: Optional[int]
     ) -> Scope:
@@ -177,6 +185,13 @@ class Faults:
     def watch_cut_in_character(self, resource: str = "*", **which: Optional[int]) -> Scope:
         """The connection ends within the first UTF-8 character of several bytes."""
         return self.inject(faultyanswers.cut_in_character, "watch", resource, **which)
+
+    def unservable_version(self, resource: str = "*", **which: Optional[int]) -> Scope:
+        """200 and an ERROR event 500 for each watch from one version, that of the first watch that is struck.
+
+        So answers an API server without a watch cache when what etcd held before a change has been compacted.
+        """
+        return self.inject(faultyanswers.unservable_version(), "watch", resource, **which)
 
     def half_open_watch(self, resource: str = "*", after: int = 0, **which: Optional[int]) -> Scope:
         """After ``after`` events nothing comes any more, and the connection stays open."""

@@ -9,14 +9,15 @@ from typing import Callable
 
 from .auth import denial
 from .http import Connection, Disconnected, Reply, Request, Response, StreamResponse, Upgrade
-from .status import APIFailure
+from .status import APIFailure, page_not_found
 from .status import unauthorized as unauthorized_failure
+from .watch import error_line
 
 Proceed = Callable[[], Reply]
 Suffer = Callable[[Request, Proceed, threading.Event], Reply]
 
 LOOK = 0.05  # seconds between looks whether a client that is kept waiting has gone
-HTML = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body><h1>502 Bad Gateway</h1></body>\r\n</html>\r\n"
+PAGE = "<html>\r\n<head><title>{0}</title></head>\r\n<body><h1>{0}</h1></body>\r\n</html>\r\n"
 
 
 def _discard(reply: Reply) -> None:
@@ -101,15 +102,25 @@ def too_many_text(request: Request, proceed: Proceed, over: threading.Event) -> 
     return Response(429, text, "text/plain; charset=utf-8", [("Retry-After", "1")])
 
 
+def _internal_error(why: str) -> APIFailure:
+    """An error that the API server expects, told as a Status."""
+    return APIFailure(500, "InternalError", f"Internal error occurred: {why}", {"causes": [{"message": why}]})
+
+
 def server_error(request: Request, proceed: Proceed, over: threading.Event) -> Reply:
-    why = "etcdserver: leader changed"
-    return APIFailure(
-        500, "InternalError", f"Internal error occurred: {why}", {"causes": [{"message": why}]}
-    ).response()
+    return _internal_error("etcdserver: leader changed").response()
 
 
 def bad_gateway(request: Request, proceed: Proceed, over: threading.Event) -> Reply:
-    return Response(502, HTML, "text/html")
+    return Response(502, PAGE.format("502 Bad Gateway").encode(), "text/html")
+
+
+def not_found_page(request: Request, proceed: Proceed, over: threading.Event) -> Reply:
+    return Response(404, PAGE.format("404 Not Found").encode(), "text/html")
+
+
+def not_served(request: Request, proceed: Proceed, over: threading.Event) -> Reply:
+    return page_not_found()
 
 
 def unavailable(seconds: int) -> Suffer:
@@ -127,6 +138,22 @@ def redirect(to: str) -> Suffer:
 
 def empty_watch(request: Request, proceed: Proceed, over: threading.Event) -> Reply:
     return StreamResponse(200, "application/json", iter(()))
+
+
+def unservable_version() -> Suffer:
+    """Strikes the version from which the first watch begins, and that alone."""
+    struck: list[str] = []
+
+    def suffer(request: Request, proceed: Proceed, over: threading.Event) -> Reply:
+        version = request.arg("resourceVersion") or ""
+        struck[:] = struck or [version]
+        if struck != [version]:
+            return proceed()
+        key = f"/registry/{request.info.group}/{request.info.resource}/default/a"
+        why = f'etcd event received with PrevKv=nil (key="{key}", modRevision={version}, type=PUT)'
+        return StreamResponse(200, "application/json", iter([error_line(_internal_error(why))]))
+
+    return suffer
 
 
 def _changed(alter: Callable[[Request, Iterator[bytes], threading.Event], Iterator[bytes]]) -> Suffer:

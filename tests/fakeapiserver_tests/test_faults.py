@@ -108,6 +108,21 @@ def test_bad_gateway_is_a_proxys_page(fake: FakeAPIServer, client: PlainClient) 
     assert b"<h1>502 Bad Gateway</h1>" in answer.raw
 
 
+def test_page_not_found_is_text_and_no_status(fake: FakeAPIServer, client: PlainClient) -> None:
+    with fake.fault.page_not_found("list", times=1):
+        answer = client.get(DEVSERVERS)
+        assert client.get(DEVSERVERS).status == 200
+    assert (answer.status, answer.raw) == (404, b"404 page not found\n")
+    assert answer.headers["Content-Type"].startswith("text/plain")
+
+
+def test_not_found_html_is_a_proxys_page(fake: FakeAPIServer, client: PlainClient) -> None:
+    with fake.fault.not_found_html():
+        answer = client.get(DEVSERVERS)
+    assert (answer.status, answer.headers["Content-Type"]) == (404, "text/html")
+    assert b"<h1>404 Not Found</h1>" in answer.raw
+
+
 def test_service_unavailable_says_when_to_come_back(fake: FakeAPIServer, client: PlainClient) -> None:
     with fake.fault.service_unavailable(seconds=3):
         answer = client.get(DEVSERVERS)
@@ -144,6 +159,20 @@ def test_a_watch_can_be_cut_within_a_character(fake: FakeAPIServer, client: Plai
         client.open("GET", WATCH).read()
     with pytest.raises(UnicodeDecodeError, match="unexpected end of data"):
         cut.value.partial.decode()
+
+
+def test_a_version_that_cannot_be_served_is_an_error_event_each_time(fake: FakeAPIServer, client: PlainClient) -> None:
+    version = client.get(DEVSERVERS).json()["metadata"]["resourceVersion"]
+    client.create("a")
+    with fake.fault.unservable_version("devservers"):
+        for _ in range(2):
+            (event,) = client.watch(f"{WATCH}&resourceVersion={version}")
+            assert (event["type"], event["object"]["code"]) == ("ERROR", 500)
+            assert event["object"]["message"].startswith("Internal error occurred: etcd event received with PrevKv=")
+        later = client.get(DEVSERVERS).json()["metadata"]["resourceVersion"]
+        client.create("b")
+        (event,) = client.watch(f"{WATCH}&resourceVersion={later}")
+        assert event["object"]["metadata"]["name"] == "b"
 
 
 def test_a_half_open_watch_stays_open_and_silent(fake: FakeAPIServer) -> None:

@@ -8,14 +8,15 @@ import sys
 import threading
 from pathlib import Path
 from types import FrameType
-from typing import Optional
+from typing import Callable, Optional
 
 import pytest
 
 from devservers.errors import KubeConfigError, RequestTimeoutError
-from devservers.transport.deadline import Deadline
+from devservers.transport.deadline import Cancellation, Deadline
 from devservers.transport.masking import masked
 from devservers.transport.pluginrun import PluginRun, _Output
+from tests.stopwatch import Stopwatch
 
 from .kubeconfigs import user_config
 from .plugins import GROUP, Plugin, exec_credential, failure_of, printing, using
@@ -177,6 +178,46 @@ def test_a_request_does_not_wait_for_another_ones_plugin_longer_than_its_deadlin
         credentials.headers(Deadline(0.05))
     first.join(10)
     assert credentials.headers() == [("Authorization", "Bearer abc")]
+
+
+@pytest.mark.parametrize("closes", ["", "exec >&- 2>&-; "], ids=["waiting for output", "waiting for its end"])
+def test_a_cancellation_ends_the_plugin(tmp_path: Path, closes: str) -> None:
+    started = tmp_path / "started"
+    os.mkfifo(started)
+    credentials = using(Plugin(tmp_path, f"echo > '{started}'; {closes}exec sleep 60")).credentials
+    cancelled_after(lambda: started.read_text(), credentials.headers)
+
+
+def test_a_cancellation_ends_the_wait_for_another_ones_plugin(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    credentials = using(Plugin(tmp_path, f"cat '{fifo}'; echo '{exec_credential(token='abc')}'")).credentials
+    first = threading.Thread(target=credentials.headers)
+    first.start()
+    with open(fifo, "w"):  # opens once the plugin of the first request reads
+        cancelled_after(lambda: None, credentials.headers)
+    first.join(10)
+
+
+def cancelled_after(reached: Callable[[], object], call: Callable[[Deadline], object]) -> None:
+    """Cancel ``call`` once ``reached()`` has returned, and see that it is over at once."""
+    cancellation, failures = Cancellation(), []
+
+    def run() -> None:
+        try:
+            call(Deadline(None, cancellation=cancellation))
+        except RequestTimeoutError as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    reached()
+    stopwatch = Stopwatch()
+    cancellation.cancel()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert stopwatch.own_seconds < 1
+    assert len(failures) == 1
 
 
 def test_an_interrupt_ends_the_plugin_too(tmp_path: Path) -> None:

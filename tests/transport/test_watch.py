@@ -104,6 +104,62 @@ def test_an_error_event_that_passes_is_waited_out(code: int) -> None:
     assert clock.slept
 
 
+POISON = {"kind": "Status", "code": 500, "reason": "InternalError", "message": "etcd event received with PrevKv=nil"}
+OUTCOMES = {"an error event": a_line("ERROR", POISON), "no event": b"{}\n", "404": a_line("ERROR", {"code": 404})}
+
+
+@pytest.mark.parametrize("line", OUTCOMES.values(), ids=OUTCOMES.keys())
+def test_a_version_that_cannot_be_served_is_given_up_and_the_difference_is_told(line: bytes) -> None:
+    def change(peer: Peer) -> None:
+        stage.items, stage.version = [obj("b", 30)], "30"
+        peer.chunked(line)
+
+    unservable = [stream_of(line)] * (watch_module.ERROR_EVENTS - 1)
+    stage = Stage([obj("a", 5)], *unservable, change, stream_of(a_line("MODIFIED", obj("b", 31))))
+    clock = FakeClock()
+    with scripted(serve_all(stage)) as server:
+        assert told(watch_on(server, clock), 4) == [("ADDED", "a"), ("DELETED", "a"), ("ADDED", "b"), ("MODIFIED", "b")]
+        assert versions(server) == ["10"] * watch_module.ERROR_EVENTS + ["30"]
+    assert len(clock.slept) == watch_module.ERROR_EVENTS
+    assert clock.time < 10
+
+
+def test_an_event_before_the_error_is_progress() -> None:
+    error = a_line("ERROR", POISON)
+    streams = [stream_of(a_line("MODIFIED", obj("a", number)), error) for number in range(11, 16)]
+    with scripted(serve_all(Stage([], *streams, stream_of(a_line("ADDED", obj("b", 20)))))) as server:
+        assert told(watch_on(server), 6)[-1] == ("ADDED", "b")
+        assert versions(server) == ["10", "11", "12", "13", "14", "15"]
+
+
+def test_a_stream_that_ends_properly_is_progress_too() -> None:
+    error = stream_of(a_line("ERROR", POISON))
+    streams = [error, error, stream_of(), error, error, stream_of(a_line("ADDED", obj("b", 20)))]
+    with scripted(serve_all(Stage([], *streams))) as server:
+        assert told(watch_on(server), 1) == [("ADDED", "b")]
+        assert versions(server) == ["10"] * 6
+
+
+def test_a_version_of_ones_own_that_cannot_be_served_is_raised_as_expired() -> None:
+    streams = [stream_of(a_line("ERROR", POISON))] * watch_module.ERROR_EVENTS
+    with scripted(serve_all(Stage([], *streams))) as server, watch_on(server, resource_version="7") as watch:
+        with pytest.raises(errors.ExpiredError, match=r"cannot be served any more .*PrevKv=nil"):
+            next(watch)
+
+
+def test_a_kind_that_is_not_served_for_a_while_is_listed_anew() -> None:
+    def not_served(peer: Peer) -> None:
+        stage.items, stage.version = [obj("b", 30)], "30"
+        stage.streams[:0] = [not_served] if clock.time < 100 else []
+        peer.answer(404, b"404 page not found\n")
+
+    stage = Stage([obj("a", 5)], not_served)
+    clock = FakeClock()
+    with scripted(serve_all(stage)) as server:
+        assert told(watch_on(server, clock), 3) == [("ADDED", "a"), ("DELETED", "a"), ("ADDED", "b")]
+    assert max(clock.slept) <= watch_module.LONGEST_PAUSE
+
+
 def test_a_silent_stream_is_reopened_from_the_last_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch_module, "IDLE_SECONDS", 0.2)
 
@@ -215,6 +271,16 @@ def test_selectors_turn_changes_into_arrivals_and_departures(server: FakeAPIServ
             while kinds[-1] == "MODIFIED":  # the operator writes status meanwhile
                 kinds.append(next(watch)["type"])
             assert kinds[-1] == "DELETED"
+
+
+def test_a_watch_gets_over_a_version_that_cannot_be_served(server: FakeAPIServer) -> None:
+    item = {"metadata": {"name": "a", "namespace": "kube-public"}, "spec": {"flavor": "x"}}
+    with RESTClient() as client, Watch(client, DEVSERVERS, "kube-public", marks=True) as watch:
+        next(watch)  # the list is done
+        with server.fault.unservable_version("devservers") as fault:
+            server.store.create("devservers", item)
+            assert next(watch)["object"]["metadata"]["name"] == "a"
+    assert fault.suffered >= watch_module.ERROR_EVENTS
 
 
 def test_a_watch_survives_compaction_and_its_connection_being_cut(server: FakeAPIServer) -> None:

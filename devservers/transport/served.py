@@ -1,0 +1,72 @@
+"""Which kinds an API server has been seen to serve, and what a 404 means in the light of that.
+
+Only a ``Status`` that names an object says that the object is not there. A bare ``404 page not found``, or a page of
+HTML, comes from something that does not know the path: an API server in the moments after its start, before it has
+read its CustomResourceDefinitions, or an ingress without its backend. Once a kind has been served, such an answer is
+a failure that may pass, :class:`NotServedError`; at the first contact it is what a missing CustomResourceDefinition
+looks like, and stays a :class:`NotFoundError` that says so.
+"""
+
+from __future__ import annotations
+
+from ..errors import APIError, NotFoundError, NotServedError
+from .paths import RequestInfo, kind_path, request_info
+
+HTML_PAGE = "the answer is an HTML page, not a Status: a proxy or load balancer answered"
+"""The message in place of a page, which is not shown."""
+
+_PASSING = (
+    "this kind has been served before: the API server may be starting, or a proxy answered in its "
+    "place; try again, and if it stays so, check that the CustomResourceDefinition is still there"
+)
+_NO_API_SERVER = "is the server URL that of a Kubernetes API server, and does the proxy before it know this path?"
+
+
+class ServedKinds:
+    """What one client has seen. Thread-safe: a set only grows."""
+
+    def __init__(self) -> None:
+        self._paths: set[str] = set()
+
+    def answered(self, target: str) -> None:
+        """A request for ``target`` had a proper answer: its kind is served."""
+        self._paths.add(kind_path(target))
+
+    def judged(self, error: APIError, method: str, target: str) -> APIError:
+        """The exception for a failed request: ``error`` itself, unless it is a 404 that names nothing.
+
+        ``error`` is what the answer alone says: :class:`NotServedError` for a 404 that is no Status.
+        """
+        info = request_info(method, target)
+        if _is_about(info, error):
+            self.answered(target)
+        if not _names_nothing(info, error):
+            return error
+        if info.resource and kind_path(target) in self._paths:
+            return error.recast(NotServedError, _PASSING)
+        if isinstance(error, NotServedError):
+            return error.recast(NotFoundError, _missing_kind(info, error))
+        return error
+
+
+def _is_about(info: RequestInfo, error: APIError) -> bool:
+    """Whether a Status speaks of this very kind. A refusal (403) does so of kinds that do not exist, too."""
+    details = error.details
+    same = details.get("kind") == info.resource and (details.get("group") or "") == info.group
+    return same and error.status not in (401, 403)
+
+
+def _names_nothing(info: RequestInfo, error: APIError) -> bool:
+    """A 404 that is no Status; or one for a whole collection, in which an absent object cannot be the reason."""
+    if isinstance(error, NotServedError):
+        return True
+    return isinstance(error, NotFoundError) and info.verb in ("list", "watch") and not error.details.get("name")
+
+
+def _missing_kind(info: RequestInfo, error: APIError) -> str:
+    if not info.group or error.message == HTML_PAGE:
+        return _NO_API_SERVER
+    return (
+        f"the cluster does not know the kind {info.resource}.{info.group}: install its "
+        "CustomResourceDefinition, or try again if the API server has only just started"
+    )

@@ -1,0 +1,85 @@
+"""What is set on, and asked of, every socket that leads to the API server: readiness, probes, signs of life.
+
+Theory of operation. When a path is dead below (packets vanish, and no TCP answers), a connection does not end by
+itself for hours. Which remedy there is depends on what is under way:
+
+1. Nothing is, and we wait to read (a watch, an answer that takes its time): the kernel's keepalive probes ask, and a
+   path that leaves :data:`PROBES` of them without an answer is ended by the kernel, within half a minute in all.
+2. We have sent something that is not acknowledged: the kernel sends no probes then, but repeats what was sent for a
+   quarter of an hour. :func:`unanswered` asks it (``TCP_INFO``, Linux) how long ago the peer gave a sign of life.
+3. The peer does not read, so that its window is closed: it is alive, and says so to the kernel's window probes.
+
+``TCP_USER_TIMEOUT`` is left alone, though it is made for the second case: Linux counts answered window probes towards
+it, so that it would end the third, and where it is set it is put in place of the number of probes in the first.
+"""
+
+from __future__ import annotations
+
+import errno
+import select
+import socket
+import sys
+from typing import Optional
+
+PROBE_AFTER = 10
+"""Seconds of silence before the first keepalive probe…"""
+PROBE_INTERVAL = 5
+"""… between two of them…"""
+PROBES = 3
+"""… and how many stay without an answer before the kernel ends the connection: 25 s in all."""
+UNANSWERED_SECONDS = 25.0
+"""As long may what was sent stay without any sign of life, where a lost connection costs little."""
+
+_IDLE_OPTION = getattr(socket, "TCP_KEEPIDLE", None) or (
+    getattr(socket, "TCP_KEEPALIVE", 0x10) if sys.platform == "darwin" else None
+)
+_PROBE_OPTIONS = (
+    (_IDLE_OPTION, PROBE_AFTER),
+    (getattr(socket, "TCP_KEEPINTVL", None), PROBE_INTERVAL),
+    (getattr(socket, "TCP_KEEPCNT", None), PROBES),
+)
+
+
+def tune(sock: socket.socket) -> None:
+    """No delay for small writes, and keepalive probes that notice a dead path in time."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _PROBE_OPTIONS:
+        if option is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def wait_ready(sock: socket.socket, seconds: Optional[float], *, read: bool = True, write: bool = False) -> bool:
+    """Wait until the socket can be read or written; False when the time is up. None: no limit."""
+    if not hasattr(select, "poll"):
+        return any(select.select([sock] if read else [], [sock] if write else [], [], seconds))
+    poller = select.poll()
+    poller.register(sock, (select.POLLIN if read else 0) | (select.POLLOUT if write else 0))
+    return bool(poller.poll(None if seconds is None else max(0, int(seconds * 1000 + 0.999))))
+
+
+# struct tcp_info of <linux/tcp.h>: counters of one byte, then numbers of four.
+_RETRANSMITS, _PROBES_OUT = 2, 3
+_LAST_ACK_RECEIVED = slice(56, 60)
+_TCP_INFO_BYTES = 60
+
+
+def unanswered(sock: socket.socket, seconds: float) -> bool:
+    """Whether the peer's kernel has been asked repeatedly and has not given a sign of life for so long.
+
+    Always False where the system does not tell (anything but Linux), and for a peer that merely does not read.
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+    except OSError:
+        return False  # no TCP, or closed
+    if len(info) < _TCP_INFO_BYTES or (info[_RETRANSMITS] < 2 and info[_PROBES_OUT] < PROBES):
+        return False
+    return int.from_bytes(info[_LAST_ACK_RECEIVED], sys.byteorder) >= seconds * 1000
+
+
+def dead_path() -> OSError:
+    """The error for a path that leaves everything unanswered."""
+    return OSError(errno.ETIMEDOUT, "the host no longer answers: is the network or the VPN down?")
