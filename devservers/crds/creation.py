@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Optional
 
-from ..errors import AlreadyExistsError, APIError, ConflictError, DevServersError, TooManyRequestsError
+from ..errors import AlreadyExistsError, APIError, ConflictError, DevServersError, NotFoundError, TooManyRequestsError
 from ..transport.deadline import Backoff, Deadline
-from .absence import proves_absence
 
 if TYPE_CHECKING:
     from ..transport.paths import Resource
@@ -57,8 +56,8 @@ def find_namesake(client: RESTClient, resource: Resource, namespace: Optional[st
     """The object of that name; None if there is none any more. Raises what the read raises."""
     try:
         return client.get(resource, namespace, name)
-    except APIError as error:
-        if proves_absence(error, resource, name):
+    except NotFoundError as error:
+        if error.is_about(resource, name):
             return None
         raise
 

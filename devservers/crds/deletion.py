@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any, Optional
 
 from ..errors import (
+    APIError,
     ConflictError,
     DevServersError,
     ForbiddenError,
@@ -21,7 +22,6 @@ from ..errors import (
 )
 from ..transport.deadline import Backoff, Deadline
 from ..transport.rest import Object, RESTClient
-from .absence import proves_absence, proves_other_uid
 from .objectref import ObjectRef
 
 DELETE_SECONDS = 30.0
@@ -45,9 +45,7 @@ def delete_until_known(client: RESTClient, created: ObjectRef) -> bool:
             answer = client.delete(resource, namespace, name, uid=uid, deadline=deadline)
             return answer.get("kind") != "Status"  # which is the answer when nothing holds it
         except _MAY_PASS as error:
-            if proves_absence(error, resource, name) or proves_other_uid(error, resource, name):
-                return False
-            if isinstance(error, (NotFoundError, ConflictError)) and _is_gone(client, created, deadline):
+            if isinstance(error, (NotFoundError, ConflictError)) and _is_gone(error, client, created, deadline):
                 return False
             pause = max(backoff.next(), getattr(error, "retry_after", None) or 0.0)
             left = deadline.remaining()
@@ -56,13 +54,18 @@ def delete_until_known(client: RESTClient, created: ObjectRef) -> bool:
         deadline.sleep(pause)
 
 
-def _is_gone(client: RESTClient, created: ObjectRef, deadline: Deadline) -> bool:
-    """What a look tells where the answer to the DELETE proves nothing."""
+def _is_gone(refusal: APIError, client: RESTClient, created: ObjectRef, deadline: Deadline) -> bool:
+    """Whether a refusal proves that the object is gone; where it proves nothing, a look does."""
+    resource, namespace, name, uid = created
+    if isinstance(refusal, NotFoundError) and refusal.is_about(resource, name):
+        return True
+    if isinstance(refusal, ConflictError) and refusal.is_about_uid:
+        return True
     try:
-        raw = client.get(created.resource, created.namespace, created.name, deadline=deadline)
+        raw = client.get(resource, namespace, name, deadline=deadline)
     except DevServersError as error:
-        return proves_absence(error, created.resource, created.name)
-    return bool((raw.get("metadata") or {}).get("uid") != created.uid)
+        return isinstance(error, NotFoundError) and error.is_about(resource, name)
+    return bool((raw.get("metadata") or {}).get("uid") != uid)
 
 
 def last_seen(client: RESTClient, created: ObjectRef, deadline: Deadline) -> Optional[Object]:
@@ -79,7 +82,7 @@ def last_seen(client: RESTClient, created: ObjectRef, deadline: Deadline) -> Opt
         except ForbiddenError:
             return None
         except DevServersError as error:
-            if proves_absence(error, created.resource, created.name):
+            if isinstance(error, NotFoundError) and error.is_about(created.resource, created.name):
                 return None
         else:
             if raw["metadata"].get("uid") != created.uid:

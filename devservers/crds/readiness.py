@@ -26,7 +26,6 @@ from ..errors import (
 )
 from ..transport.deadline import Backoff, Deadline
 from . import const
-from .absence import proves_absence
 from .expiry import expiry_note
 from .hopeless import Hopeless
 from .podlookup import PodOwner, Pods, containers_ready, look_up_pods
@@ -39,6 +38,8 @@ if TYPE_CHECKING:
 
 SLICE_SECONDS = 5.0
 """Seconds between two looks at the pod while the phase is not yet ``Running``."""
+LOOK_LIMIT = 5.0
+"""Seconds for one look: a server that does not answer it may answer the next, over another connection."""
 PATIENCE = 300.0
 """Seconds of nothing but failures after which the failure itself is reported."""
 
@@ -160,7 +161,7 @@ class _Wait:
         """The server's pods; None where they may not be listed."""
         owner = PodOwner.of(self._server._raw, self._namespace, self._name)
         try:
-            pods = look_up_pods(self._client, owner, self._deadline)
+            pods = look_up_pods(self._client, owner, self._deadline.sooner(LOOK_LIMIT))
         except ForbiddenError:
             self._teller.tell("pod", "its pod may not be looked at: the phase is taken at its word")
             return None
@@ -174,11 +175,13 @@ class _Wait:
         """Notice while waiting for the pod that the server itself has gone or failed."""
         server, uid = self._server, self._server.metadata.uid
         try:
-            raw = self._client.get(server._resource(), self._namespace, self._name, deadline=self._deadline)
+            raw = self._client.get(
+                server._resource(), self._namespace, self._name, deadline=self._deadline.sooner(LOOK_LIMIT)
+            )
         except ForbiddenError:  # list and watch are allowed, or we would not be here; get need not be
             return True
         except NotFoundError as error:
-            if not proves_absence(error, server._resource(), self._name):
+            if not error.is_about(server._resource(), self._name):
                 return True  # from a proxy, or an API server that is starting: it may pass
             note = expiry_note(server._raw, self._client.clock.wall())
             raise ResourceDeletedError(f"{server!r} was deleted while it was waited for{note}") from None

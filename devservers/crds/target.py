@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Optional
 from ..errors import DevServersError, ExecError, ForbiddenError, NotFoundError
 from ..transport.exec import ExecTarget
 from ..transport.paths import PODS
-from .absence import proves_absence
 from .expiry import expiry_note
 from .podlookup import PodOwner, default_container, look_up_pods
 
@@ -62,7 +61,7 @@ def _gone(server: DevServer, deadline: Optional[Deadline]) -> str:
     try:
         raw = client.get(server._resource(), namespace, name, deadline=deadline)
     except NotFoundError as error:
-        if not proves_absence(error, server._resource(), name):
+        if not error.is_about(server._resource(), name):
             return ""
         if uid is None:
             return f"{server!r} does not exist: create it first"

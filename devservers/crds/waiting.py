@@ -1,8 +1,9 @@
 """Waiting for one object: until its status holds, or until it is gone.
 
-A watch that says nothing proves nothing: its connection may be half-open, and what was waited for may have been so for
-long. So before a wait gives up it looks once, over a connection of its own, within the second that a wait may take
-longer than its time. Likewise a 404 proves nothing unless it is about this very object (:mod:`.absence`).
+A watch that says nothing proves nothing: its connection may be half-open, and what was waited for may
+have been so for long. So before a wait gives up it looks once, over a connection of its own, within
+the second that a wait may take longer than its time. Likewise a 404 proves nothing unless it is about
+this very object (:meth:`NotFoundError.is_about`).
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ from ..transport.deadline import Backoff, Deadline
 from ..transport.rest import Object, RESTClient
 from ..transport.watch import LISTED, Event, Watch
 from . import merge
-from .absence import proves_absence
 from .expiry import expiry_note
 from .jsonvalue import copy_json
 
@@ -142,7 +142,7 @@ def look_afresh(resource: BaseCustomResource) -> Optional[Object]:
             items, _ = fresh.list_all(kind, namespace, selectors=selectors, deadline=deadline)
             return items[0] if items else None
         except NotFoundError as error:
-            if proves_absence(error, kind, name):
+            if error.is_about(kind, name):
                 return None
             raise
 
@@ -187,7 +187,7 @@ def _look(resource: BaseCustomResource) -> Generator[Event, None, None]:
     try:
         yield {"type": "ADDED", "object": client.get(resource._resource(), namespace, name, deadline=deadline)}
     except NotFoundError as error:
-        if not proves_absence(error, resource._resource(), name):
+        if not error.is_about(resource._resource(), name):
             raise
     yield {"type": LISTED, "object": {}}
 
@@ -221,7 +221,7 @@ def wait_for_deletion(resource: BaseCustomResource, deadline: Deadline) -> None:
     except ResourceDeletedError:
         return
     except NotFoundError as error:
-        if proves_absence(error, resource._resource(), resource._place()[2]):
+        if error.is_about(resource._resource(), resource._place()[2]):
             return
         raise
     asked = "its deletion was asked for" if last.get("deletionTimestamp") else "nobody has asked for its deletion"

@@ -8,7 +8,6 @@ from typing import Any, Callable
 import pytest
 
 from devservers import errors
-from devservers.crds import absence
 from devservers.crds.base import ObjectMeta
 from devservers.crds.deletion import delete_until_known
 from devservers.crds.devserver import DevServer
@@ -118,23 +117,6 @@ def test_a_refusal_for_good_is_the_error_at_once(cluster: StagedServer) -> None:
     with RESTClient() as client, pytest.raises(errors.ForbiddenError):
         delete_until_known(client, ref(server))
     assert len(requests_of(cluster, "DELETE")) == 1
-
-
-@pytest.mark.parametrize(
-    ("details", "proof"),
-    [
-        ({"name": "dev", "group": "devserver.io", "kind": "devservers"}, True),
-        ({"name": "dev", "group": "devserver.io", "kind": "DevServer"}, True),
-        ({"name": "dev", "kind": "devservers"}, False),
-        ({"name": "other", "group": "devserver.io", "kind": "devservers"}, False),
-        ({"name": "dev", "group": "devserver.io", "kind": "devserverusers"}, False),
-        ({}, False),
-    ],
-)
-def test_only_a_not_found_about_the_very_object_proves_that_it_is_gone(details: dict[str, str], proof: bool) -> None:
-    error = errors.NotFoundError("gone", status=404, reason="NotFound", details=details)
-    assert absence.proves_absence(error, KIND, "dev") is proof
-    assert not absence.proves_absence(errors.NotFoundError("x", status=404, details=details), KIND, "dev")
 
 
 # on the way out of a with statement

@@ -123,6 +123,6 @@ def test_a_404_about_something_else_ends_no_wait(cluster: StagedServer, lie: str
     for _ in range(2):
         cluster.before("GET", "/pods?label", lambda: None)
     cluster.before("GET", "/pods?label", lambda: make_pod(cluster, "Running"))
-    with cluster.fault.inject(suffer, "get", "devservers") as fault:
+    with cluster.fault.inject(suffer, "get", "devservers", times=2) as fault:
         server.wait_for_ready(timeout=LONG)
     assert fault.suffered == 2
