@@ -1,18 +1,20 @@
 """The README's story, played with the SDK's public API alone against whatever KUBECONFIG leads to.
 
-Each step is a real call over HTTP and WebSocket; it is printed with its time and what came of it. Steps check what
-they got, and the first that fails ends the story.
+Each step is a real call over HTTP and WebSocket; it is printed with its time, what happened meanwhile (the steps of the
+operator, the pod and its containers), and what came of it. Steps check what they got, and the first that fails ends the
+story.
 """
 
 from __future__ import annotations
 
+import inspect
 import sys
 import tempfile
 import time
 import traceback
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 import devservers
 from devservers.crds.base import ObjectMeta
@@ -51,7 +53,7 @@ def wait_and_watch(story: Story) -> str:
     for event in story.server.wait_for_status(status={"phase": "Running"}, timeout=WAIT):
         phase = event["object"].get("status", {}).get("phase", "Unknown")
         phases.append(phase)
-        print(f"            -> {event['type']}, current phase: {phase}", flush=True)
+        say(f"{event['type']}, current phase: {phase}")
     story.server.refresh()
     expect(story.server.status["phase"], "Running")
     return f"{len(phases)} events"
@@ -95,6 +97,7 @@ def enter(story: Story) -> str:
         spec={"flavor": "cpu-small", "image": "ubuntu:22.04"},
         wait_timeout=WAIT,
         sync_workspace={str(story.workspace): "/workspace/project"},
+        **telling(),
     )
     story.dev = story.stack.enter_context(dev)
     expect(story.dev.status["phase"], "Running")
@@ -153,6 +156,16 @@ STEPS: dict[str, Step] = {
     "leave the context: it is deleted": leave,
     "delete the first": delete,
 }
+
+
+def say(line: str) -> None:
+    """Print what happens meanwhile, below the step that is under way."""
+    print(f"            -> {line}", flush=True)
+
+
+def telling() -> dict[str, Any]:
+    """The option that lets a DevServer tell each step of its wait (operator, pod, containers), where there is one."""
+    return {"on_event": say} if "on_event" in inspect.signature(DevServer).parameters else {}
 
 
 def expect(seen: object, wanted: object) -> None:
