@@ -61,19 +61,23 @@ class MissingDependencyError(DevServersError, ImportError):
 
 
 class TransportError(DevServersError):
-    """The API server gave no whole answer."""
+    """The API server gave no whole answer.
+
+    Attributes:
+        nothing_sent: True if no byte of the request went out: it cannot have been executed.
+    """
+
+    nothing_sent: bool = False
 
 
 class ConnectionFailedError(TransportError):
     """The connection was refused, reset, cut in the middle of an answer, or the host name did not resolve.
 
     Attributes:
-        nothing_sent: True if no byte of the request went out: it cannot have been executed.
         may_pass: False where trying again would not help (a proxy that refuses).
         on_kept_alive: True if the connection had been used before: it says little about the server.
     """
 
-    nothing_sent: bool = False
     may_pass: bool = True
     on_kept_alive: bool = False
 

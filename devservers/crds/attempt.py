@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Optional
 from ..errors import (
     AlreadyExistsError,
     APIError,
-    ConnectionFailedError,
     DevServersError,
     KubeConfigError,
     MissingDependencyError,
@@ -92,10 +91,10 @@ class Attempt:
         try:
             raw = create(
                 self._client, self._resource, self._namespace, self._body,
-                field_manager=self._manager, deadline=self.deadline, before_sending=self._note_sending,
+                field_manager=self._manager, deadline=self.deadline, sending=self._note_sending,
             )  # fmt: skip
         except _UNKNOWN_OUTCOME as error:
-            if isinstance(error, ConnectionFailedError) and error.nothing_sent:
+            if self._sent is None or (isinstance(error, TransportError) and error.nothing_sent):
                 self._sent = None
                 raise
             found = self._settle(error, 0.0)

@@ -24,15 +24,16 @@ TRIES = 10
 def create(
     client: RESTClient, resource: Resource, namespace: Optional[str], body: Object, *, dry_run: bool = False,
     field_manager: Optional[str] = None, deadline: Optional[Deadline] = None,
-    before_sending: Callable[[], None] = lambda: None,
+    sending: Optional[Callable[[], None]] = None,
 ) -> Object:  # fmt: skip
     """Create an object, again after refusals that may pass: for as long as ``deadline`` allows, else a few times."""
     backoff = Backoff(first=0.25, limit=5.0)
     tries = 0
     while True:
-        before_sending()
         try:
-            return client.create(resource, namespace, body, dry_run=dry_run, field_manager=field_manager)
+            return client.create(
+                resource, namespace, body, dry_run=dry_run, field_manager=field_manager, sending=sending
+            )
         except APIError as error:
             tries += 1
             if not _may_succeed_again(error, body) or (deadline is None and tries >= TRIES):

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import http.client
 import urllib.request
-from typing import Optional, cast
+from typing import Callable, Optional, cast
 
-from ..errors import ConnectionFailedError
+from ..errors import ConnectionFailedError, TransportError
 from .config import ClientConfig
 from .connection import Connection, Pool
 from .deadline import Deadline
@@ -29,21 +29,25 @@ Headers = list[tuple[str, str]]
 class Request(urllib.request.Request):
     """A request whose headers are a list (Impersonate-Group repeats) and whose time is bounded.
 
-    ``idle``: seconds of silence borne in its body. ``fresh``: use no connection that was used before.
+    ``doing`` says in messages what it is for. ``idle``: seconds of silence borne in its body. ``fresh``: use no
+    connection that was used before. ``sending`` is called when its first byte is about to go out.
     """
 
     def __init__(
         self, url: str, method: str, headers: Headers, body: Optional[bytes], deadline: Deadline, *,
-        idle: Optional[float] = None, fresh: bool = False,
+        doing: str = "", idle: Optional[float] = None, fresh: bool = False,
+        sending: Optional[Callable[[], None]] = None,
     ) -> None:  # fmt: skip
         super().__init__(url, data=body, method=method)
         self.header_list = headers
         self.deadline = deadline
         self.idle = idle
         self.fresh = fresh
+        self.sending = sending
+        self._doing = doing or f"{self.get_method()} {self.selector.partition('?')[0]}"
 
     def __str__(self) -> str:
-        return f"{self.get_method()} {self.selector.partition('?')[0]}"
+        return self._doing
 
 
 class Answer:
@@ -129,7 +133,7 @@ class KeepAliveHandler(urllib.request.BaseHandler):
     def _connected(self, request: Request) -> Connection:
         try:
             return Connection(self._config, request.host, request.deadline)
-        except ConnectionFailedError as error:
+        except TransportError as error:
             error.nothing_sent = True
             raise
 
@@ -143,6 +147,8 @@ def _exchange(request: Request, connection: Connection) -> http.client.HTTPRespo
     body = cast(Optional[bytes], request.data)
     if body is not None:
         connection.putheader("Content-Length", str(len(body)))
+    if request.sending is not None:
+        request.sending()
     try:
         connection.endheaders(body)
     except (BrokenPipeError, ConnectionResetError):

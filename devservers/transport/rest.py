@@ -19,6 +19,8 @@ from ..errors import (
     ExpiredError,
     NotServedError,
     ProtocolError,
+    RequestTimeoutError,
+    TransportError,
     UnauthorizedError,
     error_class,
 )
@@ -99,10 +101,12 @@ class RESTClient:
     def create(
         self, resource: Resource, namespace: Optional[str], body: Object, *, dry_run: bool = False,
         field_manager: Optional[str] = None, deadline: Optional[Deadline] = None,
+        sending: Optional[Callable[[], None]] = None,
     ) -> Object:  # fmt: skip
         """Create an object; the answer is the object as stored."""
         query = {"dryRun": "All" if dry_run else None, "fieldManager": field_manager}
-        return self.request("POST", resource.collection(namespace), query=query, body=body, deadline=deadline)
+        path = resource.collection(namespace)
+        return self.request("POST", path, query=query, body=body, deadline=deadline, sending=sending)
 
     def replace(
         self, resource: Resource, namespace: Optional[str], name: str, body: Object, *,
@@ -179,20 +183,29 @@ class RESTClient:
     def request(
         self, method: str, path: str, *, query: Optional[Query] = None, body: object = None,
         content_type: str = "application/json", deadline: Optional[Deadline] = None, repeatable: bool = False,
+        sending: Optional[Callable[[], None]] = None,
     ) -> Object:  # fmt: skip
         """Send and decode: the JSON object of a 2xx answer. ``repeatable``: see :func:`.retry.wait_after`.
+
+        ``sending`` is called each time the first byte of the request is about to go out.
 
         Raises:
             APIError: a subclass by the Status's reason. TransportError: no whole answer. ProtocolError: not JSON.
         """
         target = with_query(path, query)
         data = None if body is None else _encode(body)
+        doing = _doing(method, target, body)
         deadline = (deadline or Deadline(None, self.clock)).sooner(self._timeout)
 
         def attempt(fresh: bool) -> bytes:
-            return self._exchange(method, target, data, content_type, deadline, fresh=fresh).read()
+            return self._exchange(method, target, data, content_type, deadline, doing, fresh, sending).read()
 
-        answer = _decode(self.resend(method, deadline, attempt, repeatable=repeatable), method, target)
+        try:
+            raw = self.resend(method, deadline, attempt, repeatable=repeatable)
+        except (ConnectionFailedError, RequestTimeoutError) as error:
+            error.args = (_told(error, doing, method),)
+            raise
+        answer = _decode(raw, method, target)
         self.served.answered(target)
         return answer
 
@@ -202,7 +215,7 @@ class RESTClient:
         first = deadline.sooner(self._timeout)
 
         def attempt(fresh: bool) -> Answer:
-            return self._exchange("GET", target, None, "", first, fresh=fresh)
+            return self._exchange("GET", target, None, "", first, _doing("GET", target, None), fresh)
 
         answer = self.resend("GET", first, attempt)
         self.served.answered(target)
@@ -240,13 +253,16 @@ class RESTClient:
         return True
 
     def _exchange(
-        self, method: str, target: str, data: Optional[bytes], content_type: str, deadline: Deadline, *, fresh: bool
-    ) -> Answer:
+        self, method: str, target: str, data: Optional[bytes], content_type: str, deadline: Deadline, doing: str,
+        fresh: bool, sending: Optional[Callable[[], None]] = None,
+    ) -> Answer:  # fmt: skip
         """Send once; an answer other than 2xx is raised."""
         headers = self.headers(deadline)
         if data is not None:
             headers.append(("Content-Type", content_type))
-        request = Request(self.config.server + target, method, headers, data, deadline, fresh=fresh)
+        request = Request(
+            self.config.server + target, method, headers, data, deadline, doing=doing, fresh=fresh, sending=sending
+        )
         answer = self._opener.open(request, timeout=None)
         assert isinstance(answer, Answer)
         if 200 <= answer.status < 300:
@@ -267,6 +283,25 @@ class RESTClient:
             ("Accept-Encoding", "identity"),
             *self.config.credentials.headers(deadline),
         ]
+
+
+def _doing(method: str, target: str, body: object) -> str:
+    """What a request is for, for messages; the name of what is created stands in its body."""
+    info = request_info(method, target)
+    if info.verb == "create" and not info.name and isinstance(body, Mapping):
+        metadata = body.get("metadata") or {}
+        info = info._replace(name=metadata.get("name") or f"{metadata.get('generateName', '')}…")
+    return str(info)
+
+
+def _told(error: TransportError, doing: str, method: str) -> str:
+    """The message of a request that had no whole answer: on what object, and whether it may have been executed."""
+    text = str(error)
+    if not text.startswith(doing):
+        text = f"{doing}: {text}"
+    if method in retry.READS or error.nothing_sent:
+        return text
+    return f"{text}; it may have been executed"
 
 
 def list_items(page: Object, resource: Resource) -> list[Object]:

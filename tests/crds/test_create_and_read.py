@@ -261,3 +261,42 @@ def test_an_iteration_whose_token_expires_says_so(cluster: StagedServer) -> None
     cluster.store.compact()
     with pytest.raises(errors.ExpiredError):
         list(servers)
+
+
+def test_a_lost_create_names_the_object_and_says_that_it_may_have_been_executed(cluster: StagedServer) -> None:
+    with cluster.fault.reset_after_execution("create"), pytest.raises(errors.ConnectionFailedError) as caught:
+        created()
+    assert str(caught.value).startswith('create devservers.devserver.io "dev" in namespace "default": the ')
+    assert str(caught.value).endswith("; it may have been executed")
+    with cluster.fault.reset_after_execution("create"), pytest.raises(errors.ConnectionFailedError) as caught:
+        DevServer.create(ObjectMeta(generate_name="dev-"), SPEC)
+    assert str(caught.value).startswith('create devservers.devserver.io "dev-…" in namespace "default": ')
+
+
+@pytest.mark.parametrize("verb", ["update", "patch", "delete"])
+def test_a_lost_write_names_the_object_and_says_that_it_may_have_been_executed(
+    cluster: StagedServer, verb: str
+) -> None:
+    server = created()
+    writes = {"update": server.update, "patch": lambda: server.patch({"spec": {}}), "delete": server.delete}
+    with cluster.fault.reset_after_execution(verb), pytest.raises(errors.ConnectionFailedError) as caught:
+        writes[verb]()
+    assert str(caught.value).startswith(f'{verb} devservers.devserver.io "dev" in namespace "default": the ')
+    assert str(caught.value).endswith("; it may have been executed")
+
+
+def test_a_lost_read_names_the_object_and_says_nothing_of_an_execution(cluster: StagedServer) -> None:
+    server = created()
+    with cluster.fault.reset_before_execution("get"), pytest.raises(errors.ConnectionFailedError) as caught:
+        server.refresh()
+    assert str(caught.value).startswith('get devservers.devserver.io "dev" in namespace "default": the ')
+    assert "executed" not in str(caught.value)
+
+
+def test_a_write_that_was_never_sent_was_not_executed(cluster: StagedServer) -> None:
+    cluster.stop()
+    with pytest.raises(errors.ConnectionFailedError) as caught:
+        created()
+    assert str(caught.value).startswith('create devservers.devserver.io "dev" in namespace "default": ')
+    assert "Connection refused" in str(caught.value)
+    assert "executed" not in str(caught.value)

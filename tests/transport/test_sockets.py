@@ -163,7 +163,7 @@ def test_a_request_on_a_dead_path_is_a_failed_connection_long_before_its_deadlin
     said = in_a_network_of_its_own(code)
     assert said == (
         "ConnectionFailedError POST /x: the connection failed (the host no longer answers: is the network or the VPN "
-        "down?)"
+        "down?); it may have been executed"
     )
 
 
