@@ -182,12 +182,18 @@ class ConflictError(APIError):
     def is_about_uid(self) -> bool:
         """Whether the object of that name is another one than the request was meant for, or has gone.
 
-        The server has no field that says so, only the sentences that Kubernetes has used since 1.20.
+        The server has no field that says so, only the sentences that Kubernetes has used since 1.20 (and ours).
         """
         return self.reason == "Conflict" and any(sign in self.message for sign in _UID_SIGNS)
 
 
-_UID_SIGNS = ("the UID in the precondition", "UID in precondition", "uid mismatch:")
+_UID_SIGNS = (
+    "the UID in the precondition",
+    "UID in precondition",
+    "uid mismatch:",
+    "deleted since it was",
+    "recreated since it was",
+)
 
 
 class AlreadyExistsError(ConflictError):

@@ -46,6 +46,7 @@ SIGNATURES = {
     "BaseCustomResource.watch": "(self, *, timeout=None)",
     "BaseCustomResource.wait_for_status": "(self, status, timeout=30)",
     "BaseCustomResource.wait_for_deletion": "(self, timeout=60)",
+    "BaseCustomResource.use": "(self, client)",
     "ObjectMeta": (
         "(name=None, namespace=None, labels=None, annotations=None, generate_name=None, finalizers=None, "
         "owner_references=None)"

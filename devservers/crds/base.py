@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Callable, ClassVar, Optional, TypeVar, Union
 
-from ..errors import AlreadyExistsError, ConflictError
+from ..errors import AlreadyExistsError, APIError, ConflictError, DevServersError, InvalidError, NotFoundError
 from ..transport.client import default_client
 from ..transport.paths import Resource, validate_name
-from . import merge
+from . import merge, uidbound
 from .jsonvalue import copy_json
 from .metadata import Metadata, ObjectMeta, new_metadata
 from .rawobject import RawObject
 
 if TYPE_CHECKING:
+    from ..transport.paths import Query
     from ..transport.rest import RESTClient
     from ..transport.watch import Event, Watch
 
@@ -97,10 +98,19 @@ class BaseCustomResource(RawObject):
 
     def _place(self) -> tuple[RESTClient, Optional[str], str]:
         """Client, namespace and name of this object."""
-        client = self._client or default_client()
-        self._client = client
+        client = self._connected()
         metadata = self._raw.get("metadata") or {}
         return client, self._namespace(metadata.get("namespace"), client), validate_name(metadata.get("name", ""))
+
+    def use(self: Self, client: RESTClient) -> Self:
+        """Use this client from now on.
+
+        An object that was pickled while it had a client of its own must be given one again, unless the process-wide
+        client leads to the same cluster.
+        """
+        self._client = client
+        self._home = None
+        return self
 
     # -- create, read ---------------------------------------------------------------------------------------------
 
@@ -134,7 +144,7 @@ class BaseCustomResource(RawObject):
 
     def _to_create(self) -> tuple[RESTClient, Optional[str], dict[str, Any]]:
         """Client, namespace and body of a request that creates this object anew: without what only the cluster sets."""
-        client = self._client = self._client or default_client()
+        client = self._connected()
         body = self.to_dict()
         body.pop("status", None)
         body["metadata"] = new_metadata(body["metadata"])
@@ -236,38 +246,82 @@ class BaseCustomResource(RawObject):
         try:
             return self._replayed(theirs)
         except merge.MergeConflict as conflict:
-            what = f"{conflict.path} was changed here and on the server"
             if conflict.path == "metadata.uid":
-                what = "it was deleted, and another one of its name created,"
+                raise self._replaced(error, theirs) from error
             raise ConflictError(
-                f"{what} since {self!r} was read: refresh() and make the change again",
+                f"{conflict.path} was changed here and on the server since {self!r} was read: refresh() and make the "
+                "change again",
                 status=error.status, reason=error.reason, details=error.details,
             ) from error  # fmt: skip
 
     def patch(self: Self, body: Patch, *, field_manager: Optional[str] = None) -> Self:
-        """Change part of the object: a dict is a merge patch (RFC 7386), a list a JSON patch (RFC 6902)."""
+        """Change part of the object: a dict is a merge patch (RFC 7386), a list a JSON patch (RFC 6902).
+
+        If it was read from the cluster, only that very object is changed and not a later namesake (unless the patch
+        says something of ``metadata.uid`` itself).
+
+        Raises:
+            ConflictError: it was deleted and recreated since it was read. NotFoundError: it is gone.
+        """
         from ..transport.rest import JSON_PATCH, MERGE_PATCH
 
         if not isinstance(body, (Mapping, list)):
             raise TypeError(f"patch: a dict (merge patch) or a list (JSON patch) is needed, not {type(body).__name__}")
-        body = copy_json(body, "patch")
-        client, namespace, name = self._place()
         content_type = MERGE_PATCH if isinstance(body, Mapping) else JSON_PATCH
-        query = {"fieldManager": field_manager}
-        return self._take(client.patch(self._resource(), namespace, name, body, content_type, query=query))
+        return self._patched(copy_json(body, "patch"), content_type, {"fieldManager": field_manager})
 
     def apply(self: Self, *, field_manager: str, force: bool = False) -> Self:
         """Server-side apply of metadata and spec: create the object, or take over the fields that are set here.
 
+        If it was read from the cluster, it is for that very object: neither a later namesake is changed nor a new one
+        created.
+
         Raises:
-            ConflictError: another manager set one of the fields otherwise; ``force=True`` takes it over.
+            ConflictError: another manager set one of the fields otherwise (``force=True`` takes it over); or it was
+                deleted since it was read, and perhaps recreated.
         """
         from ..transport.rest import APPLY_PATCH
 
-        client, namespace, body = self._to_create()
-        name = validate_name(body["metadata"].get("name", ""))
-        query = {"fieldManager": field_manager, "force": force}
-        return self._take(client.patch(self._resource(), namespace, name, body, APPLY_PATCH, query=query))
+        _, _, body = self._to_create()
+        return self._patched(body, APPLY_PATCH, {"fieldManager": field_manager, "force": force})
+
+    @property
+    def _uid(self) -> Optional[str]:
+        """The uid it had when it was read; None if it never was."""
+        return _uid_of(self._raw)
+
+    def _patched(self: Self, patch: uidbound.Patch, content_type: str, query: Query) -> Self:
+        client, namespace, name = self._place()
+        body = uidbound.bind(patch, self._uid)
+        try:
+            return self._take(client.patch(self._resource(), namespace, name, body, content_type, query=query))
+        except (ConflictError, InvalidError) as error:
+            if body is patch:  # it is not bound to anything, or by the caller
+                raise
+            theirs = self._look_again()
+            replaced = uidbound.is_about_uid(error) if theirs is None else _uid_of(theirs) != self._uid
+            if not replaced:
+                raise
+            raise self._replaced(error, theirs) from error
+
+    def _look_again(self) -> Optional[dict[str, Any]]:
+        """What the cluster has under this object's name now, ``{}`` if nothing; None if that cannot be told."""
+        client, namespace, name = self._place()
+        try:
+            return client.get(self._resource(), namespace, name)
+        except NotFoundError as error:
+            return {} if error.is_about(self._resource(), name) else None
+        except DevServersError:
+            return None
+
+    def _replaced(self, error: APIError, theirs: Optional[Mapping[str, Any]]) -> ConflictError:
+        """The error for a request that was refused because the object is not the one that was read any more."""
+        what = "deleted" if theirs == {} else "deleted and recreated"
+        advice = "create() a new one" if theirs == {} else "get() the one that is there now and make the change there"
+        return ConflictError(
+            f"{self!r} has been {what} since it was read, and nothing was changed: {advice}",
+            status=409, reason="Conflict", details=error.details,
+        )  # fmt: skip
 
     def delete(
         self, *, propagation_policy: Optional[str] = None, wait: bool = False, timeout: Optional[float] = None
@@ -289,8 +343,7 @@ class BaseCustomResource(RawObject):
         client, namespace, name = self._place()
         deadline = Deadline(timeout, client.clock)
         client.delete(
-            self._resource(), namespace, name, uid=(self._raw.get("metadata") or {}).get("uid"),
-            propagation_policy=propagation_policy, deadline=deadline,
+            self._resource(), namespace, name, uid=self._uid, propagation_policy=propagation_policy, deadline=deadline,
         )  # fmt: skip
         if wait:
             wait_for_deletion(self, deadline)
@@ -357,6 +410,10 @@ def _watch(
 
     deadline = Deadline(timeout, client.clock)
     return Watch(client, resource, namespace, selectors=selectors, resource_version=resource_version, deadline=deadline)
+
+
+def _uid_of(raw: Mapping[str, Any]) -> Optional[str]:
+    return (raw.get("metadata") or {}).get("uid")
 
 
 def _selectors(label_selector: Optional[LabelSelector], field_selector: Optional[str]) -> dict[str, Optional[str]]:

@@ -6,6 +6,8 @@ Invariants:
 2. Before the caller gets a hand on any of it, it is remembered as it was read, so that the caller's own changes can be
    told from the server's later.
 3. Looking changes nothing: an empty part that had to be made up for a view is not sent.
+4. A pickle holds no client and no credentials. If the object had been given a client of its own, it holds which cluster
+   that led to: unpickled, the object does not go to another one by itself.
 """
 
 from __future__ import annotations
@@ -14,11 +16,14 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Optional, TypeVar
 
+from ..errors import KubeConfigError
+from ..transport.client import default_client, was_default
 from . import merge
 from .jsonvalue import copy_json
 from .metadata import Metadata, ObjectMeta
 
 if TYPE_CHECKING:
+    from ..transport.config import ClusterID
     from ..transport.rest import RESTClient
 
 R = TypeVar("R", bound="RawObject")
@@ -33,6 +38,7 @@ class RawObject:
 
     _raw: dict[str, Any]
     _client: Optional[RESTClient] = None
+    _home: Optional[ClusterID] = None  # of an object that was pickled with a client of its own, and has none since
     _as_read: Optional[str] = None  # JSON of the object as the server gave it; made before anything can change it
     _lent: frozenset[str] = frozenset()  # parts that were not there and have been made up to be looked at
 
@@ -96,7 +102,35 @@ class RawObject:
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the client: no credentials get into a pickle; unpickled, the process-wide client is used."""
-        return {name: value for name, value in self.__dict__.items() if name not in self._SHARED}
+        state = {name: value for name, value in self.__dict__.items() if name not in self._SHARED}
+        if self._client is not None and not was_default(self._client):
+            state["_home"] = self._client.config.cluster_id()
+        return state
+
+    def _connected(self) -> RESTClient:
+        """The client of this object: its own, else the process-wide one.
+
+        Raises:
+            KubeConfigError: there is no configuration; or it leads to another cluster than that of a client which this
+                object was pickled without.
+        """
+        if self._client is None:
+            self._client = default_client() if self._home is None else self._client_of_home(self._home)
+        return self._client
+
+    def _client_of_home(self, home: ClusterID) -> RESTClient:
+        problem = "there is no configuration"
+        try:
+            client = default_client()
+            if client.config.cluster_id() == home:
+                return client
+            problem = f"the configuration leads to {client.config.server}"
+        except KubeConfigError:
+            pass
+        raise KubeConfigError(
+            f"{self!r} was unpickled without the client it had, which led to {home[0]}, and {problem} here: give it a "
+            "client by use(client), or configure() that cluster"
+        )
 
     def _part(self, key: str) -> dict[str, Any]:
         self._remember()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from typing import TYPE_CHECKING, Optional, Union
+from weakref import WeakSet
 
 if TYPE_CHECKING:
     from .rest import RESTClient
@@ -18,6 +19,7 @@ _VARIABLES = ("KUBECONFIG", "HOME", "USERPROFILE", "KUBERNETES_SERVICE_HOST", "K
 
 _lock = threading.Lock()
 _client: Optional[RESTClient] = None
+_defaults: WeakSet[RESTClient] = WeakSet()  # the one of now, and those of before that somebody still holds
 _made_under: Optional[tuple[Optional[str], ...]] = None  # None: configured, whatever the environment says
 
 
@@ -47,6 +49,11 @@ def default_client() -> RESTClient:
             _made_under = now
         assert _client is not None
         return _client
+
+
+def was_default(client: RESTClient) -> bool:
+    """Whether this is the process-wide client, or was: not one that was made to be passed as ``client=``."""
+    return client in _defaults
 
 
 def configure(
@@ -83,5 +90,7 @@ def reset() -> None:
 def _replace(client: Optional[RESTClient]) -> None:
     global _client
     old, _client = _client, client
+    if client is not None:
+        _defaults.add(client)
     if old is not None:
         old.close()

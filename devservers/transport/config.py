@@ -12,6 +12,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Optional, Union
 
+from ..errors import KubeConfigError
 from .credentials import Credentials
 from .deadline import Deadline
 from .proxies import DEFAULT_PORTS, Proxy, parse_proxy, proxy_from_environment
@@ -20,6 +21,10 @@ from .tls import InsecureTLSWarning, TLSSettings, make_context
 
 if TYPE_CHECKING:
     import ssl
+
+
+ClusterID = tuple[str, str]
+"""The server's URL, and a digest of what it is verified by."""
 
 
 class _ContextCache:
@@ -104,6 +109,17 @@ class ClientConfig:
         if not self.proxy_from_environment:
             return None
         return proxy_from_environment(self.scheme, self.host, self.port)
+
+    def cluster_id(self) -> ClusterID:
+        """What tells this cluster from others. It holds no secret and does not depend on who is asking."""
+        import hashlib
+
+        try:
+            ca = self.tls.ca.read() if self.tls.ca else b""
+        except KubeConfigError:
+            ca = b"unreadable"
+        verified_by = b"\0".join([b"".join(ca.split()), (self.tls.server_name or "").encode()])
+        return self.server, hashlib.sha256(verified_by).hexdigest()
 
     def ssl_context(self, deadline: Optional[Deadline] = None) -> ssl.SSLContext:
         """The TLS context for the next connection: kept until the CA or the client certificate changes."""

@@ -11,9 +11,12 @@ import pytest
 from devservers.crds.base import BaseCustomResource, ObjectMeta
 from devservers.crds.devserver import DevServer
 from devservers.crds.devserverflavor import DevServerFlavor
+from devservers.errors import KubeConfigError
+from devservers.transport import RESTClient, load_config
 from tests.fakeapiserver.server import ADMIN_TOKEN
 
 from .builders import SPEC, created, set_status
+from .conftest import Begin
 from .staged import StagedServer
 
 SECRET = "ssh-rsa c4n4ry"
@@ -125,6 +128,89 @@ def test_a_pickle_holds_no_credentials_and_works_with_the_default_client(cluster
     set_status(cluster, phase="Running")
     twin.update()
     assert server.refresh().spec["image"] == "mine"
+
+
+@pytest.fixture
+def other(begin: Begin, cluster: StagedServer, monkeypatch: pytest.MonkeyPatch) -> StagedServer:
+    """A second cluster; the process-wide client leads to the first."""
+    second = begin(StagedServer(operator=False))
+    monkeypatch.setenv("KUBECONFIG", str(cluster.kubeconfig))
+    return second
+
+
+USES: dict[str, Callable[[DevServer], object]] = {
+    "refresh": lambda server: server.refresh(),
+    "update": lambda server: server.update(),
+    "patch": lambda server: server.patch({}),
+    "apply": lambda server: server.apply(field_manager="me"),
+    "delete": lambda server: server.delete(),
+    "wait_for_deletion": lambda server: server.wait_for_deletion(),
+    "wait_for_status": lambda server: list(server.wait_for_status({})),
+    "watch": lambda server: server.watch(),
+    "exec": lambda server: server.exec("true"),
+    "with": lambda server: server.__enter__(),
+}
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES.keys())
+def test_unpickled_without_its_own_client_an_object_does_not_go_to_another_cluster(
+    cluster: StagedServer, other: StagedServer, use: Callable[[DevServer], object]
+) -> None:
+    created()  # its namesake on the cluster of the process-wide client
+    with RESTClient(load_config(other.kubeconfig)) as client:
+        data = pickle.dumps(DevServer.create(ObjectMeta("dev"), SPEC, client=client))
+    seen = len(cluster.requests)
+    twin: DevServer = pickle.loads(pickle.dumps(pickle.loads(data)))
+    with pytest.raises(KubeConfigError) as caught:
+        use(twin)
+    assert isinstance(caught.value, ValueError)
+    assert f"which led to {client.config.server}, and the configuration leads to " in str(caught.value)
+    assert "give it a client by use(client)" in str(caught.value)
+    assert len(cluster.requests) == seen
+
+
+def test_it_can_be_given_its_client_again(cluster: StagedServer, other: StagedServer) -> None:
+    with RESTClient(load_config(other.kubeconfig)) as client:
+        server = DevServer.create(ObjectMeta("dev"), SPEC, client=client)
+        twin: DevServer = pickle.loads(pickle.dumps(server))
+        assert twin.use(client) is twin
+        assert twin.refresh().metadata.uid == server.metadata.uid
+        assert copy.deepcopy(twin).refresh().metadata.uid == server.metadata.uid
+
+
+def test_where_there_is_no_configuration_at_all_it_says_the_same(
+    cluster: StagedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with RESTClient(load_config(cluster.kubeconfig)) as client:
+        data = pickle.dumps(DevServer.create(ObjectMeta("dev"), SPEC, client=client))
+    monkeypatch.delenv("KUBECONFIG")
+    twin: DevServer = pickle.loads(data)
+    with pytest.raises(KubeConfigError, match=r"there is no configuration here: give it a client by use\(client\)"):
+        twin.refresh()
+
+
+def test_if_the_process_wide_client_leads_to_the_same_cluster_it_will_do(cluster: StagedServer) -> None:
+    with RESTClient(load_config(cluster.kubeconfig)) as client:
+        data = pickle.dumps(DevServer.create(ObjectMeta("dev"), SPEC, client=client))
+    twin: DevServer = pickle.loads(data)
+    twin.spec["image"] = "mine"
+    assert twin.update().spec["image"] == "mine"
+
+
+def test_a_pickle_of_an_object_with_a_client_of_its_own_holds_no_credentials_either(cluster: StagedServer) -> None:
+    with RESTClient(load_config(cluster.kubeconfig)) as client:
+        data = pickle.dumps(DevServer.create(ObjectMeta("dev"), SPEC, client=client))
+    assert ADMIN_TOKEN.encode() not in data
+
+
+def test_an_object_of_a_former_process_wide_client_uses_that_of_today(
+    cluster: StagedServer, other: StagedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = created()
+    monkeypatch.setenv("KUBECONFIG", str(other.kubeconfig))
+    there = created()
+    twin: DevServer = pickle.loads(pickle.dumps(server))
+    assert twin.refresh().metadata.uid == there.metadata.uid
 
 
 def test_what_one_server_is_to_sync_is_not_shared_with_others(cluster: StagedServer) -> None:

@@ -243,7 +243,7 @@ def test_a_namesake_made_meanwhile_is_not_written_over(cluster: StagedServer) ->
     cluster.store.delete("devservers", "dev", "default")
     created(labels={"new": "yes"})
     server.spec["image"] = "mine"
-    with pytest.raises(errors.ConflictError, match="it was deleted, and another one of its name created"):
+    with pytest.raises(errors.ConflictError, match="has been deleted and recreated since it was read"):
         server.update()
     assert stored(cluster)["metadata"]["labels"] == {"new": "yes"}
     assert stored(cluster)["spec"]["image"] == SPEC["image"]

@@ -50,7 +50,8 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 def recordings(config: pytest.Config) -> list[Recording]:
-    files = [RECORDINGS / "rest.json", *(Path(name) for name in config.getoption("recording"))]
+    ours = [RECORDINGS / "rest.json", *sorted(RECORDINGS.glob("uids-*.json"))]
+    files = [*ours, *(Path(name) for name in config.getoption("recording"))]
     return [recording for recording in map(Recording.read, files) if recording.exchanges]
 
 

@@ -14,7 +14,7 @@ from devservers.transport.config import ClientConfig, load_config
 from devservers.transport.credentials import BearerToken, Credentials
 from devservers.transport.loading import load
 from devservers.transport.serverurl import parse_server_url
-from devservers.transport.tls import InsecureTLSWarning, TLSSettings
+from devservers.transport.tls import InsecureTLSWarning, Material, TLSSettings
 
 from .certificates import authority
 from .kubeconfigs import document, write
@@ -279,3 +279,24 @@ class TestTLSContext:
             warnings.simplefilter("always")
             config.ssl_context()
         assert caught == []
+
+
+# which cluster
+
+
+def _id(url: str = "https://a.example", ca: bytes = b"x\ny", name: Optional[str] = None) -> object:
+    return ClientConfig(url, tls=TLSSettings(Material("ca", ca), name)).cluster_id()
+
+
+def test_a_cluster_is_known_by_its_url_and_its_authority() -> None:
+    assert _id() == _id()
+    assert _id() == _id(ca=b"x\r\ny\n")
+    assert len({_id(), _id("https://b.example"), _id(ca=b"z"), _id(name="other.example")}) == 4
+
+
+def test_an_authority_in_a_file_is_the_same_as_in_place(tmp_path: Path) -> None:
+    (tmp_path / "ca").write_bytes(b"x\ny\n")
+    ca = Material("ca", path=str(tmp_path / "ca"))
+    assert ClientConfig("https://a.example", tls=TLSSettings(ca)).cluster_id() == _id()
+    (tmp_path / "ca").unlink()
+    assert ClientConfig("https://a.example", tls=TLSSettings(ca)).cluster_id() != _id()
