@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 
@@ -278,7 +278,11 @@ def test_a_lost_write_names_the_object_and_says_that_it_may_have_been_executed(
     cluster: StagedServer, verb: str
 ) -> None:
     server = created()
-    writes = {"update": server.update, "patch": lambda: server.patch({"spec": {}}), "delete": server.delete}
+    writes: dict[str, Callable[[], object]] = {
+        "update": server.update,
+        "patch": lambda: server.patch({"spec": {}}),
+        "delete": server.delete,
+    }
     with cluster.fault.reset_after_execution(verb), pytest.raises(errors.ConnectionFailedError) as caught:
         writes[verb]()
     assert str(caught.value).startswith(f'{verb} devservers.devserver.io "dev" in namespace "default": the ')
@@ -294,9 +298,10 @@ def test_a_lost_read_names_the_object_and_says_nothing_of_an_execution(cluster: 
 
 
 def test_a_write_that_was_never_sent_was_not_executed(cluster: StagedServer) -> None:
-    cluster.stop()
-    with pytest.raises(errors.ConnectionFailedError) as caught:
-        created()
+    with RESTClient() as client:
+        cluster.stop()
+        with pytest.raises(errors.ConnectionFailedError) as caught:
+            DevServer.create(ObjectMeta(name="dev"), SPEC, client=client)
     assert str(caught.value).startswith('create devservers.devserver.io "dev" in namespace "default": ')
     assert "Connection refused" in str(caught.value)
     assert "executed" not in str(caught.value)
