@@ -19,6 +19,10 @@ def ground() -> Iterator[Path]:
     directory = Path(tempfile.mkdtemp(prefix="devservers-box-"))
     directory.chmod(0o755)
     yield directory
+    for here, folders, _ in os.walk(directory):
+        for path in (os.path.join(here, name) for name in folders):
+            if not os.path.islink(path):
+                os.chmod(path, 0o700)  # else only root can empty it
     shutil.rmtree(directory)
 
 
