@@ -77,7 +77,13 @@ class TLSError(TransportError):
 
 
 class ProtocolError(TransportError):
-    """The peer answered with something that the protocol does not allow (a redirect, HTML, no subprotocol…)."""
+    """The peer answered with something that the protocol does not allow (a redirect, HTML, no subprotocol…).
+
+    Attributes:
+        not_upgraded: True if an upgrade was answered by an ordinary HTTP answer: nothing was started.
+    """
+
+    not_upgraded: bool = False
 
 
 class RequestTimeoutError(TransportError, TimeoutError):

@@ -243,6 +243,7 @@ class DevServer(BaseCustomResource):
         """The pod and container that commands go to."""
         from ..transport.exec import ExecTarget
         from .podlookup import default_container, find_pod
+        from .running import incarnation
 
         client, namespace, name = self._place()
         assert namespace is not None
@@ -256,4 +257,5 @@ class DevServer(BaseCustomResource):
                 f"{self!r} has no running pod in namespace {namespace!r} (phase {phase}): "
                 "call wait_for_ready() first, or use it in a with statement"
             )
-        return ExecTarget(namespace, pod["metadata"]["name"], container or default_container(pod))
+        container = container or default_container(pod)
+        return ExecTarget(namespace, pod["metadata"]["name"], container, incarnation(pod, container))

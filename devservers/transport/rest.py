@@ -20,6 +20,7 @@ from .connection import Pool
 from .credentials import check_header_text
 from .deadline import SYSTEM_CLOCK, Backoff, Clock, Deadline
 from .http import Answer, Request, build_opener
+from .memory import Memory
 from .paths import Query, RequestInfo, Resource, request_info, with_query
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class RESTClient:
     ) -> None:  # fmt: skip
         self.config: ClientConfig = config if config is not None else load_config()
         self.clock: Clock = clock
+        self.memory = Memory()
         self._timeout = timeout
         self._pool = Pool(self.config)
         self._opener = build_opener(self.config, self._pool)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from devservers import errors
-from devservers.crds import execution
+from devservers.crds import killing
 from devservers.crds.devserver import DevServer
 from tests.stopwatch import Stopwatch
 
@@ -40,7 +40,7 @@ def lifetime() -> str:
 @pytest.fixture
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests of what the killing does, not of how long it may take."""
-    monkeypatch.setattr(execution, "KILL_SECONDS", LONG)
+    monkeypatch.setattr(killing, "KILL_SECONDS", LONG)
 
 
 def test_a_command_that_ends_in_time_is_not_touched(devserver: DevServer) -> None:

@@ -16,7 +16,7 @@ from threading import Event
 from typing import Callable, Optional, Protocol, Union
 from urllib.parse import unquote_plus
 
-from .execfaults import open_channels
+from .execfaults import ExecFault, open_channels
 from .http import Connection, Request, Response, Upgrade
 from .process import Sink
 from .sandbox import CannotStart, NoCommand
@@ -144,6 +144,8 @@ class Session:
             self._tell(channels, self._status.broken())
         except CannotStart as error:
             self._tell(channels, self._status.failed(str(error)))
+        else:
+            channels.started()
 
     @staticmethod
     def _tell(channels: ChannelSocket, status: Optional[bytes]) -> None:
@@ -196,7 +198,7 @@ def shake_hands(
     connection: Connection,
     supported: Sequence[str],
     stopping: Event,
-    fault: Optional[str] = None,
+    fault: Optional[ExecFault] = None,
 ) -> Optional[ChannelSocket]:
     """Answer the upgrade; None if it was refused."""
     protocol = negotiate(request, supported)
@@ -217,7 +219,7 @@ class Target:
     start: Start
     stopping: Event
     refusal: str = ""
-    fault: Optional[str] = None
+    fault: Optional[ExecFault] = None
 
 
 def serve(request: Request, what: Target, protocols: Sequence[str]) -> Union[Response, Upgrade]:

@@ -86,7 +86,7 @@ class Sandbox:
             raise NoCommand("no command")
         program = self._executable(command[0])
         name = program if "/" in command[0] else command[0]
-        argv = [name, *(self.paths.inward(word) for word in command[1:])]
+        argv = [name, *map(self._argument, command[1:])]
         with self._lock:
             if self._closed:
                 raise CannotStart("container is not running")
@@ -109,6 +109,12 @@ class Sandbox:
             with self._lock:
                 self._processes.discard(process)
                 self._threads.discard(threading.current_thread())
+
+    def _argument(self, word: str) -> str:
+        """A word as the command must see it; a program that the image lacks is not found where this machine has it."""
+        if word.startswith("/") and not self.tools.has(word):
+            return f"{self.paths.root}/.lacking{word}"
+        return self.paths.inward(word)
 
     def _executable(self, name: str) -> str:
         """Where a command's first word leads, or the words with which runc refuses it."""
