@@ -1,18 +1,19 @@
 """What is really run in the container: the caller's command, and before it only what is needed.
 
-The Kubernetes exec API knows a command and a container and nothing else: no working directory, no environment, no end
-of stdin in protocol v4, no way to end what was started, and in v5 no exit code 0 that can be believed. So something
-is put before the command, as little as will do:
+The Kubernetes exec API knows a command and a container and nothing else: no working directory, no
+environment, no end of stdin in protocol v4, no way to end what was started, and in v5 no exit code
+0 that can be believed. So something is put before the command, as little as will do:
 
-* ``env`` sets one variable, by which the command and its children are found again to be killed, and those that the
-  caller wants. It executes the command: no process is added, no builtin of a shell is taken for a command, and the
-  environment is kept whole (dash and busybox drop variables whose names they cannot hold, ``a.b``).
-* A script for ``/bin/sh`` before that, where the working directory is another one, where stdin has to end after so
-  many bytes (v4), or where the end of the command has to be proved (v5; see :mod:`.proof`). In the last two cases the
-  shell outlives the command.
+* ``env`` sets one variable, by which the command and its children are found again to be killed, and
+  those that the caller wants. It executes the command: no process is added, no builtin of a shell
+  is taken for a command, and the environment is kept whole (dash and busybox drop variables whose
+  names they cannot hold, ``a.b``).
+* A script for ``/bin/sh`` before that, where the working directory is another one, where stdin has
+  to end after so many bytes (v4), or where the end of the command has to be proved (v5; see
+  :mod:`.proof`). In the last two cases the shell outlives the command.
 
-Everything the caller said is passed as arguments; nothing is ever pasted into a script. Scripts are short, for they
-travel in the URL of each request. Pure: strings in, strings out.
+Everything the caller said is passed as arguments; nothing is ever pasted into a script. Scripts are
+short, for they travel in the URL of each request. Pure: strings in, strings out.
 """
 
 from __future__ import annotations
@@ -32,10 +33,11 @@ IDENTITY_VARIABLE = "DEVSERVERS_EXEC_ID"
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
-# $0 is the command's identity: shells put it before what they complain of, so that it is told from what the command
-# itself says. A shell that outlives the command must take no signal that the command sends to its whole process group
-# (they are trapped, not ignored: that would be inherited), and must not say "Killed" on the command's stderr, which is
-# descriptor 3 to it. A subshell forgets traps.
+# $0 is the command's identity: shells put it before what they complain of, so that it is told from
+# what the command itself says. A shell that outlives the command must take no signal that the
+# command sends to its whole process group (they are trapped, not ignored: that would be inherited),
+# and must not say "Killed" on the command's stderr, which is descriptor 3 to it. A subshell forgets
+# traps.
 _TRAP = "trap : HUP INT QUIT USR1 USR2 PIPE ALRM TERM\n"
 _QUIET = "exec 3>&2 2>/dev/null\n"
 _AS_BEFORE = "exec 2>&3 3>&-\n"
@@ -48,8 +50,8 @@ _MARKED = (
     f'printf "\\{ord(LEAD):03o}$0$0\\n">&3'
 )  # fmt: skip
 
-# $1 is the number of bytes. They are read to their end even if the command does not: closing a v4 stream with input
-# under way makes the API server forget to pass on the status.
+# $1 is the number of bytes. They are read to their end even if the command does not: closing a v4
+# stream with input under way makes the API server forget to pass on the status.
 _COUNTED = (
     'command -v head>/dev/null||{{ echo "$0: no head">&2;exit 126;}}\n'
     + _TRAP + _QUIET
@@ -103,7 +105,8 @@ class Command(NamedTuple):
         Args:
             stdin_size: bytes after which stdin ends, where the protocol cannot say so.
             marked: its end has to be proved.
-            without: tools that the container lacks. They are used nevertheless where the caller's wish needs them.
+            without: tools that the container lacks. They are used nevertheless where the caller's
+                wish needs them.
         """
         marked = marked and SHELL not in without
         argv, tools = list(self.words), list[str]()
@@ -145,7 +148,7 @@ class Command(NamedTuple):
         return (_MARKED.format(body=body) if marked else body), values
 
     def complaint(self, plan: Plan, returncode: int, begin: bytes, end: bytes) -> Optional[Complaint]:
-        """What kept the command from being run, if that is what the exit code means; else None: it is its own.
+        """What kept the command from being run; None if the exit code is the command's own.
 
         ``begin`` and ``end`` are of its stderr: some hundred bytes will do.
         """
@@ -168,28 +171,32 @@ class Command(NamedTuple):
         return _execution_failed(returncode, why)
 
     def _of_env(self, returncode: int, said: str) -> Optional[Complaint]:
-        """GNU says ``env: 'x': why``, busybox ``env: can't execute 'x': why``, toybox ``env: exec x: why``.
+        """What env said of the command.
 
-        Only a message about the word that env was given counts: the command may itself end as env does when it finds
-        nothing.
+        GNU says ``env: 'x': why``, busybox ``env: can't execute 'x': why``, toybox ``env: exec x:
+        why``. Only a message about the word that env was given counts: the command may itself end as env
+        does when it finds nothing.
         """
         program = SHELL if self._looks_like_a_variable else self.words[0]
         if program == ENV or returncode == 2:
             return None
-        last = said.splitlines()[-3:]  # GNU may add a hint; a name may hold a line break
+        begin = re.search(r"^(?:\S*/)?env: (?!use -)", "\n".join(said.splitlines()[-3:]), re.MULTILINE)
+        if begin is None:
+            return None
+        message = re.sub(r"\n(?:\S*/)?env: use -.*", "", begin.string[begin.end() :])  # GNU's hint
         plain = max(re.findall(r"[\w./+-]*", program, re.ASCII), key=len)  # what no quoting changes
-        found = next((line for line in last if re.match(r"(?:\S*/)?env: ", line)), None)
-        if found is None or plain not in "\n".join(last):
+        if plain not in message:
             return None
         if self._looks_like_a_variable:
             return Complaint(Trouble.NO_TOOL, SHELL)
-        return _execution_failed(returncode, found.rpartition(": ")[2])
+        return _execution_failed(returncode, message.rpartition(": ")[2])
 
     def _of_format(self, first: str) -> Optional[Complaint]:
-        """A program for another machine: execvp(3) has it run by sh, which stumbles over its first line.
+        """A program for another machine: execvp(3) has it run by sh, which stumbles over its first
+        line.
 
-        A script's first line names its interpreter, and no shell complains of that; a shell's own complaints about
-        what it is given by ``-c`` look alike.
+        A script's first line names its interpreter, and no shell complains of that; a shell's own
+        complaints about what it is given by ``-c`` look alike.
         """
         path, _, program = self.words[0].rpartition("/")
         where = re.escape(self.words[0]) if path else rf"(?:\S*/){re.escape(program)}"
@@ -210,7 +217,8 @@ def parse_command(args: Union[str, Sequence[str]], shell: bool) -> list[str]:
     """The words to run, by the rules of ``subprocess``: a string is split unless ``shell`` is True.
 
     Raises:
-        TypeError: a list with ``shell=True``, or words that are no strings. ValueError: nothing to run, or a NUL.
+        TypeError: a list with ``shell=True``, or words that are no strings.
+        ValueError: nothing to run, or a NUL.
     """
     if isinstance(args, str):
         words = [SHELL, "-c", args] if shell else _split(args)

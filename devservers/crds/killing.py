@@ -1,14 +1,15 @@
-"""Ending a command in its container, which the exec API cannot: a second exec that looks for its processes.
+"""Ending a command in its container, which the exec API cannot: a second exec looks for it there.
 
-Theory of the search. Every process of a command inherits its environment, and there stands the command's identity
-(:data:`~.command.IDENTITY_VARIABLE`); a shell that was put before it has it on its command line. Processes that were
-given another environment (``env -i``, ``su -``) are found as descendants of those, or as members of a session or
-process group that one of those leads. A process that was adopted by another one keeps its session. What has left
-session, parent and environment behind is not found, and what belongs to another user may be neither found nor killed:
-the outcome says so.
+Theory of the search. Every process of a command inherits its environment, and there stands the
+command's identity (:data:`~.command.IDENTITY_VARIABLE`); a shell that was put before it has it on
+its command line. Processes that were given another environment (``env -i``, ``su -``) are found as
+descendants of those, or as members of a session or process group that one of those leads. A process
+that was adopted by another one keeps its session. What has left session, parent and environment
+behind is not found, and what belongs to another user may be neither found nor killed: the outcome
+says so.
 
-Nothing that was not found so is touched. A session or group counts only if its leader was found, for runtimes may
-start commands in a session that is not theirs.
+Nothing that was not found so is touched. A session or group counts only if its leader was found,
+for runtimes may start commands in a session that is not theirs.
 """
 
 from __future__ import annotations
@@ -34,11 +35,12 @@ KILL_SECONDS = 0.8
 _KILLED, _NOT_FOUND, _NO_PROC, _SURVIVED = range(10, 14)
 """Exit codes of the script. None is 0: that one could be made up (see :mod:`.proof`)."""
 
-# k: all that were ever found; n: those of them that live, zombies apart. It looks for half a second, for the command
-# may be about to begin. Once something was found it looks until nothing lives twice in a row: a process may fork
-# between the look and the kill, and shows no environment in the moment in which it executes a program.
-# Shells' read passes over NULs, so where grep is missing, a slower one is made of it.
-# /proc/N/stat is "N (name) state parent group session …", where the name may hold anything.
+# k: all that were ever found; n: those of them that live, zombies apart. It looks for half a
+# second, for the command may be about to begin. Once something was found it looks until nothing
+# lives twice in a row: a process may fork between the look and the kill, and shows no environment
+# in the moment in which it executes a program. Shells' read passes over NULs, so where grep is
+# missing, a slower one is made of it. /proc/N/stat is "N (name) state parent group session …",
+# where the name may hold anything.
 _SCRIPT = f"""\
 m=$1 d=$IFS k=' ' r={_NOT_FOUND} e=0
 [ -r /proc/$$/stat ]||exit {_NO_PROC}
@@ -96,12 +98,13 @@ _OUTCOMES = {
     _KILLED: Outcome(True, "it was killed"),
     _NOT_FOUND: Outcome(
         False,
-        "no process of it was found to be killed (it has just ended; or it has cleared its environment or runs as "
-        "another user, and may still run)",
+        "no process of it was found to be killed (it has just ended; or it has cleared its "
+        "environment or runs as another user, and may still run)",
     ),
     _NO_PROC: Outcome(False, "it could not be killed and may still run: that needs /proc in the container"),
     _SURVIVED: Outcome(
-        False, "not all of its processes could be killed (do they belong to another user?): they may still run"
+        False,
+        "not all of its processes could be killed (do they belong to another user?), and these may still run",
     ),
 }
 
@@ -112,7 +115,10 @@ def killer(identity: str) -> list[str]:
 
 
 def kill(client: RESTClient, target: ExecTarget, identity: str) -> Outcome:
-    """Kill the command with this identity, within :data:`KILL_SECONDS`. A failure is an outcome, not an exception."""
+    """Kill the command with this identity, within :data:`KILL_SECONDS`.
+
+    A failure is an outcome, not an exception.
+    """
     deadline = Deadline(KILL_SECONDS, client.clock)
     command = killer(identity)
     try:

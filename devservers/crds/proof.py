@@ -1,17 +1,19 @@
 """The proof that a command ended: a mark at the end of each of its output streams.
 
-On protocol v5 the API server's word "Success" proves nothing: it says so as well when the kubelet was killed in
-mid-command and the output is cut. So a wrapper in the container, which outlives the command, ends stdout and stderr
-with a mark each once the command has ended with exit code 0. This module takes it out again. Pure: bytes in, bytes
-out.
+On protocol v5 the API server's word "Success" proves nothing: it says so as well when the kubelet
+was killed in mid-command and the output is cut. So a wrapper in the container, which outlives the
+command, ends stdout and stderr with a mark each once the command has ended with exit code 0. This
+module takes it out again. Pure: bytes in, bytes out.
 
 Rules:
 
-1. No byte of the mark reaches the caller; every other byte does, in order, what comes after the mark included: a
-   child in the background may still write.
-2. Nothing is held back but bytes that may be the beginning of the mark, so never more than its length. The mark
-   begins with a character that text does not contain: a prompt is passed on at once.
-3. The mark is never a word of the command line, where ``ps`` would show it: the wrapper puts it together.
+1. No byte of the mark reaches the caller; every other byte does, in order, what comes after the
+   mark included: a child in the background may still write.
+2. Nothing is held back but bytes that may be the beginning of the mark, so never more than its
+   length. The mark begins with a character that text does not contain: a prompt is passed on at
+   once.
+3. The mark is never a word of the command line, where ``ps`` would show it: the wrapper puts it
+   together.
 """
 
 from __future__ import annotations

@@ -1,14 +1,15 @@
-"""One command's way to its exit code: tried as server and container can take it, proved, and never left running.
+"""One command's way to its exit code: proved, not made up, and the command never left running.
 
-How a command can be run depends on what the server speaks and on what is in the container, and neither says so
-beforehand. So it is tried, the best way first. A try that shows something to be missing (a subprotocol, ``env``,
-``/bin/sh``, ``head``) has not started the command; the client remembers it, and the next try does without.
+How a command can be run depends on what the server speaks and on what is in the container, and
+neither says so beforehand. So it is tried, the best way first. A try that shows something to be
+missing (a subprotocol, ``env``, ``/bin/sh``, ``head``) has not started the command; the client
+remembers it, and the next try does without.
 
-Exit code 0 is proved by the protocol (v4: it comes from the kubelet) or by marks (v5: :mod:`.proof`). Other codes are
-the kubelet's own words.
+Exit code 0 is proved by the protocol (v4: it comes from the kubelet) or by marks (v5:
+:mod:`.proof`). Other codes are the kubelet's own words.
 
-From the moment in which the command may have begun until its status has come, whatever ends the call ends the command
-too, and the exception says so if it could not.
+From the moment in which the command may have begun until its status has come, whatever ends the
+call ends the command too, and the exception says so if it could not.
 """
 
 from __future__ import annotations
@@ -139,8 +140,8 @@ class _Streams:
         """Pass input and output on until the status comes, and see that it is true.
 
         Raises:
-            ExecTimeoutError: see :meth:`ExecSession.communicate`. ExecConnectionLostError: also for a Success that is
-            not proved.
+            ExecTimeoutError: see :meth:`ExecSession.communicate`.
+            ExecConnectionLostError: also for a Success that is not proved.
         """
         stdin = None if self._call.stdin is None else _chunks(self._call.stdin)
         sinks = self._call.stdout, self._stderr
@@ -184,7 +185,7 @@ def _chunks(data: bytes) -> Iterable[bytes]:
     return (bytes(view[start : start + CHUNK]) for start in range(0, len(view), CHUNK))
 
 
-# -- the end of a call that has no status -------------------------------------------------------------------------
+# -- the end of a call that has no status -----------------------------------------------------
 
 
 def _may_have_begun(error: BaseException) -> bool:
@@ -211,7 +212,7 @@ def _abandon(call: Call, command: Command, without: Collection[str], error: Base
     return error
 
 
-# -- the end that a status tells ----------------------------------------------------------------------------------
+# -- the end that a status tells --------------------------------------------------------------
 
 
 def _returncode(call: Call, command: Command, plan: Plan, status: ExitStatus, streams: _Streams) -> int:

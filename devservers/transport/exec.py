@@ -1,13 +1,14 @@
 """Running a command in a container: one exec session on a WebSocket, driven by one thread.
 
-The session sends stdin as the server takes it and hands output to its sinks as it comes, both at once, until channel 3
-says how it ended. What was not said is not guessed: a stream that ends without a Status is
-:class:`ExecConnectionLostError`, and a failure that is no exit code is an exception of its own.
+The session sends stdin as the server takes it and hands output to its sinks as it comes, both at
+once, until channel 3 says how it ended. What was not said is not guessed: a stream that ends
+without a Status is :class:`ExecConnectionLostError`, and a failure that is no exit code is an
+exception of its own.
 
-Which protocol is spoken matters. API servers since Kubernetes 1.30 pass v4 through to the kubelet, but put a translator
-before it for v5, which says Success when the kubelet was killed in mid-command; with both on offer they choose v5. So
-protocols are asked for one by one, v4 first; a server that refuses one does so before anything is started, and that is
-remembered.
+Which protocol is spoken matters. API servers since Kubernetes 1.30 pass v4 through to the kubelet,
+but put a translator before it for v5, which says Success when the kubelet was killed in
+mid-command; with both on offer they choose v5. So protocols are asked for one by one, v4 first; a
+server that refuses one does so before anything is started, and that is remembered.
 """
 
 from __future__ import annotations
@@ -82,10 +83,13 @@ class ExecSession:
     def communicate(
         self, stdin: Optional[Iterable[bytes]], stdout: Sink, stderr: Sink, deadline: Deadline
     ) -> ExitStatus:
-        """Feed ``stdin`` (its end becomes the end of the command's stdin on v5), pass output on, return the status.
+        """Feed ``stdin``, pass output on, return the status.
+
+        On v5 the end of ``stdin`` becomes the end of the command's.
 
         Raises:
-            ExecTimeoutError: the deadline passed; the command still runs. ExecConnectionLostError: no status came.
+            ExecTimeoutError: the deadline passed; the command still runs.
+            ExecConnectionLostError: no status came.
         """
         self._stdin = None if stdin is None else iter(stdin)
         sinks = {channels.STDOUT: stdout, channels.STDERR: stderr}
@@ -175,9 +179,9 @@ def open_in_turn(
     client: RESTClient, target: ExecTarget, command: Callable[[str], Sequence[str]], *, stdin: bool,
     deadline: Deadline, subprotocols: Sequence[str] = HONEST_FIRST, name: str = "",
 ) -> ExecSession:  # fmt: skip
-    """Start a command over the first of ``subprotocols`` that the server speaks; :attr:`ExecSession.protocol` tells.
+    """Start a command over the first of ``subprotocols`` that the server speaks.
 
-    ``command`` makes the words for a subprotocol.
+    :attr:`ExecSession.protocol` tells which; ``command`` makes the words for each.
 
     Raises:
         as :func:`open_session`; NotUpgradedError if the server speaks none.
@@ -212,7 +216,8 @@ def open_session(
     ``name`` is what messages call it, where ``command`` is a wrapper around what the caller knows.
 
     Raises:
-        APIError: no such pod or container, forbidden, … NotUpgradedError: it does not speak ``subprotocol``.
+        APIError: no such pod or container, forbidden, …
+        NotUpgradedError: it does not speak ``subprotocol``.
     """
     path, query = _request(target, command, stdin)
     stream = upgrade(client, path, query=query, subprotocols=[subprotocol], deadline=deadline.sooner(OPEN_SECONDS))

@@ -1,7 +1,7 @@
-"""What a client has learned of its server and of the containers there, so that not every call has to find it out.
+"""What a client has learned of its server and of the containers there.
 
-What is remembered is a hint: servers are upgraded and containers replaced. Whoever goes by it must be able to be
-wrong, and then says so by :meth:`Memory.learn` or :meth:`Memory.forget`.
+So not every call has to find it out. What is remembered is a hint: servers are upgraded and containers replaced. Whoever goes by it must
+be able to be wrong, and then says so by :meth:`Memory.learn` or :meth:`Memory.forget`.
 """
 
 from __future__ import annotations

@@ -27,25 +27,6 @@ def test_a_path_that_is_not_there_is_the_same_error(devserver: DevServer) -> Non
         devserver.exec("/workspace/nosuch")
 
 
-@pytest.mark.parametrize("options", [{"cwd": "/workspace"}, {"env": {"A": "b"}}, {"timeout": LONG}])
-def test_with_a_shell_in_between_it_is_the_same_error(devserver: DevServer, options: dict[str, object]) -> None:
-    with pytest.raises(errors.CommandNotFoundError, match="'nosuchcommand' was not found in pod \"dev-0\"") as caught:
-        devserver.exec(["nosuchcommand"], **options)  # type: ignore[call-overload]
-    assert caught.value.command == ["nosuchcommand"]
-
-
-def test_a_shell_that_does_not_find_a_command_has_an_exit_code(devserver: DevServer) -> None:
-    result = devserver.exec("nosuchcommand", shell=True)
-    assert result.returncode == 127
-    assert "nosuchcommand" in result.stderr
-
-
-def test_a_file_that_cannot_be_executed_is_an_exec_error(devserver: DevServer) -> None:
-    devserver.exec("touch /workspace/plain", check=True)
-    with pytest.raises(errors.ExecError, match=r"could not be started in pod .*permission denied"):
-        devserver.exec("/workspace/plain")
-
-
 # no shell in the container
 
 

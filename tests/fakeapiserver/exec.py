@@ -193,33 +193,40 @@ def terminal_size(payload: bytes) -> Optional[tuple[int, int]]:
         return None
 
 
+FaultOf = Callable[[], Optional[ExecFault]]
+
+
+def no_fault() -> Optional[ExecFault]:
+    return None
+
+
 def shake_hands(
     request: Request,
     connection: Connection,
     supported: Sequence[str],
     stopping: Event,
-    fault: Optional[ExecFault] = None,
+    fault: FaultOf = no_fault,
 ) -> Optional[ChannelSocket]:
     """Answer the upgrade; None if it was refused."""
     protocol = negotiate(request, supported)
     if isinstance(protocol, Refusal):
         connection.send(protocol.raw())
         return None
-    return open_channels(request, connection, protocol, stopping, fault)
+    return open_channels(request, connection, protocol, stopping, fault())
 
 
 @dataclass(frozen=True)
 class Target:
     """How the session's command is started.
 
-    ``refusal`` is why the kubelet would not, or empty; ``fault`` is what the session is to suffer on purpose;
-    ``stopping`` is set when the server stops.
+    ``refusal`` is why the kubelet would not, or empty; ``fault`` says what the session is to suffer on purpose, asked
+    when there is one; ``stopping`` is set when the server stops.
     """
 
     start: Start
     stopping: Event
     refusal: str = ""
-    fault: Optional[ExecFault] = None
+    fault: FaultOf = no_fault
 
 
 def serve(request: Request, what: Target, protocols: Sequence[str]) -> Union[Response, Upgrade]:

@@ -78,7 +78,7 @@ class Faults:
         return proceed() if fault is None else fault.suffer(request, proceed, fault.over)
 
     def exec_fault(self, request: Request) -> Optional[ExecFault]:
-        """The fault that this exec session is to suffer, if any (each call counts as a session)."""
+        """The fault that this exec session is to suffer, if any. An upgrade that is refused is none."""
         with self._lock:
             fault = next((f for f in self._faults if f.session is not None and f.strikes(request)), None)
         return None if fault is None else fault.session

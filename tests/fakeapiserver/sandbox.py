@@ -55,7 +55,7 @@ class Sandbox:
         self.tools: Tools = tools_for(image, os.path.join(self.directory, "tools"))
         self.cwd = self.paths.path(working_dir or "/")
         os.makedirs(self.cwd, exist_ok=True)
-        self._env = {"PATH": self.tools.path, "HOME": "/root", "HOSTNAME": hostname, **(env or {})}
+        self.env = {"PATH": self.tools.path, "HOME": "/root", "HOSTNAME": hostname, **(env or {})}
         self._processes: set[Process] = set()
         self._threads: set[threading.Thread] = set()
         self._lock = threading.Lock()
@@ -64,7 +64,7 @@ class Sandbox:
         self._closed = False
 
     def environment(self, tty: bool) -> dict[str, str]:
-        env = {name: self.paths.inward(value) for name, value in self._env.items()}
+        env = {name: self.paths.inward(value) for name, value in self.env.items()}
         if tty:
             env.setdefault("TERM", "xterm")
         env[MARK] = self.directory
@@ -122,7 +122,7 @@ class Sandbox:
             why = f"stat {name}: no such file or directory" if "/" in name else NOT_IN_PATH
             raise CannotStart(refusal(name, why))
         if "/" not in name:
-            found = shutil.which(name, path=self.paths.inward(self._env["PATH"]))
+            found = shutil.which(name, path=self.paths.inward(self.env["PATH"]))
             if found is None:
                 raise CannotStart(refusal(name, NOT_IN_PATH))
             return found
