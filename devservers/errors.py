@@ -19,7 +19,7 @@
     │   └── WaitTimeoutError (TimeoutError)   ResourceDeletedError   ResourceFailedError
     ├── ExecError
     │   ├── ExecTimeoutError (TimeoutError)    with the partial output
-    │   ├── ExecConnectionLostError            no status came: the exit code is unknown
+    │   ├── ExecConnectionLostError            no status, or no proof of success: the exit code is unknown
     │   └── CommandNotFoundError   CommandFailedError (check=True)
     └── SyncError
 
@@ -87,7 +87,13 @@ class TLSError(TransportError):
 
 
 class ProtocolError(TransportError):
-    """The peer answered with something that the protocol does not allow (a redirect, HTML, no subprotocol…)."""
+    """The peer answered with something that the protocol does not allow (a redirect, HTML, no subprotocol…).
+
+    Attributes:
+        not_upgraded: True if an upgrade was answered by an ordinary HTTP answer: nothing was started.
+    """
+
+    not_upgraded: bool = False
 
 
 class RequestTimeoutError(TransportError, TimeoutError):
@@ -271,11 +277,14 @@ class ExecError(DevServersError):
 
 
 class ExecTimeoutError(ExecError, TimeoutError):
-    """The command did not end within its timeout; the message says whether it could be killed."""
+    """The command did not end within its timeout; the message says whether it was killed."""
 
 
 class ExecConnectionLostError(ExecError):
-    """The stream ended without a status: the command may still run, and its exit code is unknown."""
+    """The stream ended without a status, or with a success that is not proved: the exit code is unknown.
+
+    The message says whether the command was killed, or may still run.
+    """
 
 
 class CommandNotFoundError(ExecError):

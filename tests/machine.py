@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from typing import Any
 
 import pytest
 
@@ -21,3 +22,11 @@ def _is_procps() -> bool:
 
 
 needs_procps = pytest.mark.skipif(not _is_procps(), reason="ps of procps is not on PATH")
+
+
+def where_it_is(named: dict[str, Any]) -> list[Any]:
+    """Parameters by their names; those of busybox skip where there is none."""
+    return [
+        pytest.param(value, id=name, marks=(needs_busybox,) if "busybox" in name else ())
+        for name, value in named.items()
+    ]

@@ -1,132 +1,224 @@
-"""What is really run in the container: the caller's command, wrapped by a shell only where it must be.
+"""What is really run in the container: the caller's command, and before it only what is needed.
 
-The Kubernetes exec API knows a command and a container and nothing else: no working directory, no environment, no end
-of stdin in protocol v4, no way to end what was started. Where one of these is asked for, a script for ``/bin/sh`` is
-put before the command. Everything the caller said is passed to it as arguments; nothing is ever pasted into its text.
-Pure: strings in, strings out.
+The Kubernetes exec API knows a command and a container and nothing else: no working directory, no
+environment, no end of stdin in protocol v4, no way to end what was started, and in v5 no exit code
+0 that can be believed. So something is put before the command, as little as will do:
+
+* ``env`` sets one variable, by which the command and its children are found again to be killed, and
+  those that the caller wants. It executes the command: no process is added, no builtin of a shell
+  is taken for a command, and the environment is kept whole (dash and busybox drop variables whose
+  names they cannot hold, ``a.b``).
+* A script for ``/bin/sh`` before that, where the working directory is another one, where stdin has
+  to end after so many bytes (v4), or where the end of the command has to be proved (v5; see
+  :mod:`.proof`). In the last two cases the shell outlives the command.
+
+Everything the caller said is passed as arguments; nothing is ever pasted into a script. Scripts are
+short, for they travel in the URL of each request. Pure: strings in, strings out.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from enum import Enum
 from typing import NamedTuple, Optional, Union
 
+from .proof import LEAD
+
 SHELL = "/bin/sh"
-MARKER_VARIABLE = "DEVSERVERS_EXEC_ID"
-"""Set in the environment of a command that may have to be killed: how it and its children are found again."""
+ENV = "env"
+HEAD = "head"
+IDENTITY_VARIABLE = "DEVSERVERS_EXEC_ID"
+"""Set in the environment of each command: how it and its children are found again."""
 
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
-_RESERVED = "devservers_"
-"""Variables of the wrapper begin so; the caller's may not."""
+# $0 is the command's identity: shells put it before what they complain of, so that it is told from
+# what the command itself says. A shell that outlives the command must take no signal that the
+# command sends to its whole process group (they are trapped, not ignored: that would be inherited),
+# and must not say "Killed" on the command's stderr, which is descriptor 3 to it. A subshell forgets
+# traps.
+_TRAP = "trap : HUP INT QUIT USR1 USR2 PIPE ALRM TERM\n"
+_QUIET = "exec 3>&2 2>/dev/null\n"
+_AS_BEFORE = "exec 2>&3 3>&-\n"
+_CD = 'CDPATH= cd "$1"||{ echo "$0: no directory">&2;exit 126;}\nshift\n'
+_EXEC = 'exec "$@"'
 
-# $1 marker, $2 working directory or "", $3 bytes of stdin or "", $4 number of NAME=value arguments, these, the command.
-# The caller's environment comes after the script has found what it needs itself: directory and head. It is tried in a
-# subshell first: exporting what is read-only ends the shell.
-# Counted stdin is read to its end even if the command does not: closing a v4 stream with input under way makes the API
-# server forget to pass on the status.
-_WRAPPER = f"""\
-devservers_marker=$1 devservers_stdin=$3 devservers_count=$4
-devservers_quit() {{
-echo "devservers-$devservers_marker: $1" >&2
-if [ -n "$devservers_stdin" ]; then "$devservers_head" -c "$devservers_stdin" >/dev/null; fi
-exit "$2"
-}}
-if [ -n "$3" ]; then devservers_head=$(command -v head) || {{ echo "devservers-$1: no head" >&2; exit 126; }}; fi
-if [ -n "$2" ]; then CDPATH= cd "$2" || devservers_quit 'no directory' 126; fi
-shift 4
-if [ "$devservers_count" -gt 0 ]; then
-( while [ "$devservers_count" -gt 0 ]; do export "$1"; shift; devservers_count=$((devservers_count-1)); done
-) 2>/dev/null || devservers_quit 'no export' 126
-fi
-while [ "$devservers_count" -gt 0 ]; do export "$1"; shift; devservers_count=$((devservers_count-1)); done
-export {MARKER_VARIABLE}="$devservers_marker"
-command -v "$1" >/dev/null 2>&1 || devservers_quit 'not found' 127
-if [ -z "$devservers_stdin" ]; then exec "$@"; fi
-"$devservers_head" -c "$devservers_stdin" | {{
-"$@"
-devservers_count=$?
-"$devservers_head" -c "$devservers_stdin" >/dev/null
-exit "$devservers_count"
-}}
-"""
+_MARKED = (
+    _TRAP + _QUIET + "(" + _AS_BEFORE + "{body})||exit $?\n"
+    f'printf "\\{ord(LEAD):03o}$0$0\\n"\n'
+    f'printf "\\{ord(LEAD):03o}$0$0\\n">&3'
+)  # fmt: skip
 
-_COMPLAINTS = b"not found|no directory|no export|no head"
+# $1 is the number of bytes. They are read to their end even if the command does not: closing a v4
+# stream with input under way makes the API server forget to pass on the status.
+_COUNTED = (
+    'command -v head>/dev/null||{{ echo "$0: no head">&2;exit 126;}}\n'
+    + _TRAP + _QUIET
+    + 'head -c "$1"|{{\n' + _TRAP + "(shift;" + _AS_BEFORE + "{body})\n"
+    'set -- $? "$1"\n'
+    'head -c "$2">/dev/null\n'
+    "exit $1\n"
+    "}}"
+)  # fmt: skip
 
-# The command may be about to begin: look for it for half a second. A process may fork between the look and the kill,
-# and shows no environment while it executes a program: once one was found, look until twice none was there.
-_KILLER = f"""\
-command -v grep >/dev/null 2>&1 || exit 2
-r=1 e=0
-for i in 1 2 3 4 5 6; do
-f=
-for p in $(grep -ls "{MARKER_VARIABLE}=$1" /proc/[0-9]*/environ); do
-p=${{p#/proc/}}
-kill -9 "${{p%/environ}}" && f=1 r=0 e=0
-done
-if [ -z "$f" ]; then e=$((e+1)); if [ $r -eq 0 ] && [ $e -ge 2 ]; then break; fi; sleep 0.1 || sleep 1; fi
-done 2>/dev/null
-exit $r
-"""
-KILL_OUTCOMES = {
-    0: "it was killed",
-    1: "no process of it was found to be killed (it has just ended, or has cleared its environment and may still run)",
-    2: "it could not be killed and may still run: that needs grep in the container",
-}
+
+class Plan(NamedTuple):
+    """How a command is run: the whole argument vector, and what stands before the caller's words in it."""
+
+    argv: list[str]
+    tools: tuple[str, ...] = ()
+    """:data:`SHELL`, :data:`ENV`, :data:`HEAD`: what is needed besides the command; the first one is ``argv[0]``."""
+    marked: bool = False
+    """Whether marks prove the end."""
+
+
+class Trouble(Enum):
+    """Why the command was not run, though something before it was."""
+
+    NO_DIRECTORY = "no directory"
+    NO_TOOL = "no tool"
+    NOT_FOUND = "not found"
+    NOT_STARTED = "not started"
+
+
+class Complaint(NamedTuple):
+    """A trouble with the tool that is missing, or the operating system's words."""
+
+    trouble: Trouble
+    what: str = ""
 
 
 class Command(NamedTuple):
-    """A command with what the wrapper must do for it. ``marker`` makes its messages and processes recognisable."""
+    """A command with what has to be done for it. ``identity`` makes its processes and messages recognisable."""
 
     words: Sequence[str]
-    marker: str
+    identity: str
     cwd: Optional[str] = None
     env: Optional[Mapping[str, str]] = None
-    killable: bool = False
-    stdin_size: Optional[int] = None
-    """Bytes of stdin after which it ends, where the protocol cannot say so (v4)."""
+
+    def plan(
+        self, *, stdin_size: Optional[int] = None, marked: bool = False, without: Collection[str] = ()
+    ) -> Plan:  # fmt: skip
+        """What to run.
+
+        Args:
+            stdin_size: bytes after which stdin ends, where the protocol cannot say so.
+            marked: its end has to be proved.
+            without: tools that the container lacks. They are used nevertheless where the caller's
+                wish needs them.
+        """
+        marked = marked and SHELL not in without
+        argv, tools = list(self.words), list[str]()
+        if ENV not in without or self.env:
+            argv, tools = self._with_variables()
+        if self.cwd or marked or stdin_size is not None:
+            script, values = self._script(stdin_size, marked)
+            argv, tools = [SHELL, "-c", script, self.identity, *values, *argv], [SHELL, *tools]
+        if stdin_size is not None:
+            tools.append(HEAD)
+        return Plan(argv, tuple(tools), marked)
+
+    def needs(self, tool: str) -> str:
+        """What the caller asked for that cannot be had without this tool."""
+        if tool == ENV:
+            return "env" if self.env else ""
+        if tool == SHELL and self._looks_like_a_variable:
+            return "'=' in the name of a command"
+        return "cwd" if tool == SHELL and self.cwd else ""
 
     @property
-    def wrapped(self) -> bool:
-        return bool(self.cwd or self.env or self.killable or self.stdin_size is not None)
+    def _looks_like_a_variable(self) -> bool:
+        """``/data/year=2025/run`` is one to env."""
+        return "=" in self.words[0]
 
-    def argv(self) -> list[str]:
-        """The argument vector for the exec API."""
-        if not self.wrapped:
-            return list(self.words)
-        env = [f"{name}={value}" for name, value in (self.env or {}).items()]
-        size = "" if self.stdin_size is None else str(self.stdin_size)
-        return [SHELL, "-c", _WRAPPER, SHELL, self.marker, self.cwd or "", size, str(len(env)), *env, *self.words]
+    def _with_variables(self) -> tuple[list[str], list[str]]:
+        argv, tools = list(self.words), [ENV]
+        if self._looks_like_a_variable:
+            argv, tools = [SHELL, "-c", _EXEC, self.identity, *argv], [ENV, SHELL]
+        pairs = {**(self.env or {}), IDENTITY_VARIABLE: self.identity}
+        return [ENV, *(f"{name}={value}" for name, value in pairs.items()), *argv], tools
 
-    def needs_shell_for(self) -> str:
-        """What the wrapper is for, in the caller's words."""
-        wanted = (
-            ("cwd", self.cwd),
-            ("env", self.env),
-            ("timeout", self.killable),
-            ("input", self.stdin_size is not None),
-        )
-        return ", ".join(name for name, asked in wanted if asked)
+    def _script(self, stdin_size: Optional[int], marked: bool) -> tuple[str, list[str]]:
+        body, values = _EXEC, []
+        if self.cwd:
+            body, values = _CD + body, [self.cwd]
+        if stdin_size is not None:
+            return _COUNTED.format(body=body), [str(stdin_size), *values]
+        return (_MARKED.format(body=body) if marked else body), values
 
-    def killer(self) -> list[str]:
-        """The argument vector that kills the command and its children; what came of it: :data:`KILL_OUTCOMES`."""
-        return [SHELL, "-c", _KILLER, SHELL, self.marker]
+    def complaint(self, plan: Plan, returncode: int, begin: bytes, end: bytes) -> Optional[Complaint]:
+        """What kept the command from being run; None if the exit code is the command's own.
 
-    def complaint(self, returncode: int, stderr: bytes) -> str:
-        """What the wrapper itself complained of, one of :data:`_COMPLAINTS`, or ``""``."""
-        if not self.wrapped or returncode not in (126, 127):
-            return ""
-        said = rb"devservers-%b: (%b)\n" % (self.marker.encode(), _COMPLAINTS)
-        found = re.search(said, stderr[-400:])
-        return found.group(1).decode() if found else ""
+        ``begin`` and ``end`` are of its stderr: some hundred bytes will do.
+        """
+        if not plan.tools or returncode not in (2, 126, 127):
+            return None
+        said, first = end.decode("utf-8", "replace"), begin.decode("utf-8", "replace")
+        return self._of_shell(plan, returncode, said) or self._of_env(returncode, said) or self._of_format(first)
+
+    def _of_shell(self, plan: Plan, returncode: int, said: str) -> Optional[Complaint]:
+        lines = re.findall(rf"^(?:E: )?{self.identity}[:\[].*", said, re.MULTILINE)
+        if not lines:
+            return None
+        who, _, why = lines[-1].rpartition(": ")
+        if why == "no directory":
+            return Complaint(Trouble.NO_DIRECTORY)
+        if why == "no head":
+            return Complaint(Trouble.NO_TOOL, HEAD)
+        if ENV in plan.tools and who.endswith(f": {ENV}"):
+            return Complaint(Trouble.NO_TOOL, ENV)
+        return _execution_failed(returncode, why)
+
+    def _of_env(self, returncode: int, said: str) -> Optional[Complaint]:
+        """What env said of the command.
+
+        GNU says ``env: 'x': why``, busybox ``env: can't execute 'x': why``, toybox ``env: exec x:
+        why``. Only a message about the word that env was given counts: the command may itself end as env
+        does when it finds nothing.
+        """
+        program = SHELL if self._looks_like_a_variable else self.words[0]
+        if program == ENV or returncode == 2:
+            return None
+        begin = re.search(r"^(?:\S*/)?env: (?!use -)", "\n".join(said.splitlines()[-3:]), re.MULTILINE)
+        if begin is None:
+            return None
+        message = re.sub(r"\n(?:\S*/)?env: use -.*", "", begin.string[begin.end() :])  # GNU's hint
+        plain = max(re.findall(r"[\w./+-]*", program, re.ASCII), key=len)  # what no quoting changes
+        if plain not in message:
+            return None
+        if self._looks_like_a_variable:
+            return Complaint(Trouble.NO_TOOL, SHELL)
+        return _execution_failed(returncode, message.rpartition(": ")[2])
+
+    def _of_format(self, first: str) -> Optional[Complaint]:
+        """A program for another machine: execvp(3) has it run by sh, which stumbles over its first
+        line.
+
+        A script's first line names its interpreter, and no shell complains of that; a shell's own
+        complaints about what it is given by ``-c`` look alike.
+        """
+        path, _, program = self.words[0].rpartition("/")
+        where = re.escape(self.words[0]) if path else rf"(?:\S*/){re.escape(program)}"
+        stumbled = re.match(rf"{where}: (?:(?:line )?1: .*([Ss]yntax error|not found)|.*cannot execute binary)", first)
+        if stumbled is None or program in _SHELLS:
+            return None
+        return Complaint(Trouble.NOT_STARTED, "exec format error")
+
+
+_SHELLS = ("sh", "dash", "ash", "bash", "busybox", "ksh", "mksh", "zsh")
+
+
+def _execution_failed(returncode: int, why: str) -> Complaint:
+    return Complaint(Trouble.NOT_FOUND if returncode == 127 else Trouble.NOT_STARTED, why.lower())
 
 
 def parse_command(args: Union[str, Sequence[str]], shell: bool) -> list[str]:
     """The words to run, by the rules of ``subprocess``: a string is split unless ``shell`` is True.
 
     Raises:
-        TypeError: a list with ``shell=True``, or words that are no strings. ValueError: nothing to run, or a NUL.
+        TypeError: a list with ``shell=True``, or words that are no strings.
+        ValueError: nothing to run, or a NUL.
     """
     if isinstance(args, str):
         words = [SHELL, "-c", args] if shell else _split(args)
@@ -159,10 +251,11 @@ def check_environment(env: Optional[Mapping[str, str]]) -> Optional[dict[str, st
     if env is None:
         return None
     for name, value in env.items():
-        if not isinstance(name, str) or not _IDENTIFIER.fullmatch(name):
-            raise ValueError(f"env: {name!r} is not a name that a shell can export (letters, digits and _)")
-        if name.startswith(_RESERVED):
-            raise ValueError(f"env: names that begin with {_RESERVED} ({name}) are kept for the way the command is run")
+        if not isinstance(name, str) or not _ENV_NAME.fullmatch(name):
+            raise ValueError(
+                f"env: {name!r} is not the name of a variable (letters, digits, '_', '.' and '-', "
+                "beginning with a letter or '_')"
+            )
         if not isinstance(value, str):
             raise ValueError(f"env: the value of {name} must be a string, not {type(value).__name__}")
         _check_text(value, f"env: {name}")

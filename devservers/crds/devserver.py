@@ -244,22 +244,30 @@ class DevServer(BaseCustomResource):
     ) -> ExecResult[Any]:  # fmt: skip
         """Run a command in the server's container and wait for its end, in the manner of ``subprocess.run``.
 
+        Exit code 0 is proved, not believed: API servers since Kubernetes 1.30 say Success also when
+        the kubelet was lost in mid-command (see ``ExecResult.confirmed``). The other codes come from
+        the container. Whatever ends the call before the command has ended (``timeout``, Ctrl-C, what
+        ``stdout`` raises, a lost connection) kills the command and its children; where that is not
+        possible, the exception says so in its message or in a note.
+
         Args:
             args: a list of words, or a string, which is split into words (``shlex``) unless ``shell`` is True.
             shell: run the string by ``/bin/sh -c``.
             input: what the command reads from stdin, which then ends; without it stdin is not attached.
-            timeout: seconds after which the command is killed (needs ``sh`` in the container).
+            timeout: seconds after which the command is killed (needs ``/bin/sh`` and ``env`` there).
             check: raise CommandFailedError for an exit code other than zero.
             text: decode output by ``encoding`` and ``errors``; False: ``bytes``.
-            cwd, env: working directory and additional environment (need ``sh`` in the container).
+            cwd, env: working directory (needs ``/bin/sh``) and additional variables (need ``env``).
             container: default: the pod's default container, ``devserver``, or the first.
             stdout, stderr: a binary file or a callable that takes the output as it comes, instead of capturing it.
 
         Raises:
-            CommandNotFoundError: the container has no such executable.
+            CommandNotFoundError: the container has no such executable (a shell's builtin is none).
             ExecTimeoutError (a TimeoutError): with the partial output; says whether the command was killed.
-            ExecConnectionLostError: no status came: the exit code is unknown, and is not guessed.
-            CommandFailedError: with ``check``. APIError: refused. ExecError: there is no pod to run it in.
+            ExecConnectionLostError: no status came, or a success without its proof: the exit code is
+                unknown, and is not guessed. With the partial output; says whether the command was killed.
+            CommandFailedError: with ``check``. APIError: refused.
+            ExecError: the command may not be executed, ``cwd`` is not there, or there is no pod.
         """
         from .execution import Options, execute
 
@@ -288,7 +296,8 @@ class DevServer(BaseCustomResource):
 
         Raises:
             FileNotFoundError: ``local`` does not exist. SyncError: the container's side failed; with its stderr.
-            ExecConnectionLostError: the connection was lost before the container's side had confirmed all of it.
+            ExecConnectionLostError: the connection was lost before the container's side had confirmed
+                all of it, whatever the API server says.
         """
         from .execution import run_raw
         from .workspace import upload

@@ -25,13 +25,16 @@ class ExecResult(Generic[Text]):
         stdout, stderr: the output: str, or bytes with ``text=False``; None where it went to a sink.
         returncode: the exit code; 128 + n for a command killed by signal n, as container runtimes report it.
         stdout_bytes, stderr_bytes: what was captured, as the container sent it; empty where it went to a sink.
+        confirmed: whether the exit code is proved. False only for a 0 from a server that speaks nothing but protocol
+            v5, of a command in a container without ``sh``: such a server may say so of a command whose end it did not
+            see.
     """
 
-    __slots__ = ("args", "returncode", "stderr", "stderr_bytes", "stdout", "stdout_bytes")
+    __slots__ = ("args", "confirmed", "returncode", "stderr", "stderr_bytes", "stdout", "stdout_bytes")
 
     def __init__(
         self, args: Union[str, Sequence[str]], stdout: Text, stderr: Text, returncode: int, *,
-        stdout_bytes: bytes = b"", stderr_bytes: bytes = b"",
+        stdout_bytes: bytes = b"", stderr_bytes: bytes = b"", confirmed: bool = True,
     ) -> None:  # fmt: skip
         self.args: Union[str, Sequence[str]] = args
         self.stdout: Text = stdout
@@ -39,6 +42,7 @@ class ExecResult(Generic[Text]):
         self.returncode: int = returncode
         self.stdout_bytes: bytes = stdout_bytes
         self.stderr_bytes: bytes = stderr_bytes
+        self.confirmed: bool = confirmed
 
     def __repr__(self) -> str:
         return (

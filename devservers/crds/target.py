@@ -9,6 +9,7 @@ from ..transport.exec import ExecTarget
 from ..transport.paths import PODS
 from .expiry import expiry_note
 from .podlookup import PodOwner, default_container, look_up_pods
+from .running import incarnation
 
 if TYPE_CHECKING:
     from ..transport.deadline import Deadline
@@ -30,7 +31,8 @@ def locate(server: DevServer, container: Optional[str], deadline: Optional[Deadl
         except ForbiddenError:
             pass  # no pod may be looked at, and this one may still be right
         return ExecTarget(namespace or "", conventional, container)
-    return ExecTarget(namespace or "", pod["metadata"]["name"], container or default_container(pod))
+    container = container or default_container(pod)
+    return ExecTarget(namespace or "", pod["metadata"]["name"], container, incarnation(pod, container))
 
 
 def own_pod(server: DevServer, deadline: Optional[Deadline] = None) -> Object:

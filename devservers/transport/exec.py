@@ -1,8 +1,14 @@
 """Running a command in a container: one exec session on a WebSocket, driven by one thread.
 
-The session sends stdin as the server takes it and hands output to its sinks as it comes, both at once, until channel 3
-says how it ended. What was not said is not guessed: a stream that ends without a Status is
-:class:`ExecConnectionLostError`, and a failure that is no exit code is an exception of its own.
+The session sends stdin as the server takes it and hands output to its sinks as it comes, both at
+once, until channel 3 says how it ended. What was not said is not guessed: a stream that ends
+without a Status is :class:`ExecConnectionLostError`, and a failure that is no exit code is an
+exception of its own.
+
+Which protocol is spoken matters. API servers since Kubernetes 1.30 pass v4 through to the kubelet,
+but put a translator before it for v5, which says Success when the kubelet was killed in
+mid-command; with both on offer they choose v5. So protocols are asked for one by one, v4 first; a
+server that refuses one does so before anything is started, and that is remembered.
 """
 
 from __future__ import annotations
@@ -21,9 +27,9 @@ from ..errors import (
 from . import channels
 from .channels import ExitStatus
 from .deadline import Deadline
-from .paths import PODS
+from .paths import PODS, request_info
 from .rest import RESTClient, failure_of
-from .websocket import Message, WebSocketStream, upgrade
+from .websocket import Message, NotUpgradedError, WebSocketStream, upgrade
 
 PING_SECONDS = 10.0
 """Load balancers cut streams that were idle for 60 to 350 seconds."""
@@ -32,15 +38,22 @@ SEND_AHEAD = 4 * channels.FRAME_PAYLOAD
 OPEN_SECONDS = 60.0
 """Seconds for the upgrade itself, when the caller sets no limit."""
 
+HONEST_FIRST = (channels.V4, channels.V5)
+"""The order in which subprotocols are asked for: Success on v4 comes from the kubelet."""
+
 Sink = Callable[[bytes], object]
 
 
 class ExecTarget(NamedTuple):
-    """The container a command runs in; ``container`` None leaves the choice to the server."""
+    """The container a command runs in; ``container`` None leaves the choice to the server.
+
+    ``incarnation`` tells it from others of that name, before and after; ``""`` if it is not known.
+    """
 
     namespace: str
     pod: str
     container: Optional[str] = None
+    incarnation: str = ""
 
     def __str__(self) -> str:
         container = f", container {self.container}" if self.container else ""
@@ -70,10 +83,13 @@ class ExecSession:
     def communicate(
         self, stdin: Optional[Iterable[bytes]], stdout: Sink, stderr: Sink, deadline: Deadline
     ) -> ExitStatus:
-        """Feed ``stdin`` (its end becomes the end of the command's stdin on v5), pass output on, return the status.
+        """Feed ``stdin``, pass output on, return the status.
+
+        On v5 the end of ``stdin`` becomes the end of the command's.
 
         Raises:
-            ExecTimeoutError: the deadline passed; the command still runs. ExecConnectionLostError: no status came.
+            ExecTimeoutError: the deadline passed; the command still runs.
+            ExecConnectionLostError: no status came.
         """
         self._stdin = None if stdin is None else iter(stdin)
         sinks = {channels.STDOUT: stdout, channels.STDERR: stderr}
@@ -155,24 +171,56 @@ class ExecSession:
 
     def _lost(self, why: str, cause: Optional[Exception] = None) -> NoReturn:
         raise ExecConnectionLostError(
-            f"the connection to {self._name()} was lost before its status came ({why}): its exit code is unknown, "
-            "and it may still run"
+            f"the connection to {self._name()} was lost before its status came ({why}): its exit code is unknown"
         ) from cause
+
+
+def open_in_turn(
+    client: RESTClient, target: ExecTarget, command: Callable[[str], Sequence[str]], *, stdin: bool,
+    deadline: Deadline, subprotocols: Sequence[str] = HONEST_FIRST, name: str = "",
+) -> ExecSession:  # fmt: skip
+    """Start a command over the first of ``subprotocols`` that the server speaks.
+
+    :attr:`ExecSession.protocol` tells which; ``command`` makes the words for each.
+
+    Raises:
+        as :func:`open_session`; NotUpgradedError if the server speaks none.
+    """
+    for subprotocol in sorted(subprotocols, key=lambda each: client.memory.knows(_refused(each))):
+        try:
+            session = open_session(
+                client, target, command(subprotocol), stdin=stdin, deadline=deadline, subprotocol=subprotocol, name=name
+            )
+        except NotUpgradedError:
+            client.memory.learn(_refused(subprotocol))
+        else:
+            client.memory.forget(_refused(subprotocol))
+            return session
+    raise NotUpgradedError(
+        f"the server knows none of the subprotocols offered ({', '.join(subprotocols)})",
+        status=403,
+        context=str(request_info("GET", _request(target, (), stdin)[0])),
+    )
+
+
+def _refused(subprotocol: str) -> tuple[str, str]:
+    return "subprotocol refused", subprotocol
 
 
 def open_session(
     client: RESTClient, target: ExecTarget, command: Sequence[str], *, stdin: bool, deadline: Deadline,
-    subprotocols: Sequence[str] = (channels.V5, channels.V4), name: str = "",
+    subprotocol: str, name: str = "",
 ) -> ExecSession:  # fmt: skip
     """Start ``command``; returns when the server has agreed (the command may not have begun yet).
 
     ``name`` is what messages call it, where ``command`` is a wrapper around what the caller knows.
 
     Raises:
-        APIError: no such pod or container, forbidden, … NotUpgradedError: none of ``subprotocols`` is known.
+        APIError: no such pod or container, forbidden, …
+        NotUpgradedError: it does not speak ``subprotocol``.
     """
     path, query = _request(target, command, stdin)
-    stream = upgrade(client, path, query=query, subprotocols=subprotocols, deadline=deadline.sooner(OPEN_SECONDS))
+    stream = upgrade(client, path, query=query, subprotocols=[subprotocol], deadline=deadline.sooner(OPEN_SECONDS))
     return ExecSession(stream, client, target, name or command[0])
 
 

@@ -30,6 +30,7 @@ from .connection import Pool
 from .credentials import check_header_text
 from .deadline import SYSTEM_CLOCK, Backoff, Clock, Deadline
 from .http import Answer, Request, build_opener
+from .memory import Memory
 from .paths import Query, RequestInfo, Resource, request_info, with_query
 from .served import HTML_PAGE, ServedKinds
 
@@ -72,6 +73,7 @@ class RESTClient:
         self.config: ClientConfig = config if config is not None else load_config()
         self.clock: Clock = clock
         self.served = ServedKinds()
+        self.memory = Memory()
         self._timeout = timeout
         self._pool = Pool(self.config)
         self._opener = build_opener(self.config, self._pool)

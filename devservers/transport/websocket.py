@@ -182,7 +182,10 @@ def _opened(
             f"{where}: the server upgraded without agreeing to one of the subprotocols {', '.join(subprotocols)} "
             f"(it said {chosen or 'nothing'}): output and exit code would be guesses"
         )
-    raise _refusal(config, pipe, received, target, headers, subprotocols)
+    refusal = _refusal(config, pipe, received, target, headers, subprotocols)
+    if isinstance(refusal, ProtocolError):
+        refusal.not_upgraded = True
+    raise refusal
 
 
 def _shake_hands(

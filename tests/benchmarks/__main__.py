@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from devservers import DevServer, RESTClient, load_config
+from devservers.transport.channels import V4
 from devservers.transport.deadline import Deadline
 from devservers.transport.exec import ExecTarget, open_session
 from devservers.transport.paths import Resource
@@ -199,7 +200,7 @@ def _accept(key: str) -> bytes:
     digest = hashlib.sha1((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()  # noqa: S324
     lines = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade"]
     lines.append(f"Sec-WebSocket-Accept: {base64.b64encode(digest).decode()}")
-    lines.append("Sec-WebSocket-Protocol: v5.channel.k8s.io")
+    lines.append(f"Sec-WebSocket-Protocol: {V4}")
     return "\r\n".join([*lines, "", ""]).encode()
 
 
@@ -210,7 +211,7 @@ def execution(port: int) -> list[Benchmark]:
         with RESTClient(ClientConfig(server=f"http://127.0.0.1:{port}")) as client:
             got: list[bytes] = []
             target = ExecTarget("n", "p")
-            with open_session(client, target, ["x"], stdin=False, deadline=Deadline(60)) as session:
+            with open_session(client, target, ["x"], stdin=False, deadline=Deadline(60), subprotocol=V4) as session:
                 session.communicate(None, got.append, got.append, Deadline(60))
             assert sum(map(len, got)) == OUTPUT // 32768 * 32768
 

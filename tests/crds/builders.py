@@ -15,6 +15,7 @@ from tests.fakeapiserver.operator import Operator
 
 SPEC = {"flavor": "cpu-small", "image": "ubuntu:22.04"}
 V4_ONLY = ("v4.channel.k8s.io", "v3.channel.k8s.io", "v2.channel.k8s.io", "channel.k8s.io")
+V5_ONLY = ("v5.channel.k8s.io",)
 SHORT = 0.3
 """Seconds for a wait that is meant to time out."""
 LONG = 20.0

@@ -12,7 +12,7 @@ from devservers.crds.base import ObjectMeta
 from devservers.crds.devserver import DevServer
 from tests.machine import BUSYBOX, WITHOUT_BUSYBOX
 
-from .builders import LONG, V4_ONLY
+from .builders import LONG, V4_ONLY, V5_ONLY
 from .staged import StagedServer
 
 Begin = Callable[[StagedServer], StagedServer]
@@ -52,9 +52,15 @@ def old(begin: Begin) -> StagedServer:
     return begin(StagedServer(exec_protocols=V4_ONLY))
 
 
-@pytest.fixture(params=["operated", "old"], ids=["v5", "v4"])
+@pytest.fixture
+def v5_alone(begin: Begin) -> StagedServer:
+    """A server that does not speak v4.channel.k8s.io any more, with its operator."""
+    return begin(StagedServer(exec_protocols=V5_ONLY))
+
+
+@pytest.fixture(params=["operated", "v5_alone"], ids=["v4", "v5"])
 def either(request: pytest.FixtureRequest) -> StagedServer:
-    """One of today and one of before v5.channel.k8s.io, in turn."""
+    """One that is spoken to in v4, as are those of today and of yesterday, and one that speaks v5 alone, in turn."""
     server: StagedServer = request.getfixturevalue(request.param)
     return server
 
@@ -67,7 +73,7 @@ def _ready(image: str = "ubuntu:22.04") -> DevServer:
 
 @pytest.fixture
 def devserver(either: StagedServer) -> DevServer:
-    """A DevServer that is ready, on a server of today and on an old one."""
+    """A DevServer that is ready, on a server that is spoken to in v4 and on one that speaks v5 alone."""
     return _ready()
 
 

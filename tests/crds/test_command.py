@@ -1,24 +1,99 @@
-"""What is really run: the caller's words, and a wrapper only where the exec API cannot do what was asked."""
+"""What is really run: the caller's words, and before them as little as will do. Each script in several shells."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple, Optional
 
 import pytest
 
-from devservers.crds.command import MARKER_VARIABLE, Command, check_directory, check_environment, parse_command
-from tests.machine import BUSYBOX, needs_busybox
+from devservers.crds.command import (
+    ENV,
+    HEAD,
+    IDENTITY_VARIABLE,
+    SHELL,
+    Command,
+    Complaint,
+    Trouble,
+    check_directory,
+    check_environment,
+    parse_command,
+)
+from devservers.crds.proof import mark_of
+from tests.machine import where_it_is
 
-SHELLS = [pytest.param(["/bin/sh"], id="sh"), pytest.param([BUSYBOX, "sh"], id="busybox", marks=needs_busybox)]
+SHELLS = {"sh": ["/bin/sh"], "bash": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
+ID = "0123456789abcdef"
+MARK = mark_of(ID)
 
 
-def run(command: Command, shell: list[str], stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    """Run it here, by a shell of choice."""
-    argv = command.argv()
-    assert argv[0] == "/bin/sh"
-    return subprocess.run([*shell, *argv[1:]], input=stdin, capture_output=True, check=False, timeout=20)
+class Way(NamedTuple):
+    """One way to run a command, by a shell and an env of choice. It is given the stdin that it counts."""
+
+    how: dict[str, Any]
+    shell: list[str]
+    env: list[str]
+    stdin: bytes = b""
+
+    def run(self, command: Command) -> Run:
+        return Run(command, self)
+
+
+PLAIN: dict[str, Any] = {}
+MARKED: dict[str, Any] = {"marked": True}
+COUNTED: dict[str, Any] = {"stdin_size": 4}
+GNU, BUSYBOX = ["env"], ["busybox", "env"]
+WAYS = {
+    "GNU env": Way(PLAIN, SHELLS["sh"], GNU),
+    "busybox env": Way(PLAIN, SHELLS["sh"], BUSYBOX),
+    **{f"marks, {name}": Way(MARKED, shell, GNU) for name, shell in SHELLS.items()},
+    **{f"counted, {name}": Way(COUNTED, shell, GNU, b"1234") for name, shell in SHELLS.items()},
+    "marks, busybox env": Way(MARKED, SHELLS["sh"], BUSYBOX),
+}
+
+
+class Run:
+    """A command that was run here as planned."""
+
+    def __init__(self, command: Command, way: Way) -> None:
+        self.command = command
+        self.plan = command.plan(**way.how)
+        argv = [word for planned in self.plan.argv for word in self._tool(planned, way)]
+        done = subprocess.run(
+            argv, input=way.stdin, capture_output=True, check=False, timeout=20, start_new_session=True, cwd="/tmp"
+        )
+        self.stdout, self.stderr, self.returncode = done.stdout, done.stderr, done.returncode
+
+    def _tool(self, word: str, way: Way) -> list[str]:
+        if word == self.command.words[0]:
+            return [word]
+        return way.shell if word == SHELL else way.env if word == ENV else [word]
+
+    @property
+    def output(self) -> bytes:
+        """stdout without its mark, if it has one."""
+        return self.stdout.replace(MARK, b"")
+
+    @property
+    def complaint(self) -> Optional[Complaint]:
+        return self.command.complaint(self.plan, self.returncode, self.stderr[:400], self.stderr[-400:])
+
+
+@pytest.fixture(params=where_it_is(SHELLS))
+def shell(request: pytest.FixtureRequest) -> list[str]:
+    """A shell, for /bin/sh."""
+    found: list[str] = request.param
+    return found
+
+
+@pytest.fixture(params=where_it_is(WAYS))
+def way(request: pytest.FixtureRequest) -> Way:
+    """Each of the ways to run a command."""
+    found: Way = request.param
+    return found
 
 
 # words
@@ -66,16 +141,16 @@ def test_what_cannot_be_run_is_refused(args: Any, shell: bool, error: type[Excep
 @pytest.mark.parametrize(
     ("env", "message"),
     [
-        ({"A-B": "x"}, "'A-B' is not a name"),
-        ({"1A": "x"}, "'1A' is not a name"),
-        ({"": "x"}, "'' is not a name"),
-        ({"devservers_count": "1"}, "begin with devservers_ .devservers_count. are kept"),
+        ({"A=B": "x"}, "'A=B' is not the name of a variable"),
+        ({"-A": "x"}, "'-A' is not the name of a variable"),
+        ({"1A": "x"}, "'1A' is not the name of a variable"),
+        ({"": "x"}, "'' is not the name of a variable"),
         ({"A": 1}, "the value of A must be a string"),
         ({"A": "a\0b"}, "env: A: a NUL character"),
         ({"A": "\udcff"}, "env: A: .* is not text"),
     ],
 )
-def test_an_environment_that_cannot_be_exported_is_refused(env: Any, message: str) -> None:
+def test_an_environment_that_cannot_be_is_refused(env: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         check_environment(env)
 
@@ -91,116 +166,276 @@ def test_a_directory_is_never_taken_for_an_option(cwd: Any, path: Any) -> None:
     assert check_directory(cwd) == path
 
 
-# the wrapper
+# what is put before the words
 
 
-def test_without_need_there_is_no_wrapper() -> None:
-    command = Command(["ls", "-l"], "id")
-    assert not command.wrapped
-    assert command.argv() == ["ls", "-l"]
+def test_by_itself_a_command_gets_one_variable_and_no_shell() -> None:
+    plan = Command(["ls", "-l"], ID).plan()
+    assert plan.argv == ["env", f"{IDENTITY_VARIABLE}={ID}", "ls", "-l"]
+    assert (plan.tools, plan.marked) == ((ENV,), False)
 
 
-@pytest.mark.parametrize("shell", SHELLS)
-class TestWrapper:
-    def test_it_sets_the_environment_and_the_directory(self, shell: list[str]) -> None:
-        command = Command(["sh", "-c", 'echo "$PWD $A"'], "id", cwd="/tmp", env={"A": "a 'b' $HOME\n*"})
-        assert run(command, shell).stdout == b"/tmp a 'b' $HOME\n*\n"
+def test_in_a_container_without_tools_there_is_nothing_before_the_words() -> None:
+    plan = Command(["ls", "-l"], ID).plan(marked=True, without=[ENV, SHELL])
+    assert (plan.argv, plan.tools, plan.marked) == (["ls", "-l"], (), False)
 
-    def test_no_word_is_read_by_the_shell(self, shell: list[str]) -> None:
-        words = ["printf", "%s\\n", "a b", "$HOME", "`id`", "'", '"', "*", "-n", "\\", "é", "a\nb", ""]
-        result = run(Command(words, "id", cwd="/"), shell)
-        assert result.stdout.decode() == "".join(f"{word}\n" for word in words[2:])
 
-    def test_names_of_variables_are_the_callers_to_choose(self, shell: list[str]) -> None:
-        env = dict.fromkeys(("m", "d", "n", "k", "r", "f", "p", "i"), "7")
-        env.update(CDPATH="/", IFS="x7", PATH="/usr/bin:/bin")
-        command = Command(["cat"], "id", cwd="/usr", env=env, stdin_size=3)
-        result = run(command, shell, b"abcdef")
-        assert (result.stdout, result.stderr) == (b"abc", b"")
+def test_tools_that_the_callers_wishes_need_are_tried_though_they_were_missing() -> None:
+    command = Command(["ls"], ID, cwd="/", env={"A": "b"})
+    plan = command.plan(stdin_size=1, without=[ENV, SHELL, HEAD])
+    assert plan.tools == (SHELL, ENV, HEAD)
+    assert (command.needs(SHELL), command.needs(ENV), command.needs(HEAD)) == ("cwd", "env", "")
 
-    def test_the_exit_code_is_that_of_the_command(self, shell: list[str]) -> None:
-        assert run(Command(["sh", "-c", "exit 7"], "id", cwd="/"), shell).returncode == 7
-        assert run(Command(["sh", "-c", "exit 7"], "id", stdin_size=0), shell).returncode == 7
-        assert run(Command(["sh", "-c", "kill -9 $$"], "id", stdin_size=0), shell).returncode == 137
 
-    def test_counted_stdin_ends_where_it_should(self, shell: list[str]) -> None:
-        data = bytes(range(256)) * 1000
-        assert run(Command(["cat"], "id", stdin_size=len(data)), shell, data + b"more").stdout == data
-        assert run(Command(["cat"], "id", stdin_size=0), shell, b"more").stdout == b""
+def test_no_script_is_long() -> None:
+    """They travel in the URL of each request."""
+    for way in WAYS.values():
+        assert sum(map(len, Command(["ls"], ID, cwd="/").plan(**way.how).argv)) < 500
 
-    def test_a_command_that_does_not_read_its_stdin_is_not_held_up(self, shell: list[str]) -> None:
-        assert run(Command(["true"], "id", stdin_size=10**6), shell, b"x" * 10**6).returncode == 0
 
-    @pytest.mark.parametrize(
-        "command",
-        [
-            Command(["true"], "id", stdin_size=50_000),
-            Command(["head", "-c", "10"], "id", stdin_size=50_000),
-            Command(["sh", "-c", "exec <&-; exit 3"], "id", stdin_size=50_000),
-            Command(["nosuchcommand"], "id", stdin_size=50_000),
-            Command(["cat"], "id", cwd="/no/such", stdin_size=50_000),
-        ],
-        ids=lambda command: command.words[0],
+# running
+
+
+@pytest.mark.parametrize("env", where_it_is({"gnu": GNU, "busybox": BUSYBOX}))
+def test_the_environment_is_the_containers_with_one_variable_more(env: list[str]) -> None:
+    """A shell in between would add PWD, and drop what it has no name for."""
+    plan = Command(["env"], ID).plan()
+    argv = [*env, *plan.argv[1:]]
+    done = subprocess.run(
+        argv, env={"A.B": "c", "PATH": os.environ["PATH"]}, capture_output=True, check=True, timeout=20
     )
-    def test_counted_stdin_is_taken_to_its_end_though_the_command_does_not(
-        self, shell: list[str], command: Command
-    ) -> None:
-        """With input under way when the command ends, a v4 server may lose the status."""
-        reading, writing = os.pipe()
-        with open(reading, "rb") as stdin, open(writing, "wb") as rest:
-            rest.write(bytes(50_000) + b"more")
-            rest.flush()
-            subprocess.run([*shell, *command.argv()[1:]], stdin=stdin, capture_output=True, check=False, timeout=20)
-            rest.close()
-            assert stdin.read() in (b"more", b"")  # busybox's head reads ahead
-
-    def test_a_variable_that_the_shell_keeps_read_only_is_told(self, shell: list[str]) -> None:
-        command = Command(["env"], "id", env={"A": "1", "KEPT": "2"})
-        argv = [*shell, *command.argv()[1:]]
-        argv[len(shell) + 1] = "readonly KEPT=0\n" + argv[len(shell) + 1]
-        result = subprocess.run(argv, capture_output=True, check=False, timeout=20)
-        assert command.complaint(result.returncode, result.stderr) == "no export"
-
-    def test_the_mark_is_the_wrappers_whatever_the_callers_environment_says(self, shell: list[str]) -> None:
-        command = Command(["sh", "-c", f"echo ${MARKER_VARIABLE}"], "the-mark", env={MARKER_VARIABLE: "another"})
-        assert run(command, shell).stdout == b"the-mark\n"
-
-    def test_a_command_that_is_not_there_is_told_from_one_that_fails_alike(self, shell: list[str]) -> None:
-        for words in (["nosuchcommand"], ["/no/such"]):
-            command = Command(words, "id", cwd="/")
-            result = run(command, shell)
-            assert command.complaint(result.returncode, result.stderr) == "not found"
-        failing = Command(["sh", "-c", "echo 'devservers-other: not found' >&2; exit 127"], "id", cwd="/")
-        result = run(failing, shell)
-        assert failing.complaint(result.returncode, result.stderr) == ""
-
-    def test_a_directory_that_is_not_there_is_told(self, shell: list[str]) -> None:
-        command = Command(["true"], "id", cwd="/no/such")
-        result = run(command, shell)
-        assert command.complaint(result.returncode, result.stderr) == "no directory"
-
-    def test_stdin_that_cannot_be_counted_is_told(self, shell: list[str]) -> None:
-        command = Command(["true"], "id", stdin_size=1)
-        argv = [*shell, *command.argv()[1:]]
-        argv[len(shell) + 1] = "head() { :; }; command() { return 1; }\n" + argv[len(shell) + 1]
-        result = subprocess.run(argv, capture_output=True, check=False, timeout=20, input=b"")
-        assert command.complaint(result.returncode, result.stderr) == "no head"
-
-    def test_the_killer_kills_the_command_and_its_children_by_their_mark(self, shell: list[str]) -> None:
-        command = Command(["sh", "-c", "sleep 1000 & sleep 1000; :"], "mark-of-this-test", killable=True)
-        with subprocess.Popen([*shell, *command.argv()[1:]], stdout=subprocess.PIPE) as victim:
-            killer = [*shell, *command.killer()[1:]]
-            assert subprocess.run(killer, check=False, timeout=20).returncode == 0
-            assert victim.wait(20) in (137, -9)
-            assert victim.stdout is not None
-            assert victim.stdout.read() == b""  # no child holds it open
-        assert subprocess.run(killer, check=False, timeout=20).returncode == 1
-
-    def test_the_mark_stands_in_the_commands_environment(self, shell: list[str]) -> None:
-        command = Command(["sh", "-c", f"echo ${MARKER_VARIABLE}"], "the-mark", killable=True)
-        assert run(command, shell).stdout == b"the-mark\n"
+    expected = ["A.B=c", f"PATH={os.environ['PATH']}", f"{IDENTITY_VARIABLE}={ID}"]
+    assert sorted(done.stdout.decode().splitlines()) == sorted(expected)
 
 
-def test_the_wrapper_knows_what_it_is_for() -> None:
-    assert Command(["x"], "id", cwd="/", env={"A": "b"}, killable=True).needs_shell_for() == "cwd, env, timeout"
-    assert Command(["x"], "id", stdin_size=0).needs_shell_for() == "input"
+def test_the_callers_variables_have_any_name(way: Way) -> None:
+    variables = {
+        "A": "a 'b' $HOME\n*",
+        "a.b-c": "d",
+        "PATH": "/usr/bin:/bin",
+        "IFS": "x7",
+        "p": "1",
+        IDENTITY_VARIABLE: "no",
+    }
+    run = way.run(Command(["env", "-0"], ID, cwd="/", env=variables))
+    expected = {**variables, IDENTITY_VARIABLE: ID}
+    came = dict(pair.split("=", 1) for pair in run.output.decode().split("\0") if pair)
+    assert {name: came.get(name) for name in expected} == expected
+
+
+def test_it_runs_in_the_directory(way: Way) -> None:
+    assert way.run(Command(["pwd"], ID, cwd="/usr")).output == b"/usr\n"
+
+
+def test_no_word_is_read_by_a_shell(way: Way) -> None:
+    words = ["printf", "%s\\n", "a b", "$HOME", "`id`", "'", '"', "*", "-n", "\\", "é", "a\nb", ""]
+    run = way.run(Command(words, ID, cwd="/"))
+    assert run.output.decode() == "".join(f"{word}\n" for word in words[2:])
+
+
+@pytest.mark.parametrize("code", [0, 2, 126, 127])
+def test_the_exit_code_is_that_of_the_command(way: Way, code: int) -> None:
+    run = way.run(Command(["bash", "-c", f"exit {code}"], ID))
+    assert (run.returncode, run.complaint) == (code, None)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_signal_kills_the_command_as_ever_and_no_shell_comments_on_it(way: Way, number: int) -> None:
+    run = way.run(Command(["bash", "-c", f"kill -{int(number)} $$"], ID))
+    assert (run.returncode, run.stderr) == (-number if way.how == PLAIN else 128 + number, b"")
+
+
+def test_a_signal_to_the_whole_group_ends_only_what_does_not_mind_it(way: Way) -> None:
+    script = "trap 'echo caught; exit 5' TERM; kill 0; sleep 5"
+    run = way.run(Command(["bash", "-c", script], ID))
+    assert (run.returncode, run.stdout) == (5, b"caught\n")
+
+
+def test_it_gets_signals_as_if_nothing_stood_before_it(way: Way) -> None:
+    look = ["/bin/grep", "-E", "^Sig(Ign|Cgt|Blk)", "/proc/self/status"]
+    run = way.run(Command(look, ID))
+    bare = subprocess.run(look, capture_output=True, check=True)
+    assert run.output == bare.stdout
+
+
+def test_it_gets_no_descriptor_more(way: Way) -> None:
+    run = way.run(Command(["bash", "-c", "echo /proc/self/fd/*"], ID))
+    bare = subprocess.run(["bash", "-c", "echo /proc/self/fd/*"], capture_output=True, check=True)
+    assert run.output == bare.stdout
+
+
+@pytest.mark.parametrize("words", [["cd", "/tmp"], ["exit", "3"], ["-x"], ["a=b"]])
+def test_no_builtin_option_or_variable_is_taken_for_a_command(way: Way, words: list[str]) -> None:
+    run = way.run(Command(words, ID))
+    assert run.complaint is not None
+    assert run.complaint.trouble is Trouble.NOT_FOUND
+
+
+def test_a_path_that_env_would_take_for_a_variable_is_run(way: Way, tmp_path: Path) -> None:
+    program = tmp_path / "year=2025"
+    program.symlink_to("/bin/echo")
+    run = way.run(Command([str(program), "x"], ID, env={"A": "b"}))
+    assert run.output == b"x\n"
+
+
+# marks
+
+
+def test_marks_end_both_streams_of_a_command_that_succeeded(shell: list[str]) -> None:
+    run = Way(MARKED, shell, GNU).run(Command(["sh", "-c", "echo out; echo err >&2"], ID))
+    assert (run.stdout, run.stderr) == (b"out\n" + MARK, b"err\n" + MARK)
+
+
+def test_a_command_that_failed_has_no_marks(shell: list[str]) -> None:
+    """Its code is proved by itself; with marks, a Success that the API server made up would look proved."""
+    run = Way(MARKED, shell, GNU).run(Command(["sh", "-c", "echo out; exit 3"], ID))
+    assert (run.stdout, run.stderr) == (b"out\n", b"")
+
+
+def test_a_command_that_closes_its_streams_has_its_marks(shell: list[str]) -> None:
+    run = Way(MARKED, shell, GNU).run(Command(["sh", "-c", "exec >&- 2>&-"], ID))
+    assert (run.stdout, run.stderr, run.returncode) == (MARK, MARK, 0)
+
+
+def test_a_child_in_the_background_writes_after_the_marks(shell: list[str], tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    os.mkfifo(go)
+    script = f"(read line <{go}; echo late) &"
+    argv = Command(["sh", "-c", script], ID).plan(marked=True).argv
+    with subprocess.Popen([*shell, *argv[1:]], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.wait(20) == 0
+        go.write_bytes(b"\n")
+        assert child.stdout.read() == MARK + b"late\n"
+
+
+# counted stdin
+
+
+def test_counted_stdin_ends_where_it_should(shell: list[str]) -> None:
+    data = bytes(range(256)) * 1000
+    cat = Command(["cat"], ID)
+    assert Way({"stdin_size": len(data)}, shell, GNU, data + b"more").run(cat).stdout == data
+    assert Way({"stdin_size": 0}, shell, GNU, b"more").run(cat).stdout == b""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        Command(["true"], ID),
+        Command(["head", "-c", "10"], ID),
+        Command(["bash", "-c", "exec <&-; exit 3"], ID),
+        Command(["nosuchcommand"], ID),
+        Command(["cat"], ID, cwd="/no/such"),
+    ],
+    ids=["ignores it", "reads some", "closes it", "is not there", "has no directory"],
+)
+def test_counted_stdin_is_taken_to_its_end_though_the_command_does_not(shell: list[str], command: Command) -> None:
+    """With input under way when the command ends, a v4 server may lose the status."""
+    argv = command.plan(stdin_size=50_000).argv
+    reading, writing = os.pipe()
+    with open(reading, "rb") as stdin, open(writing, "wb") as rest:
+        rest.write(bytes(50_000) + b"more")
+        rest.flush()
+        subprocess.run([*shell, *argv[1:]], stdin=stdin, capture_output=True, check=False, timeout=20)
+        rest.close()
+        assert stdin.read() in (b"more", b"")  # busybox's head reads ahead
+
+
+# complaints
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """A directory with what cannot be run."""
+    for name, content, mode in (
+        ("plain", "hello", 0o644),
+        ("no-interpreter", "#!/no/such/interpreter\n", 0o755),
+        ("env-no-interpreter", "#!/usr/bin/env nosuchinterpreter\n", 0o755),
+    ):
+        (tmp_path / name).write_text(content)
+        (tmp_path / name).chmod(mode)
+    (tmp_path / "foreign").write_bytes(
+        Path("/bin/true").read_bytes()[:64].replace(b"\x3e\0", b"\xff\0") + b"\0(x\n`" * 40
+    )
+    (tmp_path / "foreign").chmod(0o755)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["nosuchcommand", "/no/such", "it's", "é", "a \nb", "no-interpreter"])
+def test_what_is_not_there_is_told(way: Way, files: Path, name: str) -> None:
+    if name == "no-interpreter":
+        name = str(files / name)
+    run = way.run(Command([name, "x"], ID))
+    assert run.complaint == Complaint(Trouble.NOT_FOUND, "no such file or directory")
+
+
+@pytest.mark.parametrize("name", ["plain", "."])
+def test_what_may_not_be_executed_is_told(way: Way, files: Path, name: str) -> None:
+    run = way.run(Command([f"./{name}"], ID, cwd=str(files)))
+    assert run.complaint == Complaint(Trouble.NOT_STARTED, "permission denied")
+
+
+def test_a_program_for_another_machine_is_told(way: Way, files: Path) -> None:
+    run = way.run(Command([str(files / "foreign")], ID))
+    assert run.complaint == Complaint(Trouble.NOT_STARTED, "exec format error")
+
+
+def test_codes_of_a_command_that_finds_nothing_itself_are_its_own(way: Way, files: Path) -> None:
+    for words, code in (
+        (["bash", "-c", "nosuchcommand"], 127),
+        (["bash", "-c", str(files / "plain")], 126),
+        (["bash", "-c", "echo 'env: nosuch: No such file or directory' >&2; exit 127"], 127),
+        (["bash", "-c", "env >&2; exit 127"], 127),
+        (["env", "/usr/bin/env", "PATH=/", "env"], 127),
+        (["dash", "-c", "("], 2),
+        ([str(files / "env-no-interpreter")], 127),
+    ):
+        run = way.run(Command(words, ID))
+        assert (words, run.returncode, run.complaint) == (words, code, None)
+
+
+def test_a_directory_that_is_not_there_is_told(way: Way) -> None:
+    run = way.run(Command(["true"], ID, cwd="/no/such"))
+    assert run.complaint == Complaint(Trouble.NO_DIRECTORY)
+
+
+LEAN = pytest.mark.parametrize("shell", [SHELLS["sh"], SHELLS["bash"]], ids=["sh", "bash"])
+"""Shells that need a search path; busybox may have all tools in itself."""
+
+
+@LEAN
+def test_a_missing_head_is_told(shell: list[str], tmp_path: Path) -> None:
+    command = Command(["true"], ID)
+    plan = command.plan(stdin_size=1)
+    run = without_tools(shell, plan.argv, tmp_path)
+    assert command.complaint(plan, run.returncode, run.stderr, run.stderr) == Complaint(Trouble.NO_TOOL, HEAD)
+
+
+@LEAN
+@pytest.mark.parametrize("words", [["true"], ["env"]])
+def test_a_missing_env_is_told(shell: list[str], tmp_path: Path, words: list[str]) -> None:
+    command = Command(words, ID)
+    plan = command.plan(marked=True)
+    run = without_tools(shell, plan.argv, tmp_path)
+    assert command.complaint(plan, run.returncode, run.stderr, run.stderr) == Complaint(Trouble.NO_TOOL, ENV)
+
+
+def test_without_env_the_shell_tells_that_a_command_is_missing(shell: list[str], tmp_path: Path) -> None:
+    command = Command(["nosuchcommand"], ID)
+    plan = command.plan(marked=True, without=[ENV])
+    run = without_tools(shell, plan.argv, tmp_path)
+    complaint = command.complaint(plan, run.returncode, run.stderr, run.stderr)
+    assert complaint is not None
+    assert complaint.trouble is Trouble.NOT_FOUND
+
+
+def without_tools(shell: list[str], argv: list[str], empty: Path) -> subprocess.CompletedProcess[bytes]:
+    """Run by the shell, with nothing in its search path."""
+    from shutil import which
+
+    program = which(shell[0])
+    assert program is not None
+    return subprocess.run(
+        [program, *shell[1:], *argv[1:]], env={"PATH": str(empty)}, capture_output=True, check=False, timeout=20
+    )

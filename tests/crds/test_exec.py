@@ -228,7 +228,7 @@ def test_a_result_can_be_pickled() -> None:
         ({"args": "echo 'a"}, ValueError),
         ({"args": "ls", "cwd": ""}, ValueError),
         ({"args": "ls", "cwd": "a\0b"}, ValueError),
-        ({"args": "ls", "env": {"A-B": "c"}}, ValueError),
+        ({"args": "ls", "env": {"A=B": "c"}}, ValueError),
         ({"args": "ls", "input": 1}, TypeError),
         ({"args": "ls", "encoding": "nosuch"}, LookupError),
         ({"args": "ls", "errors": "nosuch"}, LookupError),

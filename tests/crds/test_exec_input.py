@@ -10,7 +10,7 @@ import pytest
 from devservers import errors
 from devservers.crds.devserver import DevServer
 
-from .builders import LONG, pod_name, requests_of
+from .builders import LONG, pod_name
 from .staged import StagedServer
 
 MEGABYTE = 1 << 20
@@ -72,25 +72,6 @@ def test_on_busybox_it_is_no_different(busybox: DevServer) -> None:
 def test_a_command_that_is_not_there_is_told_with_input_as_well(devserver: DevServer) -> None:
     with pytest.raises(errors.CommandNotFoundError, match="'nosuchcommand' was not found in pod"):
         devserver.exec("nosuchcommand", input="x")
-
-
-def test_v4_is_asked_for_only_when_v5_was_refused(old: StagedServer) -> None:
-    from devservers.crds.base import ObjectMeta
-
-    server = DevServer.create(ObjectMeta(name="dev"), {"flavor": "cpu-small"}).wait_for_ready(timeout=LONG)
-    server.exec("cat", input="x")
-    server.exec("true")
-    offers = [r.headers.get("Sec-WebSocket-Protocol") for r in old.requests if "/exec" in r.target]
-    assert offers == ["v5.channel.k8s.io", "v4.channel.k8s.io", "v5.channel.k8s.io, v4.channel.k8s.io"]
-    statuses = [r.status for r in old.requests if "/exec" in r.target]
-    assert len(requests_of(old, "GET", "/exec")) == len(statuses) == 3
-
-
-def test_without_a_shell_v5_ends_the_input_by_itself(operated: StagedServer) -> None:
-    from devservers.crds.base import ObjectMeta
-
-    server = DevServer.create(ObjectMeta(name="dev"), {"flavor": "cpu-small", "image": "distroless"})
-    assert server.wait_for_ready(timeout=LONG).exec("cat", input="x").stdout == "x"
 
 
 def test_without_a_shell_v4_cannot_end_the_input_and_says_so(old: StagedServer) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from devservers import errors
-from devservers.crds import execution
+from devservers.crds import killing
 from devservers.crds.devserver import DevServer
 from tests.stopwatch import Stopwatch
 
@@ -40,7 +40,7 @@ def lifetime() -> str:
 @pytest.fixture
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests of what the killing does, not of how long it may take."""
-    monkeypatch.setattr(execution, "KILL_SECONDS", LONG)
+    monkeypatch.setattr(killing, "KILL_SECONDS", LONG)
 
 
 def test_a_command_that_ends_in_time_is_not_touched(devserver: DevServer) -> None:
@@ -106,6 +106,18 @@ def test_without_a_shell_it_runs_on_and_the_error_says_so(shell_less: DevServer)
     with pytest.raises(errors.ExecTimeoutError, match="could not be killed and may still run: that needs /bin/sh"):
         shell_less.exec(["sleep", seconds], timeout=TIMEOUT)
     assert processes_with(seconds)
+
+
+@pytest.mark.parametrize(
+    "script", ["env -i sleep {}; true", "env -i sleep {} & wait", "(env -i sleep {} &); sleep {}", "sudo sleep {}"]
+)
+@pytest.mark.usefixtures("unhurried")
+def test_a_child_that_lost_the_environment_is_killed_as_well(devserver: DevServer, script: str) -> None:
+    seconds = lifetime()
+    sudo = 'sudo() { env -i setsid "$@"; }; '
+    with pytest.raises(errors.ExecTimeoutError, match="it was killed"):
+        devserver.exec(sudo + script.replace("{}", seconds), shell=True, timeout=TIMEOUT)
+    eventually(lambda: not processes_with(seconds), "the death of the child")
 
 
 @pytest.mark.usefixtures("unhurried")

@@ -16,7 +16,7 @@ from threading import Event
 from typing import Callable, Optional, Protocol, Union
 from urllib.parse import unquote_plus
 
-from .execfaults import open_channels
+from .execfaults import ExecFault, open_channels
 from .http import Connection, Request, Response, Upgrade
 from .process import Sink
 from .sandbox import CannotStart, NoCommand
@@ -144,6 +144,8 @@ class Session:
             self._tell(channels, self._status.broken())
         except CannotStart as error:
             self._tell(channels, self._status.failed(str(error)))
+        else:
+            channels.started()
 
     @staticmethod
     def _tell(channels: ChannelSocket, status: Optional[bytes]) -> None:
@@ -191,33 +193,40 @@ def terminal_size(payload: bytes) -> Optional[tuple[int, int]]:
         return None
 
 
+FaultOf = Callable[[], Optional[ExecFault]]
+
+
+def no_fault() -> Optional[ExecFault]:
+    return None
+
+
 def shake_hands(
     request: Request,
     connection: Connection,
     supported: Sequence[str],
     stopping: Event,
-    fault: Optional[str] = None,
+    fault: FaultOf = no_fault,
 ) -> Optional[ChannelSocket]:
     """Answer the upgrade; None if it was refused."""
     protocol = negotiate(request, supported)
     if isinstance(protocol, Refusal):
         connection.send(protocol.raw())
         return None
-    return open_channels(request, connection, protocol, stopping, fault)
+    return open_channels(request, connection, protocol, stopping, fault())
 
 
 @dataclass(frozen=True)
 class Target:
     """How the session's command is started.
 
-    ``refusal`` is why the kubelet would not, or empty; ``fault`` is what the session is to suffer on purpose;
-    ``stopping`` is set when the server stops.
+    ``refusal`` is why the kubelet would not, or empty; ``fault`` says what the session is to suffer on purpose, asked
+    when there is one; ``stopping`` is set when the server stops.
     """
 
     start: Start
     stopping: Event
     refusal: str = ""
-    fault: Optional[str] = None
+    fault: FaultOf = no_fault
 
 
 def serve(request: Request, what: Target, protocols: Sequence[str]) -> Union[Response, Upgrade]:

@@ -6,14 +6,25 @@ way. :data:`EXEC_FAULTS` names them; the server's ``faults`` say which session s
 
 from __future__ import annotations
 
-from threading import Event
-from typing import Callable, Optional, cast
+from collections.abc import Iterator
+from threading import Event, Lock
+from typing import Callable, NamedTuple, Optional, cast
 
 from .http import Connection, Request
-from .wschannel import ChannelSocket, Message
+from .streamstatus import TranslatedStatus
+from .wschannel import V5, ChannelSocket, Message
 from .wshandshake import UNKNOWN_PROTOCOL, accept_response
 
 UNKNOWN_CHANNEL = 9
+STDIN, STDOUT, STDERR, ERROR = range(4)
+
+
+class ExecFault(NamedTuple):
+    """What one session is to suffer; ``output`` and ``stdin`` say after how many bytes, where that can be said."""
+
+    name: str
+    output: int = 0
+    stdin: int = 0
 
 
 class ClosedWithoutStatus(ChannelSocket):
@@ -69,6 +80,55 @@ class UnknownChannels(ChannelSocket):
         super().send(channel, payload)
 
 
+class KubeletLost(ChannelSocket):
+    """The kubelet goes (killed, restarted, cut off) once it has passed on so many bytes each way; the command lives on.
+
+    v5 ends at the API server, whose translator takes the end of the kubelet's streams for that of the command: it says
+    Success, and closes properly. v4 is passed through to the kubelet, and just ends.
+    """
+
+    def __init__(self, connection: Connection, protocol: str, stopping: Event, output: int = 0, stdin: int = 0) -> None:
+        super().__init__(connection, protocol, stopping)
+        self._to_pass = {"output": output, "stdin": stdin}
+        self._begun = self._lost = False
+        self._counting = Lock()
+
+    def started(self) -> None:
+        self._begun = True
+        self._count("stdin", 0)
+
+    def send(self, channel: int, payload: bytes) -> None:
+        if channel not in (STDOUT, STDERR) or not payload:
+            return super().send(channel, payload)
+        payload = payload[: self._to_pass["output"]]
+        if payload:
+            super().send(channel, payload)
+        return self._count("output", len(payload))
+
+    def send_status(self, channel: int, status: bytes) -> None:
+        if not self._lost:
+            super().send_status(channel, status)
+
+    def frames(self) -> Iterator[tuple[int, bytes]]:
+        for channel, payload in super().frames():
+            yield channel, payload  # it comes back when the command has been given it
+            if channel == STDIN:
+                self._count("stdin", len(payload))
+
+    def _count(self, what: str, size: int) -> None:
+        with self._counting:
+            self._to_pass[what] = max(0, self._to_pass[what] - size)
+            if self._lost or not self._begun or any(self._to_pass.values()):
+                return None
+            self._lost = True
+        if self.protocol != V5:
+            return self.drop()
+        success = TranslatedStatus().exited(0)
+        assert success is not None
+        super().send_status(ERROR, success)
+        return self.close()
+
+
 def refuse_subprotocol(
     request: Request, connection: Connection, protocol: str, stopping: Event
 ) -> Optional[ChannelSocket]:
@@ -100,11 +160,14 @@ HANDSHAKE_FAULTS = {
 
 
 def open_channels(
-    request: Request, connection: Connection, protocol: str, stopping: Event, fault: Optional[str]
+    request: Request, connection: Connection, protocol: str, stopping: Event, fault: Optional[ExecFault]
 ) -> Optional[ChannelSocket]:
     """Answer the upgrade, with the fault in force; None if there is no session."""
-    broken_handshake = HANDSHAKE_FAULTS.get(fault or "")
+    name, *amounts = fault or ExecFault("")
+    broken_handshake = HANDSHAKE_FAULTS.get(name)
     if broken_handshake is not None:
         return broken_handshake(request, connection, protocol, stopping)
     connection.send(accept_response(request.headers.get("Sec-WebSocket-Key") or "", protocol))
-    return EXEC_FAULTS.get(fault or "", ChannelSocket)(connection, protocol, stopping)
+    if name == "kubelet_lost":
+        return KubeletLost(connection, protocol, stopping, *amounts)
+    return EXEC_FAULTS.get(name, ChannelSocket)(connection, protocol, stopping)

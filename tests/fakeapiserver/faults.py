@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from . import faultyanswers
+from .execfaults import ExecFault
 from .faultyanswers import Proceed, Suffer
 from .http import Reply, Request
 
@@ -32,7 +33,8 @@ class Fault:
     nth: Optional[int]
     times: Optional[int]
     suffer: Suffer
-    exec_name: str = ""
+    session: Optional[ExecFault] = None
+    """What an exec session suffers in place of ``suffer``."""
     calls: int = 0
     suffered: int = 0
     over: threading.Event = field(default_factory=threading.Event)
@@ -72,14 +74,14 @@ class Faults:
         if not self._faults:
             return proceed()
         with self._lock:
-            fault = next((f for f in self._faults if not f.exec_name and f.strikes(request)), None)
+            fault = next((f for f in self._faults if f.session is None and f.strikes(request)), None)
         return proceed() if fault is None else fault.suffer(request, proceed, fault.over)
 
-    def exec_fault(self, request: Request) -> Optional[str]:
-        """The name of the fault that this exec session is to suffer, if any (each call counts as a session)."""
+    def exec_fault(self, request: Request) -> Optional[ExecFault]:
+        """The fault that this exec session is to suffer, if any. An upgrade that is refused is none."""
         with self._lock:
-            fault = next((f for f in self._faults if f.exec_name and f.strikes(request)), None)
-        return None if fault is None else fault.exec_name
+            fault = next((f for f in self._faults if f.session is not None and f.strikes(request)), None)
+        return None if fault is None else fault.session
 
     def release(self) -> None:
         """Let go of whatever faults hold back: the server is stopping."""
@@ -199,9 +201,17 @@ class Faults:
 
     # exec sessions; what they do is in :mod:`~tests.fakeapiserver.execfaults`
 
-    def _exec(self, name: str, which: dict[str, Optional[int]]) -> Scope:
+    def _exec(self, name: str, which: dict[str, Optional[int]], **amounts: int) -> Scope:
         nothing: Suffer = lambda request, proceed, over: proceed()  # noqa: E731
-        return self._in_force(Fault("*", "pods/exec", which.get("nth"), which.get("times"), nothing, name))
+        session = ExecFault(name, **amounts)
+        return self._in_force(Fault("*", "pods/exec", which.get("nth"), which.get("times"), nothing, session))
+
+    def kubelet_lost(self, output: int = 0, stdin: int = 0, **which: Optional[int]) -> Scope:
+        """The kubelet is killed in mid-command, when it has passed on that many bytes of output and of stdin.
+
+        v5: the output so far, then Success and a proper close, as API servers say since 1.30. v4: the stream ends.
+        """
+        return self._exec("kubelet_lost", which, output=output, stdin=stdin)
 
     def exec_closed_without_status(self, **which: Optional[int]) -> Scope:
         """All output comes, then a proper close, and no status."""

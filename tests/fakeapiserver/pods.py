@@ -125,7 +125,7 @@ class Pods:
         pod, container = self._located(request, namespace, name)
         refusal = kubelet_refusal(pod, container)
         command = exec_session.command_of(request)
-        fault = self._server.faults.exec_fault(request)
+        fault = partial(self._server.faults.exec_fault, request)
         target = Target(
             lambda **streams: self.sandbox_of(pod).start(command, **streams), self._server.stopping, refusal, fault
         )

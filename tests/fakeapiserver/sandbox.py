@@ -55,7 +55,7 @@ class Sandbox:
         self.tools: Tools = tools_for(image, os.path.join(self.directory, "tools"))
         self.cwd = self.paths.path(working_dir or "/")
         os.makedirs(self.cwd, exist_ok=True)
-        self._env = {"HOME": "/root", "HOSTNAME": hostname, **(env or {})}
+        self.env = {"HOME": "/root", "HOSTNAME": hostname, **(env or {})}
         self._processes: set[Process] = set()
         self._threads: set[threading.Thread] = set()
         self._lock = threading.Lock()
@@ -65,7 +65,7 @@ class Sandbox:
 
     def environment(self, tty: bool) -> dict[str, str]:
         env = {"PATH": self.tools.path}  # places of this machine, not of the pod
-        env.update((name, self.paths.inward(value)) for name, value in self._env.items())
+        env.update((name, self.paths.inward(value)) for name, value in self.env.items())
         if tty:
             env.setdefault("TERM", "xterm")
         env[MARK] = self.directory
@@ -87,7 +87,7 @@ class Sandbox:
             raise NoCommand("no command")
         program = self._executable(command[0])
         name = program if "/" in command[0] else command[0]
-        argv = [name, *(self.paths.inward(word) for word in command[1:])]
+        argv = [name, *map(self._argument, command[1:])]
         with self._lock:
             if self._closed:
                 raise CannotStart("container is not running")
@@ -110,6 +110,12 @@ class Sandbox:
             with self._lock:
                 self._processes.discard(process)
                 self._threads.discard(threading.current_thread())
+
+    def _argument(self, word: str) -> str:
+        """A word as the command must see it; a program that the image lacks is not found where this machine has it."""
+        if word.startswith("/") and not self.tools.has(word):
+            return f"{self.paths.root}/.lacking{word}"
+        return self.paths.inward(word)
 
     def _executable(self, name: str) -> str:
         """Where a command's first word leads, or the words with which runc refuses it."""

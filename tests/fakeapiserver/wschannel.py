@@ -78,6 +78,9 @@ class ChannelSocket:
         self._stalled = False
         self.was_reset = False
 
+    def started(self) -> None:
+        """The command has begun: for what is to happen then."""
+
     def send(self, channel: int, payload: bytes) -> None:
         """Send one message; dropped when the connection is closed or gone."""
         self._transmit(self._codec.encode(channel, payload))
@@ -159,6 +162,13 @@ class ChannelSocket:
         """Say nothing more; the reader ends, and its thread lets the connection end by RST."""
         with self._write_lock:
             self._closing = self._stalled = self.was_reset = True
+        self._duplex.end_input()
+
+    def drop(self) -> None:
+        """Let the connection end without a close frame: the peer sees the end of the stream."""
+        with self._write_lock:
+            self._closing = True
+        self._duplex.end_output()
         self._duplex.end_input()
 
     def stall(self) -> None:

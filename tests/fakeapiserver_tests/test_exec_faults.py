@@ -8,6 +8,7 @@ from typing import Callable, Optional
 import pytest
 
 from tests.fakeapiserver import FakeAPIServer
+from tests.fakeapiserver.execfaults import ExecFault
 from tests.fakeapiserver.faults import Faults
 from tests.fakeapiserver.http import Request
 
@@ -21,8 +22,8 @@ class Suffering(Faults):
         super().__init__(threading.Event())
         self._name = name
 
-    def exec_fault(self, request: Request) -> Optional[str]:
-        return self._name
+    def exec_fault(self, request: Request) -> Optional[ExecFault]:
+        return ExecFault(self._name)
 
 
 @pytest.fixture

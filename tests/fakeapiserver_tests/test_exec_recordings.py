@@ -10,7 +10,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Optional
 from urllib.parse import parse_qs, urlsplit
@@ -97,7 +97,7 @@ def recorded_pod(namespace: str, name: str, exchanges: list[Exchange]) -> dict[s
 
 
 def recordings(config: pytest.Config) -> list[Recording]:
-    files = [*sorted(RECORDINGS.glob("exec-*.json")), *(Path(name) for name in config.getoption("recording"))]
+    files = [*sorted(RECORDINGS.glob("*exec-*.json")), *(Path(name) for name in config.getoption("recording"))]
     return [recording for recording in map(Recording, files) if recording.exchanges]
 
 
@@ -125,12 +125,22 @@ def test_the_fake_answers_as_recorded(fake: FakeAPIServer, exchange: Exchange) -
     expected = Expected(response.get("frames", []))
     token = {"admin": fake.token, "(none)": None}.get(request["authorization"], request["authorization"])
     with (
+        disaster(fake, exchange),
         behind_forwarded_ports(fake, exchange),
         WSClient(fake, request["path"], tuple(request["offered_subprotocols"]), token) as client,
     ):
         assert handshake(client, response) == {key: response[key] for key in response if key != "frames"}
         if response["handshake_status"] == 101:
             replay(client, response["frames"], expected)
+
+
+def disaster(fake: FakeAPIServer, exchange: Exchange) -> AbstractContextManager[object]:
+    """What the recorder did to the server meanwhile: it killed the kubelet after the last of the output."""
+    if "the kubelet is killed" not in exchange["name"]:
+        return nullcontext()
+    frames = exchange["response"]["frames"]
+    output = sum(frame["length"] for frame in frames if frame.get("channel") in (1, 2) and frame["dir"] == "server")
+    return fake.fault.kubelet_lost(output=output)
 
 
 def handshake(client: WSClient, response: dict[str, Any]) -> dict[str, Any]:

@@ -24,13 +24,17 @@ TARGET = ExecTarget("n", "p", "c")
 class Run:
     """One session against a script, with what came of it."""
 
-    def __init__(self, script: Script, stdin: Optional[Iterator[bytes]] = None, timeout: Optional[float] = 10) -> None:
+    def __init__(
+        self, script: Script, stdin: Optional[Iterator[bytes]] = None, timeout: Optional[float] = 10, protocol: str = V5
+    ) -> None:
         self.stdout: list[bytes] = []
         self.stderr: list[bytes] = []
         self.status: Optional[ExitStatus] = None
         with scripted(script) as server, server.client() as client:
             deadline = Deadline(timeout)
-            with open_session(client, TARGET, ["cmd"], stdin=stdin is not None, deadline=deadline) as session:
+            with open_session(
+                client, TARGET, ["cmd"], stdin=stdin is not None, deadline=deadline, subprotocol=protocol
+            ) as session:
                 try:
                     self.status = session.communicate(stdin, self.stdout.append, self.stderr.append, deadline)
                 except errors.ExecError as error:
@@ -58,7 +62,8 @@ def test_the_request_names_container_streams_and_each_word() -> None:
         WSPeer(peer).success()
 
     with scripted(script) as server, server.client() as client:
-        with open_session(client, TARGET, ["sh", "-c", "echo a&b; x=ä"], stdin=True, deadline=Deadline(5)) as session:
+        words = ["sh", "-c", "echo a&b; x=ä"]
+        with open_session(client, TARGET, words, stdin=True, deadline=Deadline(5), subprotocol=V5) as session:
             assert session.protocol == V5
         path = server.requests[0].split()[1]
     assert path == (
@@ -150,7 +155,7 @@ def test_the_end_of_stdin_is_not_said_on_v4() -> None:
         ws.event()  # the pong: nothing was sent between
         ws.success()
 
-    run = Run(script, stdin=iter([b"abc"]))
+    run = Run(script, stdin=iter([b"abc"]), protocol=V4)
     assert run.status is not None
     assert got == [(0, b"abc")]
 
@@ -263,7 +268,7 @@ def test_an_error_in_a_sink_is_the_callers_own_and_closes_the_stream() -> None:
 
     with scripted(script) as server, server.client() as client:
         with pytest.raises(ZeroDivisionError):
-            with open_session(client, TARGET, ["cmd"], stdin=False, deadline=Deadline(5)) as session:
+            with open_session(client, TARGET, ["cmd"], stdin=False, deadline=Deadline(5), subprotocol=V5) as session:
                 session.communicate(None, sink, sink, Deadline(5))
         assert ended.wait(5)
 

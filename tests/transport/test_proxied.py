@@ -9,6 +9,7 @@ import pytest
 
 from devservers.errors import ConnectionFailedError
 from devservers.transport import ClientConfig, RESTClient, Watch, load_config
+from devservers.transport.channels import V4
 from devservers.transport.deadline import Deadline
 from devservers.transport.exec import ExecTarget, open_session
 from devservers.transport.paths import Resource
@@ -60,7 +61,8 @@ def run(client: RESTClient, *command: str) -> bytes:
     """The output of a command in the pod."""
     output: list[bytes] = []
     deadline = Deadline(20)
-    with open_session(client, ExecTarget("default", "mine"), command, stdin=False, deadline=deadline) as session:
+    target = ExecTarget("default", "mine")
+    with open_session(client, target, command, stdin=False, deadline=deadline, subprotocol=V4) as session:
         session.communicate(None, output.append, output.append, deadline)
     return b"".join(output)
 

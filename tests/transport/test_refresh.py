@@ -10,6 +10,7 @@ import pytest
 
 from devservers.errors import ForbiddenError, NotFoundError, UnauthorizedError
 from devservers.transport import RESTClient, Watch, load_config
+from devservers.transport.channels import V4
 from devservers.transport.deadline import Deadline
 from devservers.transport.exec import ExecTarget, open_session
 from devservers.transport.paths import Resource
@@ -76,7 +77,9 @@ def test_a_watch_begins_with_the_new_token(rotating: Rotating, quiet_server: Fak
 
 def test_an_exec_upgrade_is_asked_for_again_with_the_new_token(rotating: Rotating) -> None:
     with pytest.raises(NotFoundError):  # past authentication: it is the pod that is missing
-        open_session(rotating.client, ExecTarget("default", "gone"), ["true"], stdin=False, deadline=Deadline(10))
+        open_session(
+            rotating.client, ExecTarget("default", "gone"), ["true"], stdin=False, deadline=Deadline(10), subprotocol=V4
+        )
     assert rotating.statuses() == [401, 404]
 
 

@@ -17,6 +17,7 @@ Rules it keeps:
   into it a second time, and busybox would leave it open. Their list, a line each, comes before the archive; ``read``
   takes from a pipe exactly the lines it is asked for.
 * What it made for itself (marker, staging directory) is gone when it ends, well or badly.
+* Its last word is the marker, on stdout: an exit code 0 alone may come from an API server that has lost the kubelet.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ mkdir "$root" || quit 82
 """
 
 _RECEIVE = r"""
-trap 'rm -rf "$litter" "$litter"_; seal || exit 87' EXIT
+trap 'code=$?; rm -rf "$litter" "$litter"_; seal || exit 87; [ "$code" -ne 0 ] || echo "$3"' EXIT
 trap 'exit 83' HUP INT TERM
 (
 cd "$root" || quit 82
@@ -193,6 +194,11 @@ _TAR_FAILED = (
 
 # busybox tar ends with 0 although it could not make a directory or symlink; GNU's harmless warnings begin otherwise.
 _BUSYBOX_COMPLAINT = re.compile(rb"^tar: can't ", re.MULTILINE)
+
+
+def is_proved(result: RemoteResult, marker: str) -> bool:
+    """Whether the script came to its end, and not only an API server says so."""
+    return result.stdout.endswith(f"{marker}\n".encode())
 
 
 def complaint(result: RemoteResult) -> Optional[str]:

@@ -13,8 +13,16 @@ from contextlib import closing
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, Optional, Protocol, Union
 
-from ...errors import CommandNotFoundError, SyncError
-from .remote import RemoteResult, complaint, receive_directory, receive_file, sealed_directories, target_path
+from ...errors import CommandNotFoundError, ExecConnectionLostError, SyncError
+from .remote import (
+    RemoteResult,
+    complaint,
+    is_proved,
+    receive_directory,
+    receive_file,
+    sealed_directories,
+    target_path,
+)
 from .scan import Scan, scan_directory, scan_file
 
 if TYPE_CHECKING:
@@ -70,6 +78,7 @@ def upload(
     Raises:
         FileNotFoundError: ``local`` does not exist.
         ValueError: ``remote`` is empty, holds a NUL or cannot be encoded.
+        ExecConnectionLostError: the connection was lost before the container's side had confirmed all of it.
         SyncError: something local cannot be read (nothing is sent then); the container's side failed or did not get
             all; or files changed while they were read: then everything else has arrived, and the copies of those named
             are cut, or filled up with zeros, to the size they had at first. A file deleted meanwhile is left out, as
@@ -82,10 +91,17 @@ def upload(
     path = os.path.expanduser(os.fspath(local))
     plan = _plan(path)
     files = LocalFiles(plan.scan.root)
-    trouble = complaint(_send(run, plan, target, files))
+    result = _send(run, plan, target, files)
+    trouble = complaint(result)
     if trouble:
         gone = f" (deleted locally meanwhile: {', '.join(map(repr, files.vanished))})" if files.vanished else ""
         raise SyncError(f"uploading {path!r} to {remote!r} failed: {trouble}{gone}")
+    if not is_proved(result, plan.marker):
+        raise ExecConnectionLostError(
+            f"uploading {path!r} to {remote!r}: the API server says that it succeeded, but its end was not seen: the "
+            "connection to the kubelet was lost (restarted, or cut off). What had arrived is left there; try again",
+            stdout_bytes=result.stdout, stderr_bytes=result.stderr,
+        )  # fmt: skip
     if files.changed:
         raise SyncError(f"uploading {path!r} to {remote!r}: {_told(files.changed)}")
     return _report(path, remote, plan, files.vanished)
