@@ -35,21 +35,21 @@ KILL_SECONDS = 0.8
 _KILLED, _NOT_FOUND, _NO_PROC, _SURVIVED = range(10, 14)
 """Exit codes of the script. None is 0: that one could be made up (see :mod:`.proof`)."""
 
-# k: all that were ever found; n: those of them that live, zombies apart. It looks for half a
+# k: all that were ever found; n: those of them that live, zombies apart. It looks for nearly half a
 # second, for the command may be about to begin. Once something was found it looks until nothing
 # lives twice in a row: a process may fork between the look and the kill, and shows no environment
 # in the moment in which it executes a program. Shells' read passes over NULs, so where grep is
 # missing, a slower one is made of it. /proc/N/stat is "N (name) state parent group session …",
 # where the name may hold anything.
 _SCRIPT = f"""\
-m=$1 d=$IFS k=' ' r={_NOT_FOUND} e=0
+m=$1 d=$IFS k=' ' r={_NOT_FOUND} e=0 q=
 [ -r /proc/$$/stat ]||exit {_NO_PROC}
 exec 2>/dev/null
 command -v grep>/dev/null||grep(){{
 o=$1 w=$2;shift 2
 for f;do while read -r l||[ "$l" ];do case $l in *$w*)if [ $o = -ls ];then echo $f;else echo "$l";fi;;esac;done<$f;done
 }}
-for i in 1 2 3 4 5 6;do
+for i in 1 2 3 4 5 6 7;do
 for f in $(grep -ls $m /proc/[0-9]*/environ /proc/[0-9]*/cmdline);do
 p=${{f#/proc/}} p=${{p%/*}}
 case $p in $$|1);;*)k="$k$p ";;esac
@@ -76,9 +76,10 @@ set +f
 if [ "$n" ];then
 kill -9 $n
 r={_SURVIVED} e=0
+[ $q ]||{{ q=1;continue;}}
 else
 e=$((e+1))
-[ $r$e != {_SURVIVED}2 ]||exit {_KILLED}
+case $r$e in {_SURVIVED}2)exit {_KILLED};;{_NOT_FOUND}5)exit $r;;esac
 fi
 sleep .1||sleep 1
 done

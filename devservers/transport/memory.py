@@ -1,8 +1,7 @@
-"""What a client has learned of its server and of the containers there.
+"""What a client has learned of its server and of the containers there, so as not to ask each time.
 
-So not every call has to find it out. What is remembered is a hint: servers are upgraded and containers
-replaced. Whoever goes by it must be able to be wrong, and then says so by :meth:`Memory.learn` or
-:meth:`Memory.forget`.
+What is remembered is a hint: servers are upgraded and containers replaced. Whoever goes by it must
+be able to be wrong, and then says so by :meth:`Memory.learn` or :meth:`Memory.forget`.
 """
 
 from __future__ import annotations

@@ -12,18 +12,18 @@ from tests.fakeapiserver.execfaults import ExecFault
 from tests.fakeapiserver.faults import Faults
 from tests.fakeapiserver.http import Request
 
-from .wsclient import SUCCESS, WSClient, exec_target
+from .wsclient import ALL, SUCCESS, V4, V5, Frame, WSClient, exec_target, read_until
 
 
 class Suffering(Faults):
     """Every exec session suffers one fault."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, **amounts: int) -> None:
         super().__init__(threading.Event())
-        self._name = name
+        self._fault = ExecFault(name, **amounts)
 
     def exec_fault(self, request: Request) -> Optional[ExecFault]:
-        return ExecFault(self._name)
+        return self._fault
 
 
 @pytest.fixture
@@ -88,3 +88,38 @@ def test_fault_no_subprotocol_echoed(suffering: Callable[[str], FakeAPIServer]) 
     with WSClient(suffering("no_subprotocol_echoed"), exec_target("true")) as client:
         assert client.handshake.status == 101
         assert "sec-websocket-protocol" not in client.handshake.headers
+
+
+CUT = exec_target("sh", "-c", "echo before; echo err >&2; sleep 1000; echo after")
+
+
+def test_fault_kubelet_lost_on_v5_is_a_success_with_its_output_cut(plain: FakeAPIServer) -> None:
+    plain.faults = Suffering("kubelet_lost", output=11)
+    with WSClient(plain, CUT, (V5, V4)) as client:
+        frames = list(client.frames())
+    assert client.protocol == V5
+    assert sorted(frame.data for frame in frames[:-2]) == [b"\x01", b"\x01before\n", b"\x02err\n"]
+    assert (frames[-2].data, frames[-1]) == (SUCCESS, Frame("close", b"", 1000))
+
+
+def test_fault_kubelet_lost_on_v4_is_the_end_of_the_stream(plain: FakeAPIServer) -> None:
+    plain.faults = Suffering("kubelet_lost", output=11)
+    with WSClient(plain, CUT, (V4,)) as client:
+        assert sorted(frame.data for frame in client.frames()) == [b"\x01", b"\x01before\n", b"\x02err\n"]
+
+
+@pytest.mark.parametrize("protocol", [V4, V5])
+def test_fault_kubelet_lost_can_wait_for_input(plain: FakeAPIServer, protocol: str) -> None:
+    plain.faults = Suffering("kubelet_lost", output=3, stdin=6)
+    with WSClient(plain, exec_target("cat", **ALL), (protocol,)) as client:
+        frames = client.frames()
+        client.send(0, b"abc")
+        assert read_until(frames, b"abc") == b"abc"
+        client.send(0, b"def")
+        assert [frame.data for frame in frames] == ([SUCCESS, b""] if protocol == V5 else [])
+
+
+def test_fault_kubelet_lost_cuts_output_in_mid_frame(plain: FakeAPIServer) -> None:
+    plain.faults = Suffering("kubelet_lost", output=3)
+    with WSClient(plain, exec_target("echo", "hello"), (V4,)) as client:
+        assert [frame.data for frame in client.frames()] == [b"\x01", b"\x01hel"]
