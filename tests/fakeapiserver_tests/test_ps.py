@@ -17,6 +17,7 @@ from tests.machine import PS, needs_procps
 
 from .test_runtime import run
 
+pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="there is no /proc to read processes from")
 PROGRAM = [sys.executable, "-I", "-S", ps.__file__]
 AUX = b"USER       PID %CPU %MEM    VSZ   RSS TTY      STAT START   TIME COMMAND\n"
 
