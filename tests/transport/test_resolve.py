@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 
@@ -63,9 +63,12 @@ def test_an_address_is_not_looked_up_by_a_thread(address: str) -> None:
     assert threads == [threading.current_thread()]
 
 
-@pytest.mark.parametrize("deadline", [Deadline(10), Deadline(None, cancellation=Cancellation())])
-def test_where_there_is_a_limit_a_thread_does_it_and_is_gone(deadline: Deadline) -> None:
+@pytest.mark.parametrize(("seconds", "cancellation"), [(10, None), (None, Cancellation())])
+def test_where_there_is_a_limit_a_thread_does_it_and_is_gone(
+    seconds: Optional[float], cancellation: Optional[Cancellation]
+) -> None:
     threads: list[threading.Thread] = []
+    deadline = Deadline(seconds, cancellation=cancellation)
     assert resolve("api.example", 6443, deadline, by(threads)) == ANSWER
     threads[0].join(10)
     assert not threads[0].is_alive()
