@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.crds.builders import eventually
 from tests.fakeapiserver import ps
 from tests.fakeapiserver.sandbox import CannotStart, Sandbox
 from tests.machine import PS, needs_procps
@@ -26,6 +27,7 @@ AUX = b"USER       PID %CPU %MEM    VSZ   RSS TTY      STAT START   TIME COMMAND
 def sleeper() -> Iterator[int]:
     """The pid of a process to look for."""
     with subprocess.Popen(["sleep", "1000"], start_new_session=True) as process:
+        eventually(Path(f"/proc/{process.pid}/cmdline").read_bytes, "the process's words")
         yield process.pid
         process.kill()
 

@@ -67,8 +67,8 @@ def test_an_address_is_not_looked_up_by_a_thread(address: str) -> None:
 def test_where_there_is_a_limit_a_thread_does_it_and_is_gone(
     seconds: Optional[float], cancellation: Optional[Cancellation]
 ) -> None:
-    deadline = Deadline(seconds, cancellation=cancellation)
     threads: list[threading.Thread] = []
+    deadline = Deadline(seconds, cancellation=cancellation)
     assert resolve("api.example", 6443, deadline, by(threads)) == ANSWER
     threads[0].join(10)
     assert not threads[0].is_alive()
