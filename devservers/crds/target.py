@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Optional
 
-from ..errors import DevServersError, ExecError, ForbiddenError, NotFoundError
+from ..errors import DevServersError, ExecConnectionLostError, ExecError, ForbiddenError, NotFoundError
+from ..transport.deadline import Deadline
 from ..transport.exec import ExecTarget
 from ..transport.paths import PODS
 from .expiry import expiry_note
@@ -12,7 +15,6 @@ from .podlookup import PodOwner, default_container, look_up_pods
 from .running import incarnation
 
 if TYPE_CHECKING:
-    from ..transport.deadline import Deadline
     from ..transport.rest import Object
     from .devserver import DevServer
 
@@ -54,6 +56,27 @@ def own_pod(server: DevServer, deadline: Optional[Deadline] = None) -> Object:
         or f"{server!r} has no running pod in namespace {namespace!r} (phase {phase}; {why}): "
         "call wait_for_ready() first, or use it in a with statement"
     )
+
+
+@contextmanager
+def telling_of_deletion(server: DevServer) -> Iterator[None]:
+    """Let the errors of a lost connection, and of a pod that went, say so if the server was deleted meanwhile."""
+    try:
+        yield
+    except ExecConnectionLostError as error:
+        gone = _gone(server, Deadline(LOOK_SECONDS, server._place()[0].clock))
+        if gone:
+            error.args = (f"{error}; {gone}",)
+        raise
+    except NotFoundError as error:
+        gone = _gone(server, Deadline(LOOK_SECONDS, server._place()[0].clock))
+        if gone:
+            raise ExecError(gone) from error
+        raise
+
+
+LOOK_SECONDS = 0.9
+"""Time for finding out whether the server is still there, after its connection was lost."""
 
 
 def _gone(server: DevServer, deadline: Optional[Deadline]) -> str:

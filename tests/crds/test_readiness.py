@@ -17,6 +17,7 @@ from devservers.crds.podlookup import Pods
 from devservers.transport import ClientConfig, RESTClient
 from devservers.transport.deadline import Deadline
 from devservers.transport.paths import Resource
+from tests.fakeapiserver.operator import Operator
 from tests.stopwatch import Stopwatch
 from tests.transport.scripted import FakeClock
 
@@ -300,6 +301,34 @@ def test_commands_and_files_for_a_server_that_the_time_to_live_ended_say_so(clus
     for use in (lambda: server.exec("ls"), server.sync):
         with pytest.raises(errors.ExecError, match=f"was deleted: {UP}"):
             use()
+
+
+def test_a_command_that_is_cut_off_by_the_time_to_live_says_so(operated: StagedServer) -> None:
+    server = created(spec={**SPEC, "lifecycle": {"timeToLive": "1h"}}).wait_for_ready(timeout=LONG)
+
+    def age(raw: dict[str, Any]) -> None:
+        raw["metadata"]["creationTimestamp"] = "2026-01-02T03:04:05Z"
+
+    Operator.of(operated).pause()
+    operated.store.modify("devservers", "dev", "default", age)
+    server.refresh()
+    operated.after("GET", "/exec", lambda: operated.store.delete("devservers", "dev", "default"))
+    with operated.fault.exec_closed_without_status(), pytest.raises(errors.ExecConnectionLostError, match=UP):
+        server.exec("echo hello")
+
+
+def test_a_pod_that_goes_with_its_server_just_before_the_command_says_so(operated: StagedServer) -> None:
+    server = created().wait_for_ready(timeout=LONG)
+    Operator.of(operated).pause()
+
+    def vanish() -> None:
+        operated.store.delete("pods", server_pod, "default")
+        operated.store.delete("devservers", "dev", "default")
+
+    server_pod = server.pod_name
+    operated.before("GET", "/exec", vanish)
+    with pytest.raises(errors.ExecError, match=r"<DevServer default/dev phase=Running> was deleted$"):
+        server.exec("echo hello")
 
 
 def test_a_server_that_somebody_deleted_in_time_was_not_ended_by_its_time_to_live(cluster: StagedServer) -> None:
