@@ -173,8 +173,8 @@ class NotFoundError(APIError):
     def is_about(self, resource: Resource, name: str) -> bool:
         """Whether this proves that the object ``name`` of ``resource`` is not there.
 
-        Only a Status of reason ``NotFound`` whose details name that very object does. A missing namespace or kind, a
-        proxy's page and a webhook's refusal do not.
+        Only a Status of reason ``NotFound`` whose details name that very object does. A missing
+        namespace or kind, a proxy's page and a webhook's refusal do not.
         """
         details = self.details
         named = (details.get("group") or "", details.get("kind"), details.get("name"))
@@ -188,7 +188,8 @@ class ConflictError(APIError):
     def is_about_uid(self) -> bool:
         """Whether the object of that name is another one than the request was meant for, or has gone.
 
-        The server has no field that says so, only the sentences that Kubernetes has used since 1.20 (and ours).
+        The server has no field that says so, only the sentences that Kubernetes has used since 1.20
+        (and ours).
         """
         return self.reason == "Conflict" and any(sign in self.message for sign in _UID_SIGNS)
 
@@ -225,7 +226,8 @@ class ServerError(APIError):
 class NotServedError(ServerError):
     """404 without a ``Status``, for a kind that has been served before: it says nothing of any object.
 
-    So answer an API server that is starting, and a proxy that has lost it; reads are sent again until their time is up.
+    So answer an API server that is starting, and a proxy that has lost it; reads are sent again
+    until their time is up.
     """
 
 

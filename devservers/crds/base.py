@@ -105,8 +105,8 @@ class BaseCustomResource(RawObject):
     def use(self: Self, client: RESTClient) -> Self:
         """Use this client from now on.
 
-        An object that was pickled while it had a client of its own must be given one again, unless the process-wide
-        client leads to the same cluster.
+        An object that was pickled while it had a client of its own must be given one again, unless
+        the process-wide client leads to the same cluster.
         """
         self._client = client
         self._home = None
@@ -257,11 +257,12 @@ class BaseCustomResource(RawObject):
     def patch(self: Self, body: Patch, *, field_manager: Optional[str] = None) -> Self:
         """Change part of the object: a dict is a merge patch (RFC 7386), a list a JSON patch (RFC 6902).
 
-        If it was read from the cluster, only that very object is changed and not a later namesake (unless the patch
-        says something of ``metadata.uid`` itself).
+        If it was read from the cluster, only that very object is changed and not a later namesake
+        (unless the patch says something of ``metadata.uid`` itself).
 
         Raises:
-            ConflictError: it was deleted and recreated since it was read. NotFoundError: it is gone.
+            ConflictError: it was deleted and recreated since it was read.
+            NotFoundError: it is gone.
         """
         from ..transport.rest import JSON_PATCH, MERGE_PATCH
 
@@ -273,12 +274,12 @@ class BaseCustomResource(RawObject):
     def apply(self: Self, *, field_manager: str, force: bool = False) -> Self:
         """Server-side apply of metadata and spec: create the object, or take over the fields that are set here.
 
-        If it was read from the cluster, it is for that very object: neither a later namesake is changed nor a new one
-        created.
+        If it was read from the cluster, it is for that very object: neither a later namesake is
+        changed nor a new one created.
 
         Raises:
-            ConflictError: another manager set one of the fields otherwise (``force=True`` takes it over); or it was
-                deleted since it was read, and perhaps recreated.
+            ConflictError: another manager set one of the fields otherwise (``force=True`` takes it
+                over); or it was deleted since it was read, and perhaps recreated.
         """
         from ..transport.rest import APPLY_PATCH
 

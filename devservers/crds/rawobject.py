@@ -6,8 +6,8 @@ Invariants:
 2. Before the caller gets a hand on any of it, it is remembered as it was read, so that the caller's own changes can be
    told from the server's later.
 3. Looking changes nothing: an empty part that had to be made up for a view is not sent.
-4. A pickle holds no client and no credentials. If the object had been given a client of its own, it holds which cluster
-   that led to: unpickled, the object does not go to another one by itself.
+4. A pickle holds no client and no credentials. If the object had been given a client of its own, it
+   holds which cluster that led to: unpickled, the object does not go to another one by itself.
 """
 
 from __future__ import annotations
@@ -111,8 +111,8 @@ class RawObject:
         """The client of this object: its own, else the process-wide one.
 
         Raises:
-            KubeConfigError: there is no configuration; or it leads to another cluster than that of a client which this
-                object was pickled without.
+            KubeConfigError: there is no configuration; or it leads to another cluster than that of
+                a client which this object was pickled without.
         """
         if self._client is None:
             self._client = default_client() if self._home is None else self._client_of_home(self._home)

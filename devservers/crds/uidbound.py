@@ -1,9 +1,10 @@
 """Patches that are for one object alone: bound to the uid it had when it was read, so that they refuse a namesake.
 
-The API server treats ``metadata.uid`` as immutable: a merge patch or an apply that carries another one
-is refused (422, or 409 where there is no object), and a ``test`` that fails refuses a whole JSON patch.
-The latter is told in the same words as any other JSON patch that cannot be applied, and a stale
-resourceVersion is told first: what it was about can only be learnt by reading the object again.
+The API server treats ``metadata.uid`` as immutable: a merge patch or an apply that carries another
+one is refused (422, or 409 where there is no object), and a ``test`` that fails refuses a whole
+JSON patch. The latter is told in the same words as any other JSON patch that cannot be applied, and
+a stale resourceVersion is told first: what it was about can only be learnt by reading the object
+again.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The one place that opens connections to the API server: a name, TCP, perhaps a proxy, perhaps TLS.
 
 Every step honours the deadline and its cancellation: the socket does not block while the connection
-is being opened, and each wait is one that :meth:`Deadline.wait` can end. So ``stop()`` of a watch is
-felt in a connect to a host that drops packets, in a handshake with a silent peer, and in a lookup
-that a name server leaves hanging (see :mod:`.resolve`).
+is being opened, and each wait is one that :meth:`Deadline.wait` can end. So ``stop()`` of a watch
+is felt in a connect to a host that drops packets, in a handshake with a silent peer, and in a
+lookup that a name server leaves hanging (see :mod:`.resolve`).
 
 Every failure leaves here as one of this package's exceptions and with the socket closed. Messages name the host, the
 proxy setting or the certificate entry at fault, never credentials.
@@ -143,7 +143,8 @@ def _step_deadline(deadline: Deadline, target: str) -> Deadline:
 def _patiently(stream: Stream, deadline: Deadline, step: Callable[[], T], *, write: bool = False) -> T:
     """``step()`` of a socket that does not block, again and again until it need not wait.
 
-    ``write``: a plain socket that is not ready waits to be written. Raises socket.timeout when the time is up.
+    ``write``: a plain socket that is not ready waits to be written. Raises socket.timeout when the
+    time is up.
     """
     while True:
         try:

@@ -5,7 +5,8 @@ Invariants:
 1. A connection is in the pool, or in exactly one answer, or closed. It returns to the pool only after its answer was
    read to the end and the server keeps it open.
 2. Every wait on a socket is bounded by the deadline of the request that is under way (:class:`TimedSocket`), however
-   slowly bytes drip, and ends when that is cancelled, or when the path turns out to be dead (see :mod:`.sockets`).
+   slowly bytes drip, and ends when that is cancelled, or when the path turns out to be dead (see
+   :mod:`.sockets`).
 3. An idle connection that has become readable was closed by the server (or is out of step): it is dropped before use.
 """
 

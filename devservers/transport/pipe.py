@@ -5,8 +5,9 @@ a deadline, and reads the head of the answer itself: only a 101 goes on to the l
 :class:`Refused` and read by ``http.client``, which knows chunked bodies. From then on it never waits: a read without
 data raises BlockingIOError, which the library survives in the middle of a frame, and a write is queued.
 
-A peer that does not read for hours is alive. One whose TCP gives no sign of life for :data:`UNANSWERED_SECONDS` is not:
-that is longer than for a request, for a command cannot be taken up again.
+A peer that does not read for hours is alive. One whose TCP gives no sign of life for
+:data:`UNANSWERED_SECONDS` is not: that is longer than for a request, for a command cannot be taken
+up again.
 """
 
 from __future__ import annotations

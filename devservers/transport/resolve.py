@@ -1,10 +1,12 @@
 """Name resolution that ends with its deadline.
 
-The system's resolver blocks for as long as it likes (half a minute where a name server is silent) and nothing can wake
-it. So where there is a limit to keep, or a cancellation to hear, a name is looked up by a thread that lives for that
-one lookup. The rule that this package starts no threads of its own gives way here, and as little as it can: an address
-needs no lookup, as in a pod and with most kubeconfigs; a kept-alive connection is not opened anew; and where no thread
-can be started, the lookup is done in place. A thread that was given up ends when the resolver does, and holds nothing.
+The system's resolver blocks for as long as it likes (half a minute where a name server is silent)
+and nothing can wake it. So where there is a limit to keep, or a cancellation to hear, a name is
+looked up by a thread that lives for that one lookup. The rule that this package starts no threads
+of its own gives way here, and as little as it can: an address needs no lookup, as in a pod and with
+most kubeconfigs; a kept-alive connection is not opened anew; and where no thread can be started,
+the lookup is done in place. A thread that was given up ends when the resolver does, and holds
+nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ def resolve(host: str, port: int, deadline: Deadline, lookup: Lookup = system_lo
     """The addresses of a host, in the system's order of preference.
 
     Raises:
-        OSError, UnicodeError: it has none, or is no name at all. TimeoutError: the deadline came first.
+        OSError, UnicodeError: it has none, or is no name at all. TimeoutError: the deadline came
+        first.
     """
     if _is_address(host) or (deadline.remaining() is None and deadline.cancellation is None):
         found = lookup(host, port)

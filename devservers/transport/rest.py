@@ -340,9 +340,10 @@ def failure_answer(
 ) -> Exception:
     """The exception for an answer that is not 2xx, from its Status or, where a proxy answered, from the code.
 
-    A 404 that is no Status is a :class:`NotServedError`; what that means is for :class:`ServedKinds` to judge. The body
-    is read, so that the connection can be used again. ``sent`` are the request's headers: should the answer echo the
-    credentials among them, they are cut out.
+    A 404 that is no Status is a :class:`NotServedError`; what that means is for
+    :class:`ServedKinds` to judge. The body is read, so that the connection can be used again.
+    ``sent`` are the request's headers: should the answer echo the credentials among them, they are
+    cut out.
     """
     if 300 <= code < 400:
         return _redirect_refused(method, target, code, headers.get("Location"))

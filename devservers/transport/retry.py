@@ -4,9 +4,9 @@ What decides is what can have been executed. A refused connection, 429, and 503 
 did nothing: any verb may go again. A reset, a cut answer, 500, 502, 503 or 504 may have come after the work was done:
 only reads go again. A timeout is never retried here: its time is spent.
 
-A few attempts are enough for all of these but one. An API server that starts answers :class:`NotServedError` for as
-long as it takes, and such an answer costs it nothing: reads, and what may be repeated without harm, go on until the
-time is up.
+A few attempts are enough for all of these but one. An API server that starts answers
+:class:`NotServedError` for as long as it takes, and such an answer costs it nothing: reads, and
+what may be repeated without harm, go on until the time is up.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ LONGEST_WAIT = 60.0
 def wait_after(error: DevServersError, method: str, backoff: Backoff, *, repeatable: bool = False) -> Optional[float]:
     """Seconds to wait before a request that failed with ``error`` is sent again; None: report it.
 
-    ``method`` is that of the request; an upgrade counts as a write: what it starts may run. ``repeatable`` is a write
-    that is bound to one object's uid, so that a proxy's word that it was not done may be taken.
+    ``method`` is that of the request; an upgrade counts as a write: what it starts may run.
+    ``repeatable`` is a write that is bound to one object's uid, so that a proxy's word that it was
+    not done may be taken.
     """
     if isinstance(error, NotServedError):
         return backoff.next() if method in READS or repeatable else None

@@ -1,10 +1,11 @@
 """Which kinds an API server has been seen to serve, and what a 404 means in the light of that.
 
-Only a ``Status`` that names an object says that the object is not there. A bare ``404 page not found``, or a page of
-HTML, comes from something that does not know the path: an API server in the moments after its start, before it has
-read its CustomResourceDefinitions, or an ingress without its backend. Once a kind has been served, such an answer is
-a failure that may pass, :class:`NotServedError`; at the first contact it is what a missing CustomResourceDefinition
-looks like, and stays a :class:`NotFoundError` that says so.
+Only a ``Status`` that names an object says that the object is not there. A bare ``404 page not
+found``, or a page of HTML, comes from something that does not know the path: an API server in the
+moments after its start, before it has read its CustomResourceDefinitions, or an ingress without its
+backend. Once a kind has been served, such an answer is a failure that may pass,
+:class:`NotServedError`; at the first contact it is what a missing CustomResourceDefinition looks
+like, and stays a :class:`NotFoundError` that says so.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ class ServedKinds:
     def judged(self, error: APIError, method: str, target: str) -> APIError:
         """The exception for a failed request: ``error`` itself, unless it is a 404 that names nothing.
 
-        ``error`` is what the answer alone says: :class:`NotServedError` for a 404 that is no Status.
+        ``error`` is what the answer alone says: :class:`NotServedError` for a 404 that is no
+        Status.
         """
         info = request_info(method, target)
         if _is_about(info, error):

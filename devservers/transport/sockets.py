@@ -1,16 +1,20 @@
 """What is set on, and asked of, every socket that leads to the API server: readiness, probes, signs of life.
 
-Theory of operation. When a path is dead below (packets vanish, and no TCP answers), a connection does not end by
-itself for hours. Which remedy there is depends on what is under way:
+Theory of operation. When a path is dead below (packets vanish, and no TCP answers), a connection
+does not end by itself for hours. Which remedy there is depends on what is under way:
 
-1. Nothing is, and we wait to read (a watch, an answer that takes its time): the kernel's keepalive probes ask, and a
-   path that leaves :data:`PROBES` of them without an answer is ended by the kernel, within half a minute in all.
-2. We have sent something that is not acknowledged: the kernel sends no probes then, but repeats what was sent for a
-   quarter of an hour. :func:`unanswered` asks it (``TCP_INFO``, Linux) how long ago the peer gave a sign of life.
-3. The peer does not read, so that its window is closed: it is alive, and says so to the kernel's window probes.
+1. Nothing is, and we wait to read (a watch, an answer that takes its time): the kernel's keepalive
+   probes ask, and a path that leaves :data:`PROBES` of them without an answer is ended by the
+   kernel, within half a minute in all.
+2. We have sent something that is not acknowledged: the kernel sends no probes then, but repeats
+   what was sent for a quarter of an hour. :func:`unanswered` asks it (``TCP_INFO``, Linux) how long
+   ago the peer gave a sign of life.
+3. The peer does not read, so that its window is closed: it is alive, and says so to the kernel's
+   window probes.
 
-``TCP_USER_TIMEOUT`` is left alone, though it is made for the second case: Linux counts answered window probes towards
-it, so that it would end the third, and where it is set it is put in place of the number of probes in the first.
+``TCP_USER_TIMEOUT`` is left alone, though it is made for the second case: Linux counts answered
+window probes towards it, so that it would end the third, and where it is set it is put in place of
+the number of probes in the first.
 """
 
 from __future__ import annotations
@@ -67,7 +71,8 @@ _TCP_INFO_BYTES = 60
 def unanswered(sock: socket.socket, seconds: float) -> bool:
     """Whether the peer's kernel has been asked repeatedly and has not given a sign of life for so long.
 
-    Always False where the system does not tell (anything but Linux), and for a peer that merely does not read.
+    Always False where the system does not tell (anything but Linux), and for a peer that merely
+    does not read.
     """
     if sys.platform != "linux":
         return False

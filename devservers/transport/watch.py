@@ -9,11 +9,13 @@ known; both are pure. :class:`Watch` does the I/O and follows these rules:
 2. A version refused as expired (HTTP 410, an ERROR event, a run of instant empty streams) is never sent again: list
    anew and tell the caller the difference to what was known, so that a deletion during the gap comes out as DELETED.
 3. A line without its newline is a cut, not an event.
-4. A version from which nothing comes but errors (200, and then an ERROR event each time) cannot be served any more,
-   whatever the code of the error: it is given up like an expired one. An API server without a watch cache answers so
-   once the history that it needs is compacted.
-5. A stream that ends in its time is reopened at once; one that failed or lived but a moment, after a pause that grows.
-6. Silence for :data:`IDLE_SECONDS` is taken for a half-open connection and reopened from the last version.
+4. A version from which nothing comes but errors (200, and then an ERROR event each time) cannot be
+   served any more, whatever the code of the error: it is given up like an expired one. An API server
+   without a watch cache answers so once the history that it needs is compacted.
+5. A stream that ends in its time is reopened at once; one that failed or lived but a moment, after
+   a pause that grows. A kind that is not served for the moment (see :mod:`.served`) is listed anew.
+6. Silence for :data:`IDLE_SECONDS` is taken for a half-open connection and reopened from the last
+   version.
 """
 
 from __future__ import annotations

@@ -191,7 +191,8 @@ class Faults:
     def unservable_version(self, resource: str = "*", **which: Optional[int]) -> Scope:
         """200 and an ERROR event 500 for each watch from one version, that of the first watch that is struck.
 
-        So answers an API server without a watch cache when what etcd held before a change has been compacted.
+        So answers an API server without a watch cache when what etcd held before a change has been
+        compacted.
         """
         return self.inject(faultyanswers.unservable_version(), "watch", resource, **which)
 

@@ -96,7 +96,8 @@ PRELUDE = """
 
     def loopback(up):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            fcntl.ioctl(sock, 0x8914, struct.pack("16sH14s", b"lo", 1 if up else 0, b""))  # SIOCSIFFLAGS, IFF_UP
+            flags = struct.pack("16sH14s", b"lo", 1 if up else 0, b"")  # IFF_UP
+            fcntl.ioctl(sock, 0x8914, flags)  # SIOCSIFFLAGS
 
     loopback(True)
     listener = socket.create_server(("127.0.0.1", 0))
