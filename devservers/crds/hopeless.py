@@ -117,7 +117,7 @@ def missing_flavor(client: RESTClient, raw: Mapping[str, Any], deadline: Deadlin
     except ValueError:
         return flavor  # no name that an object can have
     except NotFoundError as error:
-        if error.details.get("name") == flavor:  # else it is the kind that is not there
+        if error.is_about(FLAVORS, flavor):  # else it is the kind that is not there
             return flavor
         raise
     return None
