@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING, Optional, Union
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Optional, Union
 from weakref import WeakSet
 
 if TYPE_CHECKING:
@@ -57,14 +58,14 @@ def was_default(client: RESTClient) -> bool:
 
 
 def configure(
-    kubeconfig: Optional[Union[str, os.PathLike[str]]] = None,
+    kubeconfig: Union[str, os.PathLike[str], Mapping[str, Any], None] = None,
     context: Optional[str] = None,
     namespace: Optional[str] = None,
 ) -> None:
     """Set what the process-wide client is made from, and make it now.
 
     Args:
-        kubeconfig: path of a kubeconfig file; default: the usual places.
+        kubeconfig: path of a kubeconfig file, or a dict of what one says; default: the usual places.
         context: a context of it; default: its current one.
         namespace: the namespace used where none is given; default: the context's.
 

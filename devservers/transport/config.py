@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Optional, Union
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ..errors import KubeConfigError
 from .credentials import Credentials
@@ -149,7 +150,7 @@ class ClientConfig:
 
 
 def load_config(
-    kubeconfig: Union[str, os.PathLike[str], None] = None,
+    kubeconfig: Union[str, os.PathLike[str], Mapping[str, Any], None] = None,
     context: Optional[str] = None,
     *,
     namespace: Optional[str] = None,
@@ -157,9 +158,10 @@ def load_config(
     """The configuration of this process, from the first source that there is.
 
     Args:
-        kubeconfig: path of a kubeconfig file; it must exist, and nothing else is looked at.
+        kubeconfig: path of a kubeconfig file, which must exist, or a dict of what one says; nothing else is looked at.
         context: name of a context instead of the current one; in-cluster configuration has none.
-        namespace: default namespace instead of the one of the context or service account.
+        namespace: default namespace instead of the one of the context or service account. In a pod, a context without
+            one means that of the pod.
 
     Raises:
         KubeConfigError: no source, or a broken one; the message says which, where and what to do.

@@ -50,12 +50,17 @@ def in_cluster_config(
     token.current(Deadline(None))  # an empty one is an error now, not at the first request
     return ClientConfig(
         server=f"https://{authority}",
-        namespace=namespace or environ.get("POD_NAMESPACE") or _read_namespace(os.path.join(directory, "namespace")),
+        namespace=namespace or pod_namespace(environ, directory),
         credentials=Credentials(token),
         tls=TLSSettings(Material(f"ca.crt of the {SOURCE}", path=os.path.join(directory, "ca.crt"))),
         source=SOURCE,
         proxy_from_environment=False,
     )
+
+
+def pod_namespace(environ: Mapping[str, str], directory: str) -> Optional[str]:
+    """The namespace of the pod: ``POD_NAMESPACE``, else the mounted one, else None."""
+    return environ.get("POD_NAMESPACE") or _read_namespace(os.path.join(directory, "namespace"))
 
 
 def _read_namespace(path: str) -> Optional[str]:

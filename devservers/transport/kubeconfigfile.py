@@ -165,11 +165,29 @@ def read(path: str) -> Optional[KubeConfig]:
     return parse(data, path)
 
 
+_IS_CONTENT = re.compile(
+    r"[\r\n]|\A\s*[{\"']|\b(?:apiVersion|clusters|contexts|users|current-context)\"?\s*:|-----BEGIN"
+    r"|\A\s*(?:YXBp|Y2x1|Y29u|Y3Vy|dXNl|a2lu|eyJ|LS0t)[\w+/=-]{40,}\s*\Z"  # the base64 of how one begins
+)
+
+
+def is_content(value: str) -> bool:
+    """Whether this is what a kubeconfig says, and not the path of one: then it must never be shown."""
+    return bool(_IS_CONTENT.search(value)) and not os.path.exists(value)
+
+
+def from_mapping(document: Mapping[str, Any]) -> KubeConfig:
+    """The kubeconfig that was given as a dict. Relative paths in it are relative to the working directory."""
+    return _of_document(dict(document), "(a dict)")
+
+
 def parse(data: bytes, path: str) -> KubeConfig:
     """The kubeconfig that ``data`` (YAML or JSON, UTF-8) holds; an empty file is an empty configuration."""
     document = _load_document(_decode(data, path), path)
-    if document is None:
-        return KubeConfig((path,))
+    return KubeConfig((path,)) if document is None else _of_document(document, path)
+
+
+def _of_document(document: object, path: str) -> KubeConfig:
     if not isinstance(document, dict):
         raise KubeConfigError(
             f"kubeconfig {shown(path)}: must be a mapping, not {_kind_of(document)}; is it a kubeconfig at all?"

@@ -4,31 +4,41 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Optional, Union
+from dataclasses import replace
+from typing import Any, Optional, Union
 
 from ..errors import KubeConfigError
 from . import incluster
 from .config import ClientConfig
 from .kubeconfig import client_config
-from .kubeconfigfile import KubeConfig, merge, read
+from .kubeconfigfile import KubeConfig, from_mapping, is_content, merge, read
 from .shown import shown
 
 
 def load(
     environ: Mapping[str, str],
-    kubeconfig: Union[str, os.PathLike[str], None],
+    kubeconfig: Union[str, os.PathLike[str], Mapping[str, Any], None],
     context: Optional[str],
     namespace: Optional[str],
     service_account: Optional[str] = None,
 ) -> ClientConfig:
     """The configuration from the first source that there is; ``service_account`` is the directory of the pod's."""
+    directory = service_account or incluster.SERVICE_ACCOUNT
+
+    def of_context(kube: KubeConfig) -> ClientConfig:
+        config = client_config(kube, context, namespace)
+        if config.namespace is not None or incluster.missing_pieces(environ, directory):
+            return config
+        return replace(config, namespace=incluster.pod_namespace(environ, directory))  # as kubectl has it
+
+    if isinstance(kubeconfig, Mapping):
+        return of_context(from_mapping(kubeconfig))
     if kubeconfig is not None:
-        return client_config(_explicit(os.fspath(kubeconfig)), context, namespace)
+        return of_context(_explicit(os.fspath(kubeconfig)))
     looked_at: list[str] = []
     kube = _from_files(environ, looked_at)
     if kube is not None and (context or kube.current_context):
-        return client_config(kube, context, namespace)
-    directory = service_account or incluster.SERVICE_ACCOUNT
+        return of_context(kube)
     missing = incluster.missing_pieces(environ, directory)
     if not missing and context is None:
         return incluster.in_cluster_config(environ, namespace, directory)
@@ -41,6 +51,11 @@ def load(
 
 
 def _explicit(path: str) -> KubeConfig:
+    if is_content(path):
+        raise KubeConfigError(
+            "kubeconfig: must be a file path but contains the kubeconfig itself (not shown); write it to a file and "
+            "give its path, or pass what it says as a dict"
+        )
     path = os.path.expanduser(path)
     kube = read(path)
     if kube is None:
@@ -50,7 +65,13 @@ def _explicit(path: str) -> KubeConfig:
 
 def _from_files(environ: Mapping[str, str], looked_at: list[str]) -> Optional[KubeConfig]:
     """The files of KUBECONFIG merged, or ~/.kube/config; None if there is no file at all."""
-    paths = [path for path in environ.get("KUBECONFIG", "").split(os.pathsep) if path]
+    value = environ.get("KUBECONFIG", "")
+    if is_content(value):
+        raise KubeConfigError(
+            "KUBECONFIG: must be a list of file paths but contains the kubeconfig itself (not shown); write it to a "
+            "file and set KUBECONFIG to its path"
+        )
+    paths = [path for path in value.split(os.pathsep) if path]
     found = [kube for path in paths if (kube := _noted(path, f"KUBECONFIG: {path}", looked_at)) is not None]
     if paths:
         looked_at.append("~/.kube/config: not read, because KUBECONFIG is set")  # kubectl's rule

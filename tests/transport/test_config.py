@@ -124,6 +124,22 @@ class TestOrder:
         assert machine.load(path).namespace == "team"
         assert machine.load(path, namespace="mine").namespace == "mine"
 
+    def test_in_a_pod_a_context_without_a_namespace_means_that_of_the_pod(self, machine: Machine) -> None:
+        kubeconfig = str(machine.kubeconfig("given", "from-argument"))
+        assert machine.load(kubeconfig).namespace is None
+        machine.in_pod()
+        (machine.account / "namespace").write_text("mounted")
+        assert machine.load(kubeconfig).namespace == "mounted"
+        machine.environ["POD_NAMESPACE"] = "told"
+        assert machine.load(kubeconfig).namespace == "told"
+        assert machine.load(kubeconfig, namespace="asked-for").namespace == "asked-for"
+        machine.environ["KUBECONFIG"] = str(write(machine.root / "own", document(namespace="own")))
+        assert machine.load().namespace == "own"
+
+    def test_outside_of_a_pod_the_variable_of_its_namespace_says_nothing(self, machine: Machine) -> None:
+        machine.environ["POD_NAMESPACE"] = "told"
+        assert machine.load(str(machine.kubeconfig("given", "x"))).namespace is None
+
     def test_the_environment_is_read_at_call_time(self, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("one", "two"):
             path = write(machine.root / name, document(cluster={"server": f"https://{name}.example"}))
