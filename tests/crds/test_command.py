@@ -54,6 +54,13 @@ WAYS = {
 }
 
 
+def here(argv: list[str], stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """Run it in a session of its own, as a container runtime does."""
+    return subprocess.run(
+        argv, input=stdin, capture_output=True, check=False, timeout=20, start_new_session=True, cwd="/tmp"
+    )
+
+
 class Run:
     """A command that was run here as planned."""
 
@@ -61,9 +68,7 @@ class Run:
         self.command = command
         self.plan = command.plan(**way.how)
         argv = [word for planned in self.plan.argv for word in self._tool(planned, way)]
-        done = subprocess.run(
-            argv, input=way.stdin, capture_output=True, check=False, timeout=20, start_new_session=True, cwd="/tmp"
-        )
+        done = here(argv, way.stdin)
         self.stdout, self.stderr, self.returncode = done.stdout, done.stderr, done.returncode
 
     def _tool(self, word: str, way: Way) -> list[str]:
@@ -253,14 +258,13 @@ def test_a_signal_to_the_whole_group_ends_only_what_does_not_mind_it(way: Way) -
 def test_it_gets_signals_as_if_nothing_stood_before_it(way: Way) -> None:
     look = ["/bin/grep", "-E", "^Sig(Ign|Cgt|Blk)", "/proc/self/status"]
     run = way.run(Command(look, ID))
-    bare = subprocess.run(look, capture_output=True, check=True)
-    assert run.output == bare.stdout
+    assert run.output == here(look).stdout
 
 
 def test_it_gets_no_descriptor_more(way: Way) -> None:
-    run = way.run(Command(["bash", "-c", "echo /proc/self/fd/*"], ID))
-    bare = subprocess.run(["bash", "-c", "echo /proc/self/fd/*"], capture_output=True, check=True)
-    assert run.output == bare.stdout
+    look = ["bash", "-c", "echo /proc/self/fd/*"]
+    run = way.run(Command(look, ID))
+    assert run.output == here(look).stdout
 
 
 @pytest.mark.parametrize("words", [["cd", "/tmp"], ["exit", "3"], ["-x"], ["a=b"]])
