@@ -184,6 +184,16 @@ def test_in_a_container_without_tools_there_is_nothing_before_the_words() -> Non
     assert (plan.argv, plan.tools, plan.marked) == (["ls", "-l"], (), False)
 
 
+def test_without_env_the_shell_sets_the_variable(shell: list[str]) -> None:
+    command = Command(["sh", "-c", f"echo $0 ${IDENTITY_VARIABLE}", "zero"], ID)
+    for how in (PLAIN, MARKED, COUNTED):
+        plan = command.plan(**how, without=[ENV])
+        assert plan.tools[0] == SHELL
+        assert ENV not in plan.argv
+        output = here([*shell, *plan.argv[1:]], b"1234").stdout
+        assert output.replace(MARK, b"") == f"zero {ID}\n".encode()
+
+
 def test_tools_that_the_callers_wishes_need_are_tried_though_they_were_missing() -> None:
     command = Command(["ls"], ID, cwd="/", env={"A": "b"})
     plan = command.plan(stdin_size=1, without=[ENV, SHELL, HEAD])
