@@ -10,7 +10,8 @@ environment, no end of stdin in protocol v4, no way to end what was started, and
   names they cannot hold, ``a.b``).
 * A script for ``/bin/sh`` before that, where the working directory is another one, where stdin has
   to end after so many bytes (v4), or where the end of the command has to be proved (v5; see
-  :mod:`.proof`). In the last two cases the shell outlives the command.
+  :mod:`.proof`). In the last two cases the shell outlives the command. In a container without
+  ``env`` it takes the place of that, too.
 
 Everything the caller said is passed as arguments; nothing is ever pasted into a script. Scripts are
 short, for they travel in the URL of each request. Pure: strings in, strings out.
@@ -42,6 +43,7 @@ _TRAP = "trap : HUP INT QUIT USR1 USR2 PIPE ALRM TERM\n"
 _QUIET = "exec 3>&2 2>/dev/null\n"
 _AS_BEFORE = "exec 2>&3 3>&-\n"
 _CD = 'CDPATH= cd "$1"||{ echo "$0: no directory">&2;exit 126;}\nshift\n'
+_EXPORT = f"export {IDENTITY_VARIABLE}=$0\n"
 _EXEC = 'exec "$@"'
 
 _MARKED = (
@@ -109,11 +111,13 @@ class Command(NamedTuple):
                 wish needs them.
         """
         marked = marked and SHELL not in without
-        argv, tools = list(self.words), list[str]()
+        argv, tools, body = list(self.words), list[str](), _EXEC
         if ENV not in without or self.env:
             argv, tools = self._with_variables()
-        if self.cwd or marked or stdin_size is not None:
-            script, values = self._script(stdin_size, marked)
+        elif SHELL not in without:
+            body = _EXPORT + body
+        if self.cwd or marked or stdin_size is not None or body != _EXEC:
+            script, values = self._script(body, stdin_size, marked)
             argv, tools = [SHELL, "-c", script, self.identity, *values, *argv], [SHELL, *tools]
         if stdin_size is not None:
             tools.append(HEAD)
@@ -139,8 +143,9 @@ class Command(NamedTuple):
         pairs = {**(self.env or {}), IDENTITY_VARIABLE: self.identity}
         return [ENV, *(f"{name}={value}" for name, value in pairs.items()), *argv], tools
 
-    def _script(self, stdin_size: Optional[int], marked: bool) -> tuple[str, list[str]]:
-        body, values = _EXEC, []
+    def _script(self, body: str, stdin_size: Optional[int], marked: bool) -> tuple[str, list[str]]:
+        """A script that ends in ``body``, and its first arguments."""
+        values: list[str] = []
         if self.cwd:
             body, values = _CD + body, [self.cwd]
         if stdin_size is not None:

@@ -254,7 +254,7 @@ class DevServer(BaseCustomResource):
             args: a list of words, or a string, which is split into words (``shlex``) unless ``shell`` is True.
             shell: run the string by ``/bin/sh -c``.
             input: what the command reads from stdin, which then ends; without it stdin is not attached.
-            timeout: seconds after which the command is killed (needs ``/bin/sh`` and ``env`` there).
+            timeout: seconds after which the command is killed (needs ``/bin/sh`` there).
             check: raise CommandFailedError for an exit code other than zero.
             text: decode output by ``encoding`` and ``errors``; False: ``bytes``.
             cwd, env: working directory (needs ``/bin/sh``) and additional variables (need ``env``).

@@ -38,9 +38,10 @@ _KILLED, _NOT_FOUND, _NO_PROC, _SURVIVED = range(10, 14)
 # k: all that were ever found; n: those of them that live, zombies apart. It looks for nearly half a
 # second, for the command may be about to begin. Once something was found it looks until nothing
 # lives twice in a row: a process may fork between the look and the kill, and shows no environment
-# in the moment in which it executes a program. Shells' read passes over NULs, so where grep is
-# missing, a slower one is made of it. /proc/N/stat is "N (name) state parent group session …",
-# where the name may hold anything.
+# in the moment in which it executes a program. All are stopped before the first is killed, or a
+# script would go on with its next command when the one it waits for is dead.
+# Shells' read passes over NULs, so where grep is missing, a slower one is made of it.
+# /proc/N/stat is "N (name) state parent group session …", where the name may hold anything.
 _SCRIPT = f"""\
 m=$1 d=$IFS k=' ' r={_NOT_FOUND} e=0 q=
 [ -r /proc/$$/stat ]||exit {_NO_PROC}
@@ -74,6 +75,7 @@ done
 IFS=$d
 set +f
 if [ "$n" ];then
+kill -STOP $n
 kill -9 $n
 r={_SURVIVED} e=0
 [ $q ]||{{ q=1;continue;}}

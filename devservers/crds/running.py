@@ -199,8 +199,8 @@ def _may_have_begun(error: BaseException) -> bool:
 
 def _abandon(call: Call, command: Command, without: Collection[str], error: BaseException) -> BaseException:
     """Kill the command. The exception to raise, which says what came of it: ``error``, or one in its place."""
-    if ENV in without and not command.env:
-        outcome = unkillable(ENV)
+    if ENV in without and SHELL in without:
+        outcome = unkillable(SHELL)
     else:
         outcome = kill(call.client, call.target, command.identity)
     if isinstance(error, (ExecTimeoutError, RequestTimeoutError)) and call.deadline.expired:

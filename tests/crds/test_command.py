@@ -55,6 +55,13 @@ WAYS = {
 }
 
 
+def here(argv: list[str], stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """Run it in a session of its own, as a container runtime does."""
+    return subprocess.run(
+        argv, input=stdin, capture_output=True, check=False, timeout=20, start_new_session=True, cwd="/tmp"
+    )
+
+
 class Run:
     """A command that was run here as planned."""
 
@@ -62,9 +69,7 @@ class Run:
         self.command = command
         self.plan = command.plan(**way.how)
         argv = [word for planned in self.plan.argv for word in self._tool(planned, way)]
-        done = subprocess.run(
-            argv, input=way.stdin, capture_output=True, check=False, timeout=20, start_new_session=True, cwd="/tmp"
-        )
+        done = here(argv, way.stdin)
         self.stdout, self.stderr, self.returncode = done.stdout, done.stderr, done.returncode
 
     def _tool(self, word: str, way: Way) -> list[str]:
@@ -180,6 +185,16 @@ def test_in_a_container_without_tools_there_is_nothing_before_the_words() -> Non
     assert (plan.argv, plan.tools, plan.marked) == (["ls", "-l"], (), False)
 
 
+def test_without_env_the_shell_sets_the_variable(shell: list[str]) -> None:
+    command = Command(["sh", "-c", f"echo $0 ${IDENTITY_VARIABLE}", "zero"], ID)
+    for how in (PLAIN, MARKED, COUNTED):
+        plan = command.plan(**how, without=[ENV])
+        assert plan.tools[0] == SHELL
+        assert ENV not in plan.argv
+        output = here([*shell, *plan.argv[1:]], b"1234").stdout
+        assert output.replace(MARK, b"") == f"zero {ID}\n".encode()
+
+
 def test_tools_that_the_callers_wishes_need_are_tried_though_they_were_missing() -> None:
     command = Command(["ls"], ID, cwd="/", env={"A": "b"})
     plan = command.plan(stdin_size=1, without=[ENV, SHELL, HEAD])
@@ -254,14 +269,13 @@ def test_a_signal_to_the_whole_group_ends_only_what_does_not_mind_it(way: Way) -
 def test_it_gets_signals_as_if_nothing_stood_before_it(way: Way) -> None:
     look = ["/bin/grep", "-E", "^Sig(Ign|Cgt|Blk)", "/proc/self/status"]
     run = way.run(Command(look, ID))
-    bare = subprocess.run(look, capture_output=True, check=True)
-    assert run.output == bare.stdout
+    assert run.output == here(look).stdout
 
 
 def test_it_gets_no_descriptor_more(way: Way) -> None:
-    run = way.run(Command(["bash", "-c", "echo /proc/self/fd/*"], ID))
-    bare = subprocess.run(["bash", "-c", "echo /proc/self/fd/*"], capture_output=True, check=True)
-    assert run.output == bare.stdout
+    look = ["bash", "-c", "echo /proc/self/fd/*"]
+    run = way.run(Command(look, ID))
+    assert run.output == here(look).stdout
 
 
 @pytest.mark.parametrize("words", [["cd", "/tmp"], ["exit", "3"], ["-x"], ["a=b"]])

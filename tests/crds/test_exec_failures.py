@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import pytest
 
 from devservers import errors
+from devservers.crds import killing
 from devservers.crds.devserver import DevServer
+from tests.fakeapiserver.pods import Pods
 
 from .builders import LONG, pod_name, requests_of
 from .staged import StagedServer
@@ -61,6 +64,45 @@ def test_without_a_shell_variables_can_be_set(shell_less: DevServer) -> None:
 def test_without_a_shell_or_the_command_a_timeout_does_not_hide_which_is_missing(shell_less: DevServer) -> None:
     with pytest.raises(errors.CommandNotFoundError, match="'nosuchcommand' was not found"):
         shell_less.exec("nosuchcommand", timeout=LONG)
+
+
+# other containers with few tools
+
+
+def only_with(server: StagedServer, *tools: str) -> None:
+    """Leave these programs of the container, and ``/bin/sh``."""
+    sandbox = Pods.of(server).sandbox("default", "dev-0")
+    directory = Path(sandbox.paths.path("/workspace/bin"))
+    directory.mkdir()
+    for tool in tools:
+        (directory / tool).symlink_to(f"/usr/bin/{tool}")
+    sandbox.env["PATH"] = "/workspace/bin"
+
+
+def test_without_env_commands_run_and_that_is_remembered(either: StagedServer, devserver: DevServer) -> None:
+    only_with(either, "cat", "head")
+    devserver.exec(["cat", "/dev/null"])
+    before = len(requests_of(either, "GET", "/exec"))
+    for given in (None, "x"):
+        assert devserver.exec("cat", input=given or "").stdout == (given or "")
+    assert len(requests_of(either, "GET", "/exec")) == before + 2
+    with pytest.raises(errors.CommandNotFoundError, match="'nosuchcommand' was not found"):
+        devserver.exec("nosuchcommand")
+
+
+def test_without_env_variables_cannot_be_set(either: StagedServer, devserver: DevServer) -> None:
+    only_with(either, "cat")
+    with pytest.raises(errors.CommandNotFoundError, match=r"there is no env in .*, and env cannot be had without it"):
+        devserver.exec("cat", env={"A": "b"})
+
+
+def test_without_env_and_grep_commands_are_killed(
+    either: StagedServer, devserver: DevServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(killing, "KILL_SECONDS", LONG)
+    only_with(either, "sleep")
+    with pytest.raises(errors.ExecTimeoutError, match="it was killed"):
+        devserver.exec(["sleep", "1000"], timeout=0.6)
 
 
 # the connection

@@ -189,6 +189,26 @@ def test_a_script_that_multiplies_is_killed_to_the_last(shell: list[str], start:
     eventually(lambda: not victim.sleepers(), "the death of all of it")
 
 
+SLOW_KILL = """kill(){
+x= z=$1;shift
+for y;do x="$y $x";done
+for y in $x;do command kill $z $y;sleep .1;done
+}
+"""
+"""Children first, and time in between: what a busy machine may make of it."""
+
+
+def test_a_script_does_not_go_on_when_the_command_it_waits_for_is_killed(
+    shell: list[str], start: Start, tmp_path: Path
+) -> None:
+    went_on = tmp_path / "went-on"
+    victim = start(f"SLEEP; touch {went_on}")
+    script = SLOW_KILL + killer(victim.identity)[2]
+    subprocess.run([*shell, "-c", script, SHELL, victim.identity], check=False, timeout=LONG, start_new_session=True)
+    assert victim.process.wait(LONG) == -9
+    assert not went_on.exists()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to have processes of two users")
 def test_a_child_that_belongs_to_another_user_is_not_said_to_be_killed(shell: list[str], start: Start) -> None:
     victim = start("SLEEP & exec setpriv --reuid=65534 --clear-groups SLEEP", 2)

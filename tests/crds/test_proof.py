@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devservers.crds.proof import MarkedStream, mark_of
@@ -25,6 +25,7 @@ output = st.lists(st.one_of(st.binary(max_size=20), beginnings), max_size=6).map
 cuts = st.lists(st.integers(0, 10_000), max_size=30)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(before=output, after=output, cuts=cuts)
 def test_the_mark_is_taken_out_wherever_the_stream_is_cut(before: bytes, after: bytes, cuts: list[int]) -> None:
     pieces, stream = fed(before + MARK + after, cuts)
@@ -32,6 +33,7 @@ def test_the_mark_is_taken_out_wherever_the_stream_is_cut(before: bytes, after: 
     assert stream.ended
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(data=output, cuts=cuts)
 def test_without_a_mark_all_of_it_comes_and_nothing_is_proved(data: bytes, cuts: list[int]) -> None:
     pieces, stream = fed(data, cuts)
@@ -39,6 +41,7 @@ def test_without_a_mark_all_of_it_comes_and_nothing_is_proved(data: bytes, cuts:
     assert not stream.ended
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(data=output, cuts=cuts)
 def test_what_is_held_back_is_never_more_than_a_possible_beginning(data: bytes, cuts: list[int]) -> None:
     stream = MarkedStream(MARK)
@@ -53,6 +56,7 @@ def test_what_is_held_back_is_never_more_than_a_possible_beginning(data: bytes, 
         assert len(held) < len(MARK)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(
     alphabet_word=st.text("ab", min_size=1, max_size=6).map(str.encode),
     before=st.text("ab", max_size=12).map(str.encode),
