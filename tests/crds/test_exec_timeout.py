@@ -16,7 +16,7 @@ from .builders import LONG, eventually, pod_name
 from .staged import StagedServer
 
 TIMEOUT = 0.6
-ENOUGH = 1.0
+ENOUGH = 3.0
 """Seconds within which a command begins and says something, however busy the machine."""
 
 
