@@ -52,6 +52,10 @@ def _rebuild(cls: type[DevServersError], args: tuple[Any, ...], state: dict[str,
     return error
 
 
+class APIWarning(UserWarning):
+    """The API server did what it was asked, and has something to say about it: a deprecated API, a dropped field."""
+
+
 class KubeConfigError(DevServersError, ValueError):
     """No usable Kubernetes configuration; the message names the file and entry at fault and what to do."""
 

@@ -7,18 +7,20 @@ first use, and after any call the object is what the server answered.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, ClassVar, Optional, TypeVar, Union
 
 from ..errors import AlreadyExistsError, APIError, ConflictError, DevServersError, InvalidError, NotFoundError
 from ..transport.client import default_client
 from ..transport.paths import Resource, validate_name
 from . import merge, uidbound
+from .fieldcheck import check_field_validation
 from .jsonvalue import copy_json
 from .metadata import Metadata, ObjectMeta, new_metadata
 from .rawobject import RawObject
+from .writing import written
 
 if TYPE_CHECKING:
-    from ..transport.paths import Query
     from ..transport.rest import RESTClient
     from ..transport.watch import Event, Watch
 
@@ -117,7 +119,7 @@ class BaseCustomResource(RawObject):
     @classmethod
     def create(
         cls: type[Self], metadata: Metadata, spec: Mapping[str, Any], *, client: Optional[RESTClient] = None,
-        dry_run: bool = False, field_manager: Optional[str] = None,
+        dry_run: bool = False, field_manager: Optional[str] = None, field_validation: str = "Strict",
     ) -> Self:  # fmt: skip
         """Create an object on the cluster.
 
@@ -127,18 +129,27 @@ class BaseCustomResource(RawObject):
             client: the client to use; default: the process-wide one.
             dry_run: let the server check and default everything, and store nothing.
             field_manager: name under which the server notes who set the fields; default ``devservers``.
+            field_validation: what becomes of fields that the server does not know: ``"Strict"``, an InvalidError that
+                names them; ``"Warn"``, dropped with an APIWarning; ``"Ignore"``, dropped. Servers before Kubernetes
+                1.25 drop them: with ``"Strict"`` that is an APIWarning, too.
 
         Raises:
             AlreadyExistsError: there is one of that name; if that is being deleted, the text says how to wait for it.
             InvalidError, ForbiddenError: the server's refusals. KubeConfigError: no configuration.
         """
+        from .creation import create, explained
+
+        check_field_validation(field_validation)
         resource = cls(metadata, spec, client=client)
         client, namespace, body = resource._to_create()
         place = resource._resource()
-        from .creation import create, explained
-
         try:
-            return resource._take(create(client, place, namespace, body, dry_run=dry_run, field_manager=field_manager))
+            return resource._take(
+                create(
+                    client, place, namespace, body, dry_run=dry_run, field_manager=field_manager,
+                    field_validation=field_validation,
+                )
+            )  # fmt: skip
         except AlreadyExistsError as error:
             raise explained(error, client, place, namespace, body["metadata"].get("name")) from None
 
@@ -217,7 +228,10 @@ class BaseCustomResource(RawObject):
 
     # -- update, patch, delete ------------------------------------------------------------------------------------
 
-    def update(self: Self, *, retry_on_conflict: int = 3, field_manager: Optional[str] = None) -> Self:
+    def update(
+        self: Self, *, retry_on_conflict: int = 3, field_manager: Optional[str] = None,
+        field_validation: str = "Strict",
+    ) -> Self:  # fmt: skip
         """Replace the object on the server by this one (PUT), whole, with its resourceVersion.
 
         If it has changed on the server since it was read, your own changes are replayed onto what is there now, up to
@@ -227,6 +241,7 @@ class BaseCustomResource(RawObject):
             ConflictError: a field was changed on both sides, or ``retry_on_conflict`` is used up; nothing is changed,
                 here or there. InvalidError: the object breaks its schema. ValueError: it was never read or created.
         """
+        check_field_validation(field_validation)
         client, namespace, name = self._place()
         if not (self._raw.get("metadata") or {}).get("resourceVersion"):
             raise ValueError(f"{self!r} was never read from the cluster: create() or get() it before update()")
@@ -234,7 +249,11 @@ class BaseCustomResource(RawObject):
         body = self.to_dict()
         for attempt in range(retry_on_conflict + 1):
             try:
-                return self._take(client.replace(self._resource(), namespace, name, body, field_manager=field_manager))
+                send = partial(
+                    client.replace, self._resource(), namespace, name, body, field_manager=field_manager,
+                    field_validation=field_validation,
+                )  # fmt: skip
+                return self._take(written(send, body, repr(self), field_validation))
             except ConflictError as error:
                 if attempt == retry_on_conflict:
                     raise
@@ -254,7 +273,9 @@ class BaseCustomResource(RawObject):
                 status=error.status, reason=error.reason, details=error.details,
             ) from error  # fmt: skip
 
-    def patch(self: Self, body: Patch, *, field_manager: Optional[str] = None) -> Self:
+    def patch(
+        self: Self, body: Patch, *, field_manager: Optional[str] = None, field_validation: str = "Strict"
+    ) -> Self:
         """Change part of the object: a dict is a merge patch (RFC 7386), a list a JSON patch (RFC 6902).
 
         If it was read from the cluster, only that very object is changed and not a later namesake
@@ -269,9 +290,10 @@ class BaseCustomResource(RawObject):
         if not isinstance(body, (Mapping, list)):
             raise TypeError(f"patch: a dict (merge patch) or a list (JSON patch) is needed, not {type(body).__name__}")
         content_type = MERGE_PATCH if isinstance(body, Mapping) else JSON_PATCH
-        return self._patched(copy_json(body, "patch"), content_type, {"fieldManager": field_manager})
+        query = {"fieldManager": field_manager, "fieldValidation": check_field_validation(field_validation)}
+        return self._patched(copy_json(body, "patch"), content_type, query)
 
-    def apply(self: Self, *, field_manager: str, force: bool = False) -> Self:
+    def apply(self: Self, *, field_manager: str, force: bool = False, field_validation: str = "Strict") -> Self:
         """Server-side apply of metadata and spec: create the object, or take over the fields that are set here.
 
         If it was read from the cluster, it is for that very object: neither a later namesake is
@@ -284,18 +306,21 @@ class BaseCustomResource(RawObject):
         from ..transport.rest import APPLY_PATCH
 
         _, _, body = self._to_create()
-        return self._patched(body, APPLY_PATCH, {"fieldManager": field_manager, "force": force})
+        validation = check_field_validation(field_validation)
+        query = {"fieldManager": field_manager, "force": force, "fieldValidation": validation}
+        return self._patched(body, APPLY_PATCH, query)
 
     @property
     def _uid(self) -> Optional[str]:
         """The uid it had when it was read; None if it never was."""
         return _uid_of(self._raw)
 
-    def _patched(self: Self, patch: uidbound.Patch, content_type: str, query: Query) -> Self:
+    def _patched(self: Self, patch: uidbound.Patch, content_type: str, query: dict[str, Any]) -> Self:
         client, namespace, name = self._place()
         body = uidbound.bind(patch, self._uid)
+        send = partial(client.patch, self._resource(), namespace, name, body, content_type, query=query)
         try:
-            return self._take(client.patch(self._resource(), namespace, name, body, content_type, query=query))
+            return self._take(written(send, patch, repr(self), query["fieldValidation"]))
         except (ConflictError, InvalidError) as error:
             if body is patch:  # it is not bound to anything, or by the caller
                 raise

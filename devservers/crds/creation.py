@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Optional
 
 from ..errors import AlreadyExistsError, APIError, ConflictError, DevServersError, NotFoundError, TooManyRequestsError
 from ..transport.deadline import Backoff, Deadline
+from .writing import written
 
 if TYPE_CHECKING:
     from ..transport.paths import Resource
@@ -24,16 +25,23 @@ TRIES = 10
 def create(
     client: RESTClient, resource: Resource, namespace: Optional[str], body: Object, *, dry_run: bool = False,
     field_manager: Optional[str] = None, deadline: Optional[Deadline] = None,
-    sending: Optional[Callable[[], None]] = None,
+    field_validation: str = "Strict", sending: Optional[Callable[[], None]] = None,
 ) -> Object:  # fmt: skip
     """Create an object, again after refusals that may pass: for as long as ``deadline`` allows, else a few times."""
     backoff = Backoff(first=0.25, limit=5.0)
     tries = 0
+    metadata = body["metadata"]
+    what = f'{resource.kind} "{metadata.get("name") or metadata.get("generateName", "") + "…"}"'
+
+    def send() -> Object:
+        return client.create(
+            resource, namespace, body, dry_run=dry_run, field_manager=field_manager,
+            field_validation=field_validation, sending=sending,
+        )  # fmt: skip
+
     while True:
         try:
-            return client.create(
-                resource, namespace, body, dry_run=dry_run, field_manager=field_manager, sending=sending
-            )
+            return written(send, body, what, field_validation)
         except APIError as error:
             tries += 1
             if not _may_succeed_again(error, body) or (deadline is None and tries >= TRIES):

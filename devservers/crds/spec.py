@@ -74,6 +74,15 @@ def parse_time_to_live(value: str, field: str) -> datetime.timedelta:
     return timedelta(hours=hours, minutes=minutes, seconds=seconds)
 
 
+def _check_known(key: object, known: Mapping[str, object], field: str) -> None:
+    if key in known:
+        return
+    plain = {name.lower(): name for name in known}
+    meant = plain.get(str(key).replace("_", "").replace("-", "").lower())
+    advice = f"did you mean {meant}?" if meant else f"must be one of {', '.join(known)}"
+    raise ValueError(f"{field}: unknown field {key!r}: {advice}")
+
+
 class SpecView:
     """A part of a spec, live. A subclass says where it stands and what its keys may hold.
 
@@ -99,6 +108,9 @@ class SpecView:
         if not isinstance(value, (cls, Mapping)):
             raise ValueError(f"{cls.field}: a {cls.__name__} or a dict is needed, not {type(value).__name__}")
         raw: dict[str, Any] = copy_json(value, cls.field)
+        if not isinstance(value, cls):  # a view may hold what the server said, whether we know it or not
+            for key in raw:
+                _check_known(key, cls.checks, cls.field)
         for key, check in cls.checks.items():
             if raw.get(key) is not None:
                 raw[key] = check(raw[key], f"{cls.field}.{key}")

@@ -7,6 +7,7 @@ answer.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 from .. import __version__
 from ..errors import (
     APIError,
+    APIWarning,
     ConnectionFailedError,
     ExpiredError,
     NotServedError,
@@ -102,20 +104,24 @@ class RESTClient:
 
     def create(
         self, resource: Resource, namespace: Optional[str], body: Object, *, dry_run: bool = False,
-        field_manager: Optional[str] = None, deadline: Optional[Deadline] = None,
-        sending: Optional[Callable[[], None]] = None,
+        field_manager: Optional[str] = None, field_validation: Optional[str] = None,
+        deadline: Optional[Deadline] = None, sending: Optional[Callable[[], None]] = None,
     ) -> Object:  # fmt: skip
         """Create an object; the answer is the object as stored."""
-        query = {"dryRun": "All" if dry_run else None, "fieldManager": field_manager}
+        query = {
+            "dryRun": "All" if dry_run else None,
+            "fieldManager": field_manager,
+            "fieldValidation": field_validation,
+        }
         path = resource.collection(namespace)
         return self.request("POST", path, query=query, body=body, deadline=deadline, sending=sending)
 
     def replace(
         self, resource: Resource, namespace: Optional[str], name: str, body: Object, *,
-        field_manager: Optional[str] = None,
+        field_manager: Optional[str] = None, field_validation: Optional[str] = None,
     ) -> Object:  # fmt: skip
         """Replace an object whole (PUT); ``body`` carries metadata.resourceVersion."""
-        query = {"fieldManager": field_manager}
+        query = {"fieldManager": field_manager, "fieldValidation": field_validation}
         return self.request("PUT", resource.item(namespace, name), query=query, body=body)
 
     def patch(
@@ -268,6 +274,7 @@ class RESTClient:
         answer = self._opener.open(request, timeout=None)
         assert isinstance(answer, Answer)
         if 200 <= answer.status < 300:
+            _pass_on_warnings(answer.headers, doing)
             return answer
         try:
             failure = failure_answer(method, target, answer.status, answer.headers, answer.read, headers)
@@ -285,6 +292,29 @@ class RESTClient:
             ("Accept-Encoding", "identity"),
             *self.config.credentials.headers(deadline),
         ]
+
+
+_WARNING = re.compile(r'299 [^\s"]+ "((?:[^"\\]|\\.)*)"')
+
+
+def _pass_on_warnings(headers: Message, doing: str) -> None:
+    """``Warning`` headers (RFC 7234, code 299) as :class:`APIWarning`."""
+    for header in headers.get_all("Warning") or ():
+        for text in _WARNING.findall(header):
+            warn_user(f"{doing}: the API server warns: {re.sub(r'[^ -~]+', ' ', text.replace(chr(92), ''))}")
+
+
+def warn_user(text: str) -> None:
+    """An :class:`APIWarning`, told of the line outside of this package that led to it."""
+    import warnings
+
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).startswith(_PACKAGE):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, APIWarning, stacklevel=level)
+
+
+_PACKAGE = __name__.rpartition(".transport.")[0] + "."
 
 
 def _doing(method: str, target: str, body: object) -> str:
