@@ -36,12 +36,6 @@ except KeyboardInterrupt as error:
 """
 
 
-@pytest.fixture
-def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For tests of what the killing does, not of how long it may take."""
-    monkeypatch.setattr(killing, "KILL_SECONDS", LONG)
-
-
 def notes_of(error: BaseException) -> list[str]:
     return list(getattr(error, "__notes__", ()))
 
