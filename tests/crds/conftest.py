@@ -100,5 +100,5 @@ def shell_less(either: StagedServer) -> DevServer:
 
 @pytest.fixture
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For tests of what the killing does, not of how long it may take."""
+    """For tests of what the killing of a command does, not of how long it may take."""
     monkeypatch.setattr(killing, "KILL_SECONDS", LONG)

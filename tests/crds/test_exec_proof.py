@@ -70,6 +70,7 @@ def test_a_plain_client_is_deceived(operated: StagedServer, modern: DevServer) -
 
 @pytest.mark.usefixtures("unhurried")
 @pytest.mark.parametrize("given", [None, "x"])
+@pytest.mark.usefixtures("unhurried")
 def test_we_are_not(either: StagedServer, devserver: DevServer, given: object) -> None:
     with either.fault.kubelet_lost(output=11, times=1), pytest.raises(errors.ExecConnectionLostError) as caught:
         devserver.exec(CUT, shell=True, input=given)  # type: ignore[call-overload]
