@@ -8,6 +8,7 @@ from typing import Callable
 
 import pytest
 
+from devservers.crds import killing
 from devservers.crds.base import ObjectMeta
 from devservers.crds.devserver import DevServer
 from tests.machine import BUSYBOX, WITHOUT_BUSYBOX
@@ -95,3 +96,9 @@ def busybox(either: StagedServer) -> DevServer:
 def shell_less(either: StagedServer) -> DevServer:
     """A DevServer whose container has no shell."""
     return _ready("distroless")
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of what the killing of a command does, not of how long it may take."""
+    monkeypatch.setattr(killing, "KILL_SECONDS", LONG)

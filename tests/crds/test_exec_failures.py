@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from devservers import errors
-from devservers.crds import killing
 from devservers.crds.devserver import DevServer
 from tests.fakeapiserver.pods import Pods
 
@@ -71,7 +70,7 @@ def test_without_a_shell_or_the_command_a_timeout_does_not_hide_which_is_missing
 
 def only_with(server: StagedServer, *tools: str) -> None:
     """Leave these programs of the container, and ``/bin/sh``."""
-    sandbox = Pods.of(server).sandbox("default", "dev-0")
+    sandbox = Pods.of(server).sandbox("default", pod_name(server))
     directory = Path(sandbox.paths.path("/workspace/bin"))
     directory.mkdir()
     for tool in tools:
@@ -96,10 +95,8 @@ def test_without_env_variables_cannot_be_set(either: StagedServer, devserver: De
         devserver.exec("cat", env={"A": "b"})
 
 
-def test_without_env_and_grep_commands_are_killed(
-    either: StagedServer, devserver: DevServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(killing, "KILL_SECONDS", LONG)
+@pytest.mark.usefixtures("unhurried")
+def test_without_env_and_grep_commands_are_killed(either: StagedServer, devserver: DevServer) -> None:
     only_with(either, "sleep")
     with pytest.raises(errors.ExecTimeoutError, match="it was killed"):
         devserver.exec(["sleep", "1000"], timeout=0.6)

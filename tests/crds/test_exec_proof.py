@@ -68,7 +68,9 @@ def test_a_plain_client_is_deceived(operated: StagedServer, modern: DevServer) -
     assert json.loads(output[3])["status"] == "Success"
 
 
+@pytest.mark.usefixtures("unhurried")
 @pytest.mark.parametrize("given", [None, "x"])
+@pytest.mark.usefixtures("unhurried")
 def test_we_are_not(either: StagedServer, devserver: DevServer, given: object) -> None:
     with either.fault.kubelet_lost(output=11, times=1), pytest.raises(errors.ExecConnectionLostError) as caught:
         devserver.exec(CUT, shell=True, input=given)  # type: ignore[call-overload]
@@ -94,6 +96,7 @@ def test_nor_when_the_kubelet_goes_between_the_two_proofs(v5_alone: StagedServer
     assert (caught.value.stdout_bytes, caught.value.stderr_bytes) == (b"out\n", b"")
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_the_message_says_what_is_known(v5_alone: StagedServer, v5: DevServer) -> None:
     with v5_alone.fault.kubelet_lost(times=1), pytest.raises(errors.ExecConnectionLostError) as caught:
         v5.exec(["sleep", "1000"])

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from devservers import errors
-from devservers.crds import killing
 from devservers.crds.devserver import DevServer
 from tests.stopwatch import Stopwatch
 
@@ -35,12 +34,6 @@ def processes_with(word: str) -> list[int]:
 def lifetime() -> str:
     """A number of seconds to sleep that no other process sleeps, to find it again by."""
     return f"1000.{int.from_bytes(os.urandom(6), 'big')}"
-
-
-@pytest.fixture
-def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For tests of what the killing does, not of how long it may take."""
-    monkeypatch.setattr(killing, "KILL_SECONDS", LONG)
 
 
 def test_a_command_that_ends_in_time_is_not_touched(devserver: DevServer) -> None:
