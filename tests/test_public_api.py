@@ -24,7 +24,9 @@ PACKAGE = Path(devservers.__file__).parent
 
 SIGNATURES = {
     "BaseCustomResource": "(metadata, spec=None, *, client=None)",
-    "BaseCustomResource.create": "(metadata, spec, *, client=None, dry_run=False, field_manager=None)",
+    "BaseCustomResource.create": (
+        "(metadata, spec, *, client=None, dry_run=False, field_manager=None, field_validation='Strict')"
+    ),
     "BaseCustomResource.get": "(name, *, namespace=None, client=None)",
     "BaseCustomResource.list": (
         "(namespace=None, *, all_namespaces=False, label_selector=None, field_selector=None, client=None)"
@@ -37,9 +39,9 @@ SIGNATURES = {
         "(namespace=None, *, all_namespaces=False, label_selector=None, resource_version=None, timeout=None, "
         "client=None)"
     ),
-    "BaseCustomResource.update": "(self, *, retry_on_conflict=3, field_manager=None)",
-    "BaseCustomResource.patch": "(self, body, *, field_manager=None)",
-    "BaseCustomResource.apply": "(self, *, field_manager, force=False)",
+    "BaseCustomResource.update": "(self, *, retry_on_conflict=3, field_manager=None, field_validation='Strict')",
+    "BaseCustomResource.patch": "(self, body, *, field_manager=None, field_validation='Strict')",
+    "BaseCustomResource.apply": "(self, *, field_manager, force=False, field_validation='Strict')",
     "BaseCustomResource.refresh": "(self)",
     "BaseCustomResource.to_dict": "(self)",
     "BaseCustomResource.delete": "(self, *, propagation_policy=None, wait=False, timeout=None)",

@@ -308,7 +308,7 @@ def warn_user(text: str) -> None:
     """An :class:`APIWarning`, told of the line outside of this package that led to it."""
     import warnings
 
-    frame, level = sys._getframe(1), 1
+    frame, level = sys._getframe(1), 2
     while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).startswith(_PACKAGE):
         frame, level = frame.f_back, level + 1
     warnings.warn(text, APIWarning, stacklevel=level)

@@ -94,7 +94,7 @@ def test_a_dry_run_answers_and_stores_nothing(cluster: StagedServer) -> None:
 
 def test_the_field_manager_is_told_to_the_server(cluster: StagedServer) -> None:
     DevServer.create(ObjectMeta(name="dev"), SPEC, field_manager="me")
-    assert requests_of(cluster, "POST")[-1].endswith("?fieldManager=me")
+    assert requests_of(cluster, "POST")[-1].endswith("?fieldManager=me&fieldValidation=Strict")
 
 
 def test_a_spec_that_has_no_json_form_is_refused_before_any_request(cluster: StagedServer) -> None:

@@ -74,7 +74,7 @@ def test_a_patch_of_an_object_that_was_never_read_fetches_it(cluster: StagedServ
 
 def test_the_field_manager_of_a_patch_is_told_to_the_server(cluster: StagedServer) -> None:
     created().patch({}, field_manager="me")
-    assert requests_of(cluster, "PATCH")[0].endswith("/devservers/dev?fieldManager=me")
+    assert requests_of(cluster, "PATCH")[0].endswith("/devservers/dev?fieldManager=me&fieldValidation=Strict")
 
 
 def test_apply_creates_what_is_not_there(cluster: StagedServer) -> None:

@@ -57,6 +57,27 @@ def test_keys_a_view_does_not_know_survive() -> None:
     assert server.spec["persistentHome"] == {"enabled": True, "storageClass": "fast", "size": "1Gi"}
 
 
+@pytest.mark.parametrize(
+    ("part", "value", "advice"),
+    [
+        (
+            "lifecycle",
+            {"time_to_live": "1h"},
+            r"spec.lifecycle: unknown field 'time_to_live': did you mean timeToLive",
+        ),
+        ("lifecycle", {"timetolive": "1h"}, r"did you mean timeToLive\?"),
+        ("persistent_home", {"enabled": True, "sizee": "1Gi"}, "must be one of enabled, size"),
+        ("ssh", {"public_key": "k"}, r"did you mean publicKey\?"),
+        ("volumes", [{"claim_name": "c", "mountPath": "/x"}], r"spec.volumes\[\]: .* did you mean claimName\?"),
+    ],
+)
+def test_unknown_keys_of_what_is_assigned_are_refused(part: str, value: Any, advice: str) -> None:
+    server = devserver()
+    with pytest.raises(ValueError, match=advice):
+        setattr(server, part, value)
+    assert server.spec == {"flavor": "x"}
+
+
 def test_none_assigned_removes_the_part() -> None:
     server = devserver(persistentHome={"enabled": True}, ssh={"publicKey": "a"}, lifecycle={}, volumes=[])
     server.persistent_home = server.ssh = server.lifecycle = server.volumes = None

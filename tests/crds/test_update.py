@@ -41,7 +41,7 @@ def test_after_an_update_the_object_is_what_the_server_answered(cluster: StagedS
     before = server.metadata.resource_version
     server.spec["image"] = "fedora:latest"
     server.spec["nosuchfield"] = 1  # pruned by the schema
-    server.update()
+    server.update(field_validation="Ignore")
     assert server.to_dict() == stored(cluster)
     assert "nosuchfield" not in server.spec
     assert server.metadata.resource_version != before
@@ -112,7 +112,9 @@ def test_emptied_labels_go_from_the_server_as_well(cluster: StagedServer) -> Non
 
 def test_the_field_manager_is_told_to_the_server(cluster: StagedServer) -> None:
     created().update(field_manager="me")
-    assert requests_of(cluster, "PUT") == ["/apis/devserver.io/v1/namespaces/default/devservers/dev?fieldManager=me"]
+    assert requests_of(cluster, "PUT") == [
+        "/apis/devserver.io/v1/namespaces/default/devservers/dev?fieldManager=me&fieldValidation=Strict"
+    ]
 
 
 def test_an_object_that_was_never_read_cannot_be_updated(cluster: StagedServer) -> None:

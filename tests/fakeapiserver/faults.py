@@ -162,6 +162,10 @@ class Faults:
         """404 with a page of HTML: an ingress that has lost its backend."""
         return self.inject(faultyanswers.not_found_page, verb, resource, **which)
 
+    def no_field_validation(self, verb: str = "*", resource: str = "*", **which: Optional[int]) -> Scope:
+        """``fieldValidation`` is ignored and unknown fields are dropped in silence: a server before 1.25."""
+        return self.inject(faultyanswers.unvalidated, verb, resource, **which)
+
     def service_unavailable(
         self, verb: str = "*", resource: str = "*", seconds: int = 1, **which: Optional[int]
     ) -> Scope:

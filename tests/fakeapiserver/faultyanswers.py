@@ -123,6 +123,12 @@ def not_served(request: Request, proceed: Proceed, over: threading.Event) -> Rep
     return page_not_found()
 
 
+def unvalidated(request: Request, proceed: Proceed, over: threading.Event) -> Reply:
+    others = [(key, value) for key, value in request.query if key != "fieldValidation"]
+    request.query[:] = [*others, ("fieldValidation", "Ignore")]
+    return proceed()
+
+
 def unavailable(seconds: int) -> Suffer:
     message = "the server is currently unable to handle the request"
     failure = APIFailure(503, "ServiceUnavailable", message, {"retryAfterSeconds": seconds})
