@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..errors import (
     AlreadyExistsError,
     APIError,
+    APIWarning,
     BadRequestError,
     CommandFailedError,
     CommandNotFoundError,
@@ -37,6 +38,7 @@ from ..errors import (
 
 __all__ = [
     "APIError",
+    "APIWarning",
     "AlreadyExistsError",
     "BadRequestError",
     "CommandFailedError",
