@@ -8,5 +8,5 @@ from devservers.crds import errors as documented
 
 def test_every_exception_of_the_package_is_there() -> None:
     own = {name: value for name, value in vars(errors).items() if isinstance(value, type)}
-    exceptions = {name: value for name, value in own.items() if issubclass(value, errors.DevServersError)}
+    exceptions = {name: value for name, value in own.items() if issubclass(value, (errors.DevServersError, Warning))}
     assert {name: getattr(documented, name) for name in documented.__all__} == exceptions
