@@ -14,6 +14,8 @@ known; both are pure. :class:`Watch` does the I/O and follows these rules:
    once the history that it needs is compacted.
 5. A stream that ends in its time is reopened at once; one that failed or lived but a moment, after a pause that grows.
 6. Silence for :data:`IDLE_SECONDS` is taken for a half-open connection and reopened from the last version.
+7. A generator is closed by whoever made it, never left to be finalised: Python prints and drops what is raised in a
+   finaliser, and a Ctrl-C would be lost.
 """
 
 from __future__ import annotations
@@ -202,6 +204,7 @@ class Watch:
         return next(self._events)
 
     def __enter__(self) -> Watch:
+        self._events = self._events or self._run()  # so that __exit__ closes what a loop inside is left with
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -235,7 +238,8 @@ class Watch:
                     yield from self._until_stopped(self._list())
                     relist = False
                 opened_at = self._client.clock.now()
-                yield from self._until_stopped(self._stream())
+                with closing(self._stream()) as events:
+                    yield from self._until_stopped(events)
                 relist = self._stream_ended(opened_at)
             except ExpiredError:
                 if not self._state.complete:
@@ -261,11 +265,11 @@ class Watch:
         events = self._state.relist(items, version)
         return [*events, {"type": LISTED, "object": {}}] if self._marks else events
 
-    def _stream(self) -> Iterator[Event]:
+    def _stream(self) -> Generator[Event, None, None]:
         """One stream from the current version to its end; silence and our own deadline are ends, too."""
         self._heard = 0
-        with closing(self._opened()) as answer:
-            for line in _lines(answer):
+        with closing(self._opened()) as answer, closing(_lines(answer)) as lines:
+            for line in lines:
                 event = self._decoded(line)
                 self._heard += 1
                 self._error_events = 0
@@ -353,7 +357,7 @@ def _is_about_version(error: Exception) -> bool:
     return isinstance(error, ServerError) and error.message.startswith("resourceVersion: Invalid value")
 
 
-def _lines(answer: Answer) -> Iterator[bytes]:
+def _lines(answer: Answer) -> Generator[bytes, None, None]:
     decoder = LineDecoder()
     while True:
         try:
