@@ -204,7 +204,7 @@ class Watch:
         return next(self._events)
 
     def __enter__(self) -> Watch:
-        self._events = self._events or self._run()  # so that __exit__ closes what a loop inside is left with
+        self._events = self._events or self._run()  # a loop inside takes this one, and it is closed
         return self
 
     def __exit__(self, *exc: object) -> None:
