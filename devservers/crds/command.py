@@ -190,7 +190,7 @@ class Command(NamedTuple):
             return None
         message = re.sub(r"\n(?:\S*/)?env: use -.*", "", begin.string[begin.end() :])  # GNU's hint
         plain = max(re.findall(r"[\w./+-]*", program, re.ASCII), key=len)  # what no quoting changes
-        if plain not in message:
+        if not re.search(rf"(?<![\w./+-]){re.escape(plain)}(?![\w./+-])", message, re.ASCII):
             return None
         if self._looks_like_a_variable:
             return Complaint(Trouble.NO_TOOL, SHELL)

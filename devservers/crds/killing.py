@@ -5,8 +5,9 @@ command's identity (:data:`~.command.IDENTITY_VARIABLE`); a shell that was put b
 its command line. Processes that were given another environment (``env -i``, ``su -``) are found as
 descendants of those, or as members of a session or process group that one of those leads. A process
 that was adopted by another one keeps its session. What has left session, parent and environment
-behind is not found, and what belongs to another user may be neither found nor killed: the outcome
-says so.
+behind is not found, and what belongs to another user may be neither found nor killed. The outcome
+says so where nothing was found, or not all of it died; what hides while others are found is beyond
+it.
 
 Nothing that was not found so is touched. A session or group counts only if its leader was found,
 for runtimes may start commands in a session that is not theirs.

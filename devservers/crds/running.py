@@ -20,7 +20,6 @@ from typing import Any, NamedTuple, Optional
 from ..errors import (
     APIError,
     CommandNotFoundError,
-    ConnectionFailedError,
     ExecConnectionLostError,
     ExecError,
     ExecTimeoutError,
@@ -29,6 +28,7 @@ from ..errors import (
     ProtocolError,
     RequestTimeoutError,
     TLSError,
+    TransportError,
 )
 from ..notes import add_note
 from ..transport import channels
@@ -119,6 +119,10 @@ def _try(call: Call, command: Command, without: Collection[str]) -> tuple[int, b
             told = _abandon(call, command, without, error)
             if told is not error:
                 raise told from error
+        elif isinstance(error, RequestTimeoutError) and call.deadline.expired:
+            raise ExecTimeoutError(
+                f"{command.words[0]!r} was not started within {call.deadline.seconds:g} s: {error}"
+            ) from error
         raise
     returncode = _returncode(call, command, plan, status, streams)
     return returncode, returncode != 0 or plan.marked or session.protocol == channels.V4
@@ -192,8 +196,8 @@ def _may_have_begun(error: BaseException) -> bool:
     """Whether the command may run though no session came to be: not if the server refused, or was not even asked."""
     if isinstance(error, (APIError, KubeConfigError, MissingDependencyError, TLSError)):
         return False
-    if isinstance(error, ConnectionFailedError):
-        return not error.nothing_sent
+    if isinstance(error, TransportError) and error.nothing_sent:
+        return False
     return not (isinstance(error, ProtocolError) and error.not_upgraded)
 
 

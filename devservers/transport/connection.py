@@ -47,10 +47,10 @@ class TimedSocket:
         self._closing = False
 
     def bind(self, deadline: Deadline, idle: Optional[float]) -> None:
-        """From now on ``deadline`` counts, and its cancellation reaches this socket."""
+        """From now on ``deadline`` counts, and its cancellation (and no other) reaches this socket."""
         self.deadline, self.idle = deadline, idle
         if deadline.cancellation is not None:
-            deadline.cancellation.interrupt = self.interrupt
+            deadline.cancellation.interrupt = partial(self.interrupt, deadline)
 
     def patiently(self, step: Callable[[], int]) -> int:
         """One operation on the socket, in the time that there is; none is wasted on a path that is dead."""
@@ -84,8 +84,10 @@ class TimedSocket:
         if not self._readers:
             self.raw.close()
 
-    def interrupt(self) -> None:
-        """From another thread: end a blocked read."""
+    def interrupt(self, deadline: Deadline) -> None:
+        """From another thread: end a blocked read, if it is still the one of the call with this deadline."""
+        if self.deadline is not deadline:
+            return
         try:
             if isinstance(self.raw, ssl.SSLSocket):  # its own shutdown() would drop the TLS state under the reader
                 socket.socket.shutdown(self.raw, socket.SHUT_RDWR)
@@ -173,6 +175,7 @@ class Pool:
 
     def put(self, connection: Connection) -> None:
         connection.idle_since = time.monotonic()
+        connection.timed.bind(Deadline(None), None)
         with self._lock:
             if not self._closed and len(self._idle) < IDLE_CONNECTIONS:
                 self._idle.append(connection)

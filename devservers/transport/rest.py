@@ -425,7 +425,7 @@ def failure_of(status: Mapping[str, Any], method: str, target: str, *, retry_aft
     if retry_after is None and isinstance(details.get("retryAfterSeconds"), int):
         retry_after = float(details["retryAfterSeconds"]) or None
     info = request_info(method, target)
-    message = str(status.get("message") or "").strip()
+    message = _without_command(str(status.get("message") or "").strip())
     kind = error_class(code, reason)
     return kind(
         message, status=code, reason=reason, details=details, retry_after=retry_after, context=str(info),
@@ -433,12 +433,17 @@ def failure_of(status: Mapping[str, Any], method: str, target: str, *, retry_aft
     )  # fmt: skip
 
 
+def _without_command(message: str) -> str:
+    """An API server that does not reach a kubelet quotes the URL it asked for: command, environment and all."""
+    return re.sub(r"(/exec/[^\s?\"]*\?)[^\s\"]*", r"\1…", message)
+
+
 _NOT_BY_ROLE = ("exceeded quota", "admission", "denied the request", "is being terminated", "violates PodSecurity")
 """What other refusals with code 403 say: quotas, webhooks and policies, where no Role would help."""
 
 
 def _hint(code: int, message: str, info: RequestInfo) -> str:
-    if code == 500 and "error dialing backend" in message:
+    if code == 500 and ("error dialing backend" in message or "error sending request" in message):
         return "the API server does not reach the kubelet of the pod's node: is that node ready?"
     if code in (414, 431) and info.subresource == "exec":
         return "command and environment travel in the request's URL: pass what is long as input, or upload it as a file"

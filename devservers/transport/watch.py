@@ -16,6 +16,8 @@ known; both are pure. :class:`Watch` does the I/O and follows these rules:
    a pause that grows. A kind that is not served for the moment (see :mod:`.served`) is listed anew.
 6. Silence for :data:`IDLE_SECONDS` is taken for a half-open connection and reopened from the last
    version.
+7. A generator is closed by whoever made it, never left to be finalised: Python prints and drops
+   what is raised in a finaliser, and a Ctrl-C would be lost.
 """
 
 from __future__ import annotations
@@ -204,6 +206,7 @@ class Watch:
         return next(self._events)
 
     def __enter__(self) -> Watch:
+        self._events = self._events or self._run()  # a loop inside takes this one, and it is closed
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -237,7 +240,8 @@ class Watch:
                     yield from self._until_stopped(self._list())
                     relist = False
                 opened_at = self._client.clock.now()
-                yield from self._until_stopped(self._stream())
+                with closing(self._stream()) as events:
+                    yield from self._until_stopped(events)
                 relist = self._stream_ended(opened_at)
             except ExpiredError:
                 if not self._state.complete:
@@ -263,11 +267,11 @@ class Watch:
         events = self._state.relist(items, version)
         return [*events, {"type": LISTED, "object": {}}] if self._marks else events
 
-    def _stream(self) -> Iterator[Event]:
+    def _stream(self) -> Generator[Event, None, None]:
         """One stream from the current version to its end; silence and our own deadline are ends, too."""
         self._heard = 0
-        with closing(self._opened()) as answer:
-            for line in _lines(answer):
+        with closing(self._opened()) as answer, closing(_lines(answer)) as lines:
+            for line in lines:
                 event = self._decoded(line)
                 self._heard += 1
                 self._error_events = 0
@@ -355,7 +359,7 @@ def _is_about_version(error: Exception) -> bool:
     return isinstance(error, ServerError) and error.message.startswith("resourceVersion: Invalid value")
 
 
-def _lines(answer: Answer) -> Iterator[bytes]:
+def _lines(answer: Answer) -> Generator[bytes, None, None]:
     decoder = LineDecoder()
     while True:
         try:

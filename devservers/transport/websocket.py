@@ -150,10 +150,10 @@ def upgrade(
 
 
 def _attempt(client: RESTClient, target: str, subprotocols: Sequence[str], deadline: Deadline) -> WebSocketStream:
-    headers = client.headers(deadline)
     try:
+        headers = client.headers(deadline)
         sock = connect(client.config, deadline, tunnel=True)
-    except ConnectionFailedError as error:
+    except TransportError as error:
         error.nothing_sent = True
         raise
     try:

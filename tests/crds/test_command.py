@@ -366,6 +366,7 @@ def files(tmp_path: Path) -> Path:
         ("plain", "hello", 0o644),
         ("no-interpreter", "#!/no/such/interpreter\n", 0o755),
         ("env-no-interpreter", "#!/usr/bin/env nosuchinterpreter\n", 0o755),
+        ("nosuch", "#!/usr/bin/env nosuchinterpreter\n", 0o755),
     ):
         (tmp_path / name).write_text(content)
         (tmp_path / name).chmod(mode)
@@ -404,8 +405,9 @@ def test_codes_of_a_command_that_finds_nothing_itself_are_its_own(way: Way, file
         (["env", "/usr/bin/env", "PATH=/", "env"], 127),
         (["dash", "-c", "("], 2),
         ([str(files / "env-no-interpreter")], 127),
+        (["nosuch"], 127),  # the name of its interpreter begins so
     ):
-        run = way.run(Command(words, ID))
+        run = way.run(Command(words, ID, env={"PATH": f"{os.environ['PATH']}:{files}"}))
         assert (words, run.returncode, run.complaint) == (words, code, None)
 
 

@@ -8,8 +8,14 @@ from pathlib import Path
 import pytest
 
 from devservers import errors
+from devservers.crds.command import Command
 from devservers.crds.devserver import DevServer
+from devservers.crds.running import Call, run
+from devservers.transport import ClientConfig, RESTClient
+from devservers.transport.deadline import Deadline
+from devservers.transport.exec import ExecTarget
 from tests.stopwatch import Stopwatch
+from tests.transport.tlsserver import serving, stay_silent
 
 from .builders import LONG, eventually, pod_name
 from .staged import StagedServer
@@ -144,6 +150,18 @@ def test_a_server_that_says_nothing_does_not_prolong_the_call(
     with operated.fault.stall(verb, resource), pytest.raises(TimeoutError):
         modern.exec(["true"], timeout=TIMEOUT)
     assert watch.own_seconds < TIMEOUT + 1.2
+
+
+def test_a_command_that_was_not_even_asked_for_is_not_said_to_run() -> None:
+    """The connection was not to be had: nothing was sent, and there is nothing to kill."""
+    with serving(stay_silent) as silent, RESTClient(ClientConfig(f"https://127.0.0.1:{silent.port}")) as client:
+        call = Call(client, ExecTarget("n", "p"), None, print, print, Deadline(0.2))
+        with pytest.raises(errors.ExecTimeoutError) as caught:
+            run(call, Command(["touch", "x"], "id"))
+        connections = len(silent.seen)
+    assert str(caught.value).startswith("'touch' was not started within 0.2 s: the TLS handshake with")
+    assert "may still run" not in str(caught.value)
+    assert connections == 1
 
 
 def test_a_session_whose_end_is_never_told_ends_in_time(operated: StagedServer, modern: DevServer) -> None:

@@ -317,6 +317,17 @@ def test_a_refusal_told_on_channel_3_is_the_same_exception_as_one_told_by_http()
         returncode_of(_failure("container nosuch is not valid for pod p", "BadRequest", 400), TARGET, ["ls"])
 
 
+def test_a_kubelet_out_of_reach_is_told_without_the_command_and_its_environment() -> None:
+    """An API server that translates v5 quotes the URL that it asked for."""
+    url = "https://10.0.0.1:10250/exec/n/p/c?command=env&command=TOKEN%3Ds3cret&error=1&output=1"
+    why = "dial tcp 10.0.0.1:10250: connect: connection refused"
+    with pytest.raises(errors.ServerError) as caught:
+        returncode_of(_failure(f'Internal error occurred: error sending request: Post "{url}": {why}'), TARGET, ["env"])
+    assert f'Post "https://10.0.0.1:10250/exec/n/p/c?…": {why}' in str(caught.value)
+    assert "does not reach the kubelet" in str(caught.value)
+    assert "s3cret" not in f"{caught.value.message} {caught.value!r}"
+
+
 def test_an_exit_code_is_an_exit_code() -> None:
     assert returncode_of(ExitStatus(137, "NonZeroExitCode", "", {}), TARGET, ["x"]) == 137
 

@@ -320,6 +320,28 @@ def test_a_read_can_be_cancelled_from_another_thread(moment: str) -> None:
         assert len(outcome) == 1
 
 
+def test_a_cancellation_leaves_a_connection_alone_that_another_call_has_got() -> None:
+    asked, cancelled = threading.Event(), threading.Event()
+
+    def handler(peer: Peer, request: str) -> None:
+        if request.startswith("POST"):
+            asked.set()
+            assert cancelled.wait(5)
+        peer.answer(200, OK)
+
+    cancellation = Cancellation()
+    with scripted(serve_all(handler)) as server, server.client() as client:
+        client.request("GET", "/x", deadline=Deadline(5, cancellation=cancellation))
+        answers: list[object] = []
+        other = threading.Thread(target=lambda: answers.append(client.request("POST", "/x", body={})))
+        other.start()
+        assert asked.wait(5)
+        cancellation.cancel()
+        cancelled.set()
+        other.join(5)
+        assert (answers, server.connections) == ([{"kind": "Thing"}], 1)
+
+
 @pytest.mark.parametrize("interim", [102, 103])
 def test_interim_answers_are_passed_over(interim: int) -> None:
     def handle(peer: Peer, request: str) -> None:
