@@ -22,6 +22,7 @@ from tests.transport.scripted import FakeClock
 
 from .builders import LONG, SHORT, SPEC, created, requests_of, set_status
 from .staged import StagedServer
+from .test_deletion import LIES
 
 PODS = "/api/v1/namespaces/default/pods"
 LOOK = f"{PODS}?labelSelector=app%3Ddev&limit=500"
@@ -408,3 +409,20 @@ def test_without_any_time_a_ready_server_is_ready(cluster: StagedServer) -> None
     server = running(cluster)
     cluster.store.create("pods", pod(ready=True))
     server.wait_for_ready(timeout=0)
+
+
+def test_where_neither_pods_may_be_listed_nor_the_server_be_got_a_phase_is_waited_for_all_the_same(
+    cluster: StagedServer,
+) -> None:
+    server = created()
+    cluster.rules.deny("admin", "list", "pods")
+    cluster.rules.deny("admin", "get", "devservers")
+    with pytest.raises(errors.WaitTimeoutError):
+        server.wait_for_ready(timeout=SHORT)
+
+
+def test_a_last_look_that_proves_nothing_is_a_timeout_like_any_other(cluster: StagedServer) -> None:
+    server = created()
+    cluster.rules.deny("admin", "list", "pods")
+    with cluster.fault.inject(LIES["a proxy"], "get", "devservers"), pytest.raises(errors.WaitTimeoutError):
+        server.wait_for_ready(timeout=SHORT)
