@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Optional
 
-from ..errors import DevServersError, ExecError, ForbiddenError, NotFoundError
+from ..errors import (
+    CommandFailedError,
+    DevServersError,
+    ExecConnectionLostError,
+    ExecError,
+    ForbiddenError,
+    NotFoundError,
+    SyncError,
+)
+from ..transport.deadline import Deadline
 from ..transport.exec import ExecTarget
 from ..transport.paths import PODS
 from .expiry import expiry_note
@@ -12,9 +23,27 @@ from .podlookup import PodOwner, default_container, look_up_pods
 from .running import incarnation
 
 if TYPE_CHECKING:
-    from ..transport.deadline import Deadline
     from ..transport.rest import Object
     from .devserver import DevServer
+
+LOOK_SECONDS = 2.0
+"""Time for finding out whether a command ended because its server did."""
+KILLED = (128 + 9, 128 + 15)
+"""Exit codes of what was killed: so ends a command whose pod is deleted, if its connection is not lost before."""
+
+
+@contextmanager
+def telling_of_its_end(server: DevServer) -> Iterator[None]:
+    """A command that ends because its server is deleted, its time being up or otherwise, says so."""
+    try:
+        yield
+    except (ExecConnectionLostError, CommandFailedError, SyncError) as error:
+        if isinstance(error, CommandFailedError) and error.returncode not in KILLED:
+            raise
+        why = _gone(server, Deadline(LOOK_SECONDS, server._place()[0].clock))
+        if why:
+            error.args = (f"{error}; {why}",)
+        raise
 
 
 def locate(server: DevServer, container: Optional[str], deadline: Optional[Deadline] = None) -> ExecTarget:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import pytest
 
 from devservers import errors
 from devservers.crds.devserver import DevServer
+from devservers.crds.target import telling_of_its_end
 
-from .builders import LONG, pod_name, requests_of
+from .builders import LONG, eventually, names_on, pod_name, requests_of
 from .staged import StagedServer
 
 # not found
@@ -134,3 +136,52 @@ def test_a_server_that_is_too_busy_is_asked_again(operated: StagedServer, modern
     with operated.fault.too_many_requests("get", "pods/exec", seconds=0, times=2) as fault:
         assert modern.exec("echo out").stdout == "out\n"
     assert fault.suffered == 2
+
+
+# the server is deleted meanwhile
+
+
+def let_it_expire(cluster: StagedServer, server: DevServer) -> None:
+    server.patch({"spec": {"lifecycle": {"timeToLive": "1s"}}})
+    eventually(lambda: not names_on(cluster), "the end of its time")
+
+
+EXPIRED = r"; <DevServer default/dev phase=Running> was deleted: its timeToLive of 1s was up"
+
+
+def test_a_connection_that_is_lost_with_the_server_says_that_its_time_was_up(
+    operated: StagedServer, modern: DevServer
+) -> None:
+    with operated.fault.exec_closed_without_status():
+        with pytest.raises(errors.ExecConnectionLostError, match=EXPIRED):
+            modern.exec("echo x", stdout=lambda data: let_it_expire(operated, modern))
+
+
+def test_a_command_that_is_killed_with_the_server_says_that_its_time_was_up(
+    operated: StagedServer, modern: DevServer
+) -> None:
+    with pytest.raises(errors.CommandFailedError, match=EXPIRED):
+        modern.exec("echo x; sleep 100", shell=True, check=True, stdout=lambda data: let_it_expire(operated, modern))
+
+
+def test_a_transfer_that_is_lost_with_the_server_says_that_its_time_was_up(
+    operated: StagedServer, modern: DevServer, tmp_path: Path
+) -> None:
+    tmp_path.joinpath("file").write_text("x")
+    operated.before("GET", "/exec", lambda: let_it_expire(operated, modern))
+    with operated.fault.kubelet_lost(), pytest.raises(errors.DevServersError, match=EXPIRED):
+        modern.upload(tmp_path, "/workspace")
+
+
+def test_a_transfer_whose_other_side_ended_with_the_server_says_that_its_time_was_up(
+    operated: StagedServer, modern: DevServer
+) -> None:
+    with pytest.raises(errors.SyncError, match=EXPIRED), telling_of_its_end(modern):
+        let_it_expire(operated, modern)
+        raise errors.SyncError("tar was killed")
+
+
+def test_a_connection_that_is_lost_alone_says_nothing_of_the_server(operated: StagedServer, modern: DevServer) -> None:
+    with operated.fault.exec_closed_without_status(), pytest.raises(errors.ExecConnectionLostError) as caught:
+        modern.exec("echo x")
+    assert "<DevServer" not in str(caught.value)
