@@ -176,8 +176,8 @@ def test_a_transfer_that_is_lost_with_the_server_says_that_its_time_was_up(
 def test_a_transfer_whose_other_side_ended_with_the_server_says_that_its_time_was_up(
     operated: StagedServer, modern: DevServer
 ) -> None:
+    let_it_expire(operated, modern)
     with pytest.raises(errors.SyncError, match=EXPIRED), telling_of_its_end(modern):
-        let_it_expire(operated, modern)
         raise errors.SyncError("tar was killed")
 
 
