@@ -13,6 +13,7 @@ from ..errors import (
     ExecError,
     ForbiddenError,
     NotFoundError,
+    ServerError,
     SyncError,
 )
 from ..transport.deadline import Deadline
@@ -37,13 +38,22 @@ def telling_of_its_end(server: DevServer) -> Iterator[None]:
     """A command that ends because its server is deleted, its time being up or otherwise, says so."""
     try:
         yield
+    except (NotFoundError, ServerError) as error:  # its pod went before the command began
+        why = _gone(server, _look(server))
+        if why:
+            raise error.with_hint(why) from None
+        raise
     except (ExecConnectionLostError, CommandFailedError, SyncError) as error:
         if isinstance(error, CommandFailedError) and error.returncode not in KILLED:
             raise
-        why = _gone(server, Deadline(LOOK_SECONDS, server._place()[0].clock))
+        why = _gone(server, _look(server))
         if why:
             error.args = (f"{error}; {why}",)
         raise
+
+
+def _look(server: DevServer) -> Deadline:
+    return Deadline(LOOK_SECONDS, server._place()[0].clock)
 
 
 def locate(server: DevServer, container: Optional[str], deadline: Optional[Deadline] = None) -> ExecTarget:

@@ -164,12 +164,15 @@ def test_a_command_that_is_killed_with_the_server_says_that_its_time_was_up(
         modern.exec("echo x; sleep 100", shell=True, check=True, stdout=lambda data: let_it_expire(operated, modern))
 
 
-def test_a_transfer_that_is_lost_with_the_server_says_that_its_time_was_up(
+def test_what_comes_too_late_for_the_pod_says_that_the_time_of_the_server_was_up(
     operated: StagedServer, modern: DevServer, tmp_path: Path
 ) -> None:
-    tmp_path.joinpath("file").write_text("x")
-    operated.before("GET", "/exec", lambda: let_it_expire(operated, modern))
-    with operated.fault.kubelet_lost(), pytest.raises(errors.DevServersError, match=EXPIRED):
+    def until_it_has_no_pod() -> None:
+        let_it_expire(operated, modern)
+        eventually(lambda: not names_on(operated, "pods"), "the end of its pod")
+
+    operated.before("GET", "/exec", until_it_has_no_pod)
+    with pytest.raises(errors.NotFoundError, match=EXPIRED):
         modern.upload(tmp_path, "/workspace")
 
 
