@@ -27,11 +27,12 @@ from ..errors import (
 from ..notes import add_note
 from ..transport.deadline import Backoff, Deadline
 from ..transport.rest import REQUEST_TIMEOUT, Object
-from .creation import create, find_namesake, held_by
+from .creation import create, held_by
 from .deletion import last_seen
 from .objectref import ObjectRef
 from .obligation import Obligation, delete_obliged
 from .progress import tell
+from .reading import find
 
 if TYPE_CHECKING:
     from .devserver import DevServer
@@ -168,10 +169,16 @@ class Attempt:
         words = f"{self._resource.plural}.{self._resource.group} {name}".strip()
         return f"check for it, and delete it: kubectl get {words} -n {self._namespace}"
 
+    def _find_namesake(self, name: str) -> Optional[Object]:
+        return find(self._client, self._resource, self._namespace, name, self.deadline.sooner(LOOK_SECONDS))
+
     def _wait_for_namesake(self, error: AlreadyExistsError) -> None:
         """Return when the namesake that is in the way has gone; ``error`` itself if it is to stay."""
         name = self._body["metadata"].get("name")
-        namesake = None if name is None else find_namesake(self._client, self._resource, self._namespace, name)
+        try:
+            namesake = None if name is None else self._find_namesake(name)
+        except DevServersError:
+            raise error from None  # the name is taken, and by what may not be told
         if namesake is None:
             if name is None or self.deadline.expired:
                 raise error
@@ -179,7 +186,7 @@ class Attempt:
         if _is_to_stay(namesake):
             raise error
         before = ObjectRef.of(namesake, self._resource, self._namespace)
-        tell(self._server, f"waiting until the {before} of before is gone: it is being deleted")
+        tell(self._server, f"waiting until the earlier {before} is gone: it is being deleted")
         left = last_seen(self._client, before, self.deadline)
         if left is not None:
             raise WaitTimeoutError(

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Optional
 
-from ..errors import AlreadyExistsError, APIError, ConflictError, DevServersError, NotFoundError, TooManyRequestsError
+from ..errors import AlreadyExistsError, APIError, ConflictError, DevServersError, TooManyRequestsError
 from ..transport.deadline import Backoff, Deadline
+from .reading import find
 from .writing import written
 
 if TYPE_CHECKING:
@@ -61,16 +62,6 @@ def _may_succeed_again(error: APIError, body: Object) -> bool:
     return isinstance(error, ConflictError) and error.details.get("kind") == "resourcequotas"
 
 
-def find_namesake(client: RESTClient, resource: Resource, namespace: Optional[str], name: str) -> Optional[Object]:
-    """The object of that name; None if there is none any more. Raises what the read raises."""
-    try:
-        return client.get(resource, namespace, name)
-    except NotFoundError as error:
-        if error.is_about(resource, name):
-            return None
-        raise
-
-
 def explained(
     error: AlreadyExistsError, client: RESTClient, resource: Resource, namespace: Optional[str], name: Optional[str]
 ) -> AlreadyExistsError:
@@ -78,19 +69,22 @@ def explained(
     if name is None:  # made up by the server
         return error
     try:
-        namesake = find_namesake(client, resource, namespace, name)
+        namesake = find(client, resource, namespace, name)
     except DevServersError:
         return error  # not to be told
     if namesake is None:
         return error.with_hint("it has gone since: create it again")
     if not namesake["metadata"].get("deletionTimestamp"):
         return error
+    where = f', namespace="{namespace}"' if namespace else ""
     return error.with_hint(
         f"the {resource.kind} of that name is being deleted (its finalizers: {held_by(namesake)}): wait for that with "
-        f'{resource.kind}.get("{name}").wait_for_deletion(), then create yours'
+        f'{resource.kind}.get("{name}"{where}).wait_for_deletion(), then create yours'
     )
 
 
 def held_by(raw: Object) -> str:
-    """The finalizers of an object, for messages."""
+    """The finalizers of an object, for messages; of ``{}`` they are not known."""
+    if not raw:
+        return "unknown, for the API server did not answer"
     return ", ".join(map(str, raw["metadata"].get("finalizers") or ())) or "none"

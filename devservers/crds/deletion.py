@@ -8,7 +8,7 @@ webhook or a quota.
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Optional
 
 from ..errors import (
     APIError,
@@ -23,6 +23,7 @@ from ..errors import (
 from ..transport.deadline import Backoff, Deadline
 from ..transport.rest import Object, RESTClient
 from .objectref import ObjectRef
+from .reading import find
 
 DELETE_SECONDS = 30.0
 """Time for deleting on the way out, repetitions included."""
@@ -62,30 +63,31 @@ def _is_gone(refusal: APIError, client: RESTClient, created: ObjectRef, deadline
     if isinstance(refusal, ConflictError) and refusal.is_about_uid:
         return True
     try:
-        raw = client.get(resource, namespace, name, deadline=deadline)
-    except DevServersError as error:
-        return isinstance(error, NotFoundError) and error.is_about(resource, name)
-    return bool((raw.get("metadata") or {}).get("uid") != uid)
+        raw = find(client, resource, namespace, name, deadline)
+    except DevServersError:
+        return False
+    return raw is None or (raw.get("metadata") or {}).get("uid") != uid
 
 
 def last_seen(client: RESTClient, created: ObjectRef, deadline: Deadline) -> Optional[Object]:
     """Wait until that very object is gone: None. Else, when the time is up, the object as it was seen last.
 
-    Without an answer in all that time it is as it was: an object of unknown finalizers. Where it may not be read at
-    all, there is nothing to wait for, and it is taken to be gone.
+    Without an answer in all that time nothing is known of it: ``{}``.
+
+    Raises:
+        ForbiddenError: it may not be read, so there is no waiting for it.
     """
-    seen: dict[str, Any] = {"metadata": {}}
+    seen: Object = {}
     backoff = Backoff(first=0.1, limit=1.0)
     while True:
         try:
-            raw = client.get(created.resource, created.namespace, created.name, deadline=deadline)
+            raw = find(client, created.resource, created.namespace, created.name, deadline)
         except ForbiddenError:
-            return None
-        except DevServersError as error:
-            if isinstance(error, NotFoundError) and error.is_about(created.resource, created.name):
-                return None
+            raise
+        except DevServersError:
+            pass  # it may pass
         else:
-            if raw["metadata"].get("uid") != created.uid:
+            if raw is None or raw["metadata"].get("uid") != created.uid:
                 return None
             seen = raw
         if deadline.expired:

@@ -270,11 +270,11 @@ class DevServer(BaseCustomResource):
             ExecError: the command may not be executed, ``cwd`` is not there, or there is no pod.
         """
         from .execution import Options, execute
-        from .target import telling_of_deletion
+        from .target import telling_of_its_end
 
         options = Options(input, timeout, check, text, encoding, errors, cwd, env, stdout, stderr)
         client, _, _ = self._place()
-        with telling_of_deletion(self):
+        with telling_of_its_end(self):
             return execute(client, lambda deadline: self._target(container, deadline), args, shell, options)
 
     def sync(self) -> list[TransferReport]:
@@ -302,12 +302,12 @@ class DevServer(BaseCustomResource):
                 all of it, whatever the API server says.
         """
         from .execution import run_raw
-        from .target import telling_of_deletion
+        from .target import telling_of_its_end
         from .workspace import upload
 
         client, _, _ = self._place()
-        with telling_of_deletion(self):
-            target = self._target(container)
+        target = self._target(container)
+        with telling_of_its_end(self):
             return upload(lambda args, stdin=None: run_raw(client, target, args, stdin), local, remote)
 
     def _target(self, container: Optional[str], deadline: Optional[Deadline] = None) -> ExecTarget:

@@ -71,7 +71,8 @@ class Hopeless:
         if (raw.get("status") or {}).get("phase") != const.PHASE_RUNNING:
             yield Sign(NO_POD, FLAVOR_SECONDS)
         if OperatorNotes.of(raw).handled and not raw.get("status"):
-            yield Sign("its operator has handled it, and has set no status and made no pod", SILENCE_SECONDS)
+            made = "" if pods is None else " and made no pod"
+            yield Sign(f"its operator has handled it, and has set no status{made}", SILENCE_SECONDS)
 
     def _missing_flavor(self, raw: Mapping[str, Any], deadline: Deadline) -> str:
         try:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Optional, TypeVar
 
+from ..errors import ForbiddenError
 from ..notes import add_note
 from ..transport.deadline import Deadline
 from .attempt import Attempt
@@ -53,7 +54,7 @@ def create_and_wait(server: DevServer) -> None:
 
 def owed(server: DevServer) -> tuple[Obligation, ...]:
     """What the ``with`` statements of ``server`` that are under way have to delete, the innermost last."""
-    return tuple(each for each in server._obligations if not each.settled)
+    return tuple(each for each in server._obligations if each.is_open)
 
 
 def leave(server: DevServer, error: Optional[BaseException]) -> None:
@@ -77,9 +78,11 @@ def _insist(delete: Callable[[], T], obligation: Callable[[], Optional[Obligatio
         return delete()
     except Exception:
         raise
-    except BaseException:
+    except BaseException as interrupt:
         try:
             delete()
+        except Exception as error:
+            add_note(interrupt, str(error))
         finally:
             given_up = obligation()
             if given_up is not None:
@@ -102,11 +105,16 @@ def _watch_it_go(server: DevServer, obligation: Obligation) -> None:
     deadline = Deadline(server.deletion_timeout, obligation.client.clock)
     if deadline.expired:
         return
-    raw = last_seen(obligation.client, created, deadline)
+    try:
+        raw = last_seen(obligation.client, created, deadline)
+    except ForbiddenError:
+        tell(server, f"{created} was deleted; whether it is gone yet may not be looked at")
+        return
     if raw is None:
         tell(server, f"{created} is gone")
         return
     warn(
-        f"{created} is still being deleted after {server.deletion_timeout:g} s; its finalizers: {held_by(raw)}. Its "
-        "operator removes them when it has cleaned up: is it running?"
+        f"{created} is still being deleted after {server.deletion_timeout:g} s; its finalizers: "
+        f"{held_by(raw)}. Each is removed by the controller that has set it, when that has cleaned "
+        "up: is it running?"
     )

@@ -44,8 +44,13 @@ class Obligation:
         if self in _owed:
             _owed.remove(self)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether this process still owes it."""
+        return not self.settled and self._pid == os.getpid()
+
     def is_due_at_exit(self) -> bool:
-        return not self.settled and self._pid == os.getpid() and self._at_exit()
+        return self.is_open and self._at_exit()
 
 
 def _see_to_it_at_exit() -> None:
@@ -58,9 +63,18 @@ def _see_to_it_at_exit() -> None:
 
 
 def delete_what_is_owed() -> None:
-    """At the interpreter's end: delete what a signal has kept from being deleted before."""
+    """At the interpreter's end: delete what a signal has kept from being deleted before.
+
+    One that cannot be deleted keeps none of the others from it.
+    """
+    failure: Optional[Exception] = None
     for obligation in [each for each in _owed if each.is_due_at_exit()]:
-        delete_obliged(obligation)
+        try:
+            delete_obliged(obligation, hiding=failure)
+        except Exception as error:
+            failure = error
+    if failure is not None:
+        raise failure
 
 
 def delete_obliged(obligation: Obligation, hiding: Optional[BaseException] = None) -> bool:

@@ -21,10 +21,16 @@ FINALIZER_MARK = "kopffinalizermarker"
 MESSAGE_LIMIT = 400
 """Characters of a handler's message that are shown."""
 LONGEST_READ = 20_000
-MOST_BRACES = 40
-"""Limits on what is looked through for a Status in a message: characters, and places where one may begin or end."""
+MOST_BRACES = 20
+"""Limits on what is looked through for a Status in a message: characters, and places where one may begin."""
 
-_WIRE_BEGINS = re.compile(r"HTTP response (?:headers|body)|HTTPHeaderDict|<!doctype|<html", re.IGNORECASE)
+_WIRE_BEGINS = re.compile(
+    r"HTTP response (?:headers|body)|HTTPHeaderDict|CIMultiDict|<!doctype|<html"
+    r"|\bheaders['\"]?\s*[:=]|['\"]?\bauthorization['\"]?\s*[:=]",
+    re.IGNORECASE,
+)
+_BRACES = re.compile(r"""'(?:[^'\\]|\\.)*'?|"(?:[^"\\]|\\.)*"?|[{}]""", re.DOTALL)
+"""The braces of what Python prints, and the strings in it, where braces do not count."""
 
 
 class Handler(NamedTuple):
@@ -101,8 +107,8 @@ def plain_message(text: str) -> str:
     """A handler's message as it can be shown: the sentence of the Status in it, else what stands before the wire."""
     status = _status_in(text)
     if status is not None:
-        reason, said = (_one_line(str(status.get(key) or "")) for key in ("reason", "message"))
-        text = said or reason
+        said = [_one_line(text) for text in (status.get("message"), status.get("reason")) if isinstance(text, str)]
+        text = next(filter(None, said), "")
     else:
         text = _one_line(_WIRE_BEGINS.split(text, 1)[0])
     return text if len(text) <= MESSAGE_LIMIT else f"{text[:MESSAGE_LIMIT]}…"
@@ -128,20 +134,25 @@ def _object_at(text: str, at: int) -> object:
 
 
 def _literal_at(text: str, at: int) -> object:
-    """A dict as Python prints it; its end is one of the closing braces, the first that makes sense."""
+    """A dict as Python prints it, which ends with the brace that closes its first one."""
     if not text.startswith(("{'", '{"'), at):
         return None
     import warnings
     from ast import literal_eval
 
+    depth = 0
+    for token in _BRACES.finditer(text, at):
+        depth += {"{": 1, "}": -1}.get(token.group(), 0)
+        if depth == 0:
+            break
+    else:
+        return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of odd escapes: it is not our program
-        for end in list(re.finditer(r"\}", text[at:]))[:MOST_BRACES]:
-            try:
-                return literal_eval(text[at : at + end.end()])
-            except (ValueError, SyntaxError, RecursionError, MemoryError):
-                continue
-    return None
+        try:
+            return literal_eval(text[at : token.end()])
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            return None
 
 
 def _json(text: object) -> object:

@@ -30,6 +30,7 @@ from .expiry import expiry_note
 from .hopeless import Hopeless
 from .podlookup import PodOwner, Pods, containers_ready, look_up_pods
 from .progress import Teller
+from .reading import find
 from .report import REPORT_SECONDS, containers_line, failure_report
 from .waiting import LAST_LOOK_SECONDS, LOOK_SECONDS, fresh_client, observe
 
@@ -43,7 +44,8 @@ LOOK_LIMIT = 5.0
 PATIENCE = 300.0
 """Seconds of nothing but failures after which the failure itself is reported."""
 
-_PASSING = (TransportError, ServerError, TooManyRequestsError)
+_PASSING = (TransportError, ServerError, TooManyRequestsError, NotFoundError)
+"""A 404 among them is one that proves nothing: from a proxy, or an API server that is starting."""
 
 
 def wait_for_ready(server: DevServer, deadline: Deadline, fail_fast: bool) -> None:
@@ -174,17 +176,11 @@ class _Wait:
     def _still_running(self) -> bool:
         """Notice while waiting for the pod that the server itself has gone or failed."""
         server, uid = self._server, self._server.metadata.uid
-        try:
-            raw = self._client.get(
-                server._resource(), self._namespace, self._name, deadline=self._deadline.sooner(LOOK_LIMIT)
-            )
-        except ForbiddenError:  # list and watch are allowed, or we would not be here; get need not be
-            return True
-        except NotFoundError as error:
-            if not error.is_about(server._resource(), self._name):
-                return True  # from a proxy, or an API server that is starting: it may pass
+        limit = self._deadline.sooner(LOOK_LIMIT)
+        raw = find(self._client, server._resource(), self._namespace, self._name, limit)
+        if raw is None:
             note = expiry_note(server._raw, self._client.clock.wall())
-            raise ResourceDeletedError(f"{server!r} was deleted while it was waited for{note}") from None
+            raise ResourceDeletedError(f"{server!r} was deleted while it was waited for{note}")
         if (raw.get("metadata") or {}).get("uid") != uid:
             raise ResourceDeletedError(f"{server!r} was deleted while it was waited for, and created again")
         server._take(raw)

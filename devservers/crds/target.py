@@ -6,7 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Optional
 
-from ..errors import DevServersError, ExecConnectionLostError, ExecError, ForbiddenError, NotFoundError
+from ..errors import (
+    CommandFailedError,
+    DevServersError,
+    ExecConnectionLostError,
+    ExecError,
+    ForbiddenError,
+    NotFoundError,
+    ServerError,
+    SyncError,
+)
 from ..transport.deadline import Deadline
 from ..transport.exec import ExecTarget
 from ..transport.paths import PODS
@@ -17,6 +26,34 @@ from .running import incarnation
 if TYPE_CHECKING:
     from ..transport.rest import Object
     from .devserver import DevServer
+
+LOOK_SECONDS = 2.0
+"""Time for finding out whether a command ended because its server did."""
+KILLED = (128 + 9, 128 + 15)
+"""Exit codes of what was killed: so ends a command whose pod is deleted, if its connection is not lost before."""
+
+
+@contextmanager
+def telling_of_its_end(server: DevServer) -> Iterator[None]:
+    """A command that ends because its server is deleted, its time being up or otherwise, says so."""
+    try:
+        yield
+    except (NotFoundError, ServerError) as error:  # its pod went before the command began
+        why = _gone(server, _look(server))
+        if why:
+            raise error.with_hint(why) from None
+        raise
+    except (ExecConnectionLostError, CommandFailedError, SyncError) as error:
+        if isinstance(error, CommandFailedError) and error.returncode not in KILLED:
+            raise
+        why = _gone(server, _look(server))
+        if why:
+            error.args = (f"{error}; {why}",)
+        raise
+
+
+def _look(server: DevServer) -> Deadline:
+    return Deadline(LOOK_SECONDS, server._place()[0].clock)
 
 
 def locate(server: DevServer, container: Optional[str], deadline: Optional[Deadline] = None) -> ExecTarget:
@@ -56,27 +93,6 @@ def own_pod(server: DevServer, deadline: Optional[Deadline] = None) -> Object:
         or f"{server!r} has no running pod in namespace {namespace!r} (phase {phase}; {why}): "
         "call wait_for_ready() first, or use it in a with statement"
     )
-
-
-@contextmanager
-def telling_of_deletion(server: DevServer) -> Iterator[None]:
-    """Let the errors of a lost connection, and of a pod that went, say so if the server was deleted meanwhile."""
-    try:
-        yield
-    except ExecConnectionLostError as error:
-        gone = _gone(server, Deadline(LOOK_SECONDS, server._place()[0].clock))
-        if gone:
-            error.args = (f"{error}; {gone}",)
-        raise
-    except NotFoundError as error:
-        gone = _gone(server, Deadline(LOOK_SECONDS, server._place()[0].clock))
-        if gone:
-            raise ExecError(gone) from error
-        raise
-
-
-LOOK_SECONDS = 0.9
-"""Time for finding out whether the server is still there, after its connection was lost."""
 
 
 def _gone(server: DevServer, deadline: Optional[Deadline]) -> str:

@@ -3,7 +3,7 @@
 A watch that says nothing proves nothing: its connection may be half-open, and what was waited for may
 have been so for long. So before a wait gives up it looks once, over a connection of its own, within
 the second that a wait may take longer than its time. Likewise a 404 proves nothing unless it is about
-this very object (:meth:`NotFoundError.is_about`).
+this very object (:mod:`.reading`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, NoReturn, Optional
 from ..errors import (
     ConnectionFailedError,
     DevServersError,
-    ForbiddenError,
     NotFoundError,
     RequestTimeoutError,
     ResourceDeletedError,
@@ -29,6 +28,7 @@ from ..transport.watch import LISTED, Event, Watch
 from . import merge
 from .expiry import expiry_note
 from .jsonvalue import copy_json
+from .reading import find
 
 if TYPE_CHECKING:
     from .base import BaseCustomResource, StatusWanted
@@ -133,18 +133,8 @@ def look_afresh(resource: BaseCustomResource) -> Optional[Object]:
         DevServersError: there was no answer within :data:`LAST_LOOK_SECONDS`, or it proves nothing.
     """
     client, namespace, name = resource._place()
-    kind, deadline = resource._resource(), Deadline(LAST_LOOK_SECONDS, client.clock)
     with fresh_client(client) as fresh:
-        try:
-            return fresh.get(kind, namespace, name, deadline=deadline)
-        except ForbiddenError:  # the right to list is enough for a watch
-            selectors = {"fieldSelector": f"metadata.name={name}"}
-            items, _ = fresh.list_all(kind, namespace, selectors=selectors, deadline=deadline)
-            return items[0] if items else None
-        except NotFoundError as error:
-            if error.is_about(kind, name):
-                return None
-            raise
+        return find(fresh, resource._resource(), namespace, name, Deadline(LAST_LOOK_SECONDS, client.clock))
 
 
 def fresh_client(client: RESTClient) -> RESTClient:
@@ -183,12 +173,9 @@ def _is_known(resource: BaseCustomResource) -> bool:
 
 def _look(resource: BaseCustomResource) -> Generator[Event, None, None]:
     client, namespace, name = resource._place()
-    deadline = Deadline(LOOK_SECONDS, client.clock)
-    try:
-        yield {"type": "ADDED", "object": client.get(resource._resource(), namespace, name, deadline=deadline)}
-    except NotFoundError as error:
-        if not error.is_about(resource._resource(), name):
-            raise
+    raw = find(client, resource._resource(), namespace, name, Deadline(LOOK_SECONDS, client.clock))
+    if raw is not None:
+        yield {"type": "ADDED", "object": raw}
     yield {"type": LISTED, "object": {}}
 
 

@@ -9,9 +9,10 @@ import pytest
 
 from devservers import errors
 from devservers.crds.devserver import DevServer
+from devservers.crds.target import telling_of_its_end
 from tests.fakeapiserver.pods import Pods
 
-from .builders import LONG, pod_name, requests_of
+from .builders import LONG, eventually, names_on, pod_name, requests_of
 from .staged import StagedServer
 
 # not found
@@ -173,3 +174,55 @@ def test_a_server_that_is_too_busy_is_asked_again(operated: StagedServer, modern
     with operated.fault.too_many_requests("get", "pods/exec", seconds=0, times=2) as fault:
         assert modern.exec("echo out").stdout == "out\n"
     assert fault.suffered == 2
+
+
+# the server is deleted meanwhile
+
+
+def let_it_expire(cluster: StagedServer, server: DevServer) -> None:
+    server.patch({"spec": {"lifecycle": {"timeToLive": "1s"}}})
+    eventually(lambda: not names_on(cluster), "the end of its time")
+
+
+EXPIRED = r"; <DevServer default/dev phase=Running> was deleted: its timeToLive of 1s was up"
+
+
+def test_a_connection_that_is_lost_with_the_server_says_that_its_time_was_up(
+    operated: StagedServer, modern: DevServer
+) -> None:
+    with operated.fault.exec_closed_without_status():
+        with pytest.raises(errors.ExecConnectionLostError, match=EXPIRED):
+            modern.exec("echo x", stdout=lambda data: let_it_expire(operated, modern))
+
+
+def test_a_command_that_is_killed_with_the_server_says_that_its_time_was_up(
+    operated: StagedServer, modern: DevServer
+) -> None:
+    with pytest.raises(errors.CommandFailedError, match=EXPIRED):
+        modern.exec("echo x; sleep 100", shell=True, check=True, stdout=lambda data: let_it_expire(operated, modern))
+
+
+def test_what_comes_too_late_for_the_pod_says_that_the_time_of_the_server_was_up(
+    operated: StagedServer, modern: DevServer, tmp_path: Path
+) -> None:
+    def until_it_has_no_pod() -> None:
+        let_it_expire(operated, modern)
+        eventually(lambda: not names_on(operated, "pods"), "the end of its pod")
+
+    operated.before("GET", "/exec", until_it_has_no_pod)
+    with pytest.raises(errors.NotFoundError, match=EXPIRED):
+        modern.upload(tmp_path, "/workspace")
+
+
+def test_a_transfer_whose_other_side_ended_with_the_server_says_that_its_time_was_up(
+    operated: StagedServer, modern: DevServer
+) -> None:
+    let_it_expire(operated, modern)
+    with pytest.raises(errors.SyncError, match=EXPIRED), telling_of_its_end(modern):
+        raise errors.SyncError("tar was killed")
+
+
+def test_a_connection_that_is_lost_alone_says_nothing_of_the_server(operated: StagedServer, modern: DevServer) -> None:
+    with operated.fault.exec_closed_without_status(), pytest.raises(errors.ExecConnectionLostError) as caught:
+        modern.exec("echo x")
+    assert "<DevServer" not in str(caught.value)

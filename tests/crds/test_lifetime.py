@@ -460,8 +460,8 @@ def test_without_finalizers_leaving_asks_for_nothing_more(cluster: StagedServer)
 
 
 STILL_THERE = (
-    'DevServer "dev" in namespace "default" is still being deleted after 0.3 s; its finalizers: x/y, z/z. Its '
-    "operator removes them when it has cleaned up: is it running?"
+    'DevServer "dev" in namespace "default" is still being deleted after 0.3 s; its finalizers: x/y, z/z. '
+    "Each is removed by the controller that has set it, when that has cleaned up: is it running?"
 )
 
 
@@ -500,9 +500,28 @@ def test_a_namesake_that_takes_the_name_at_once_is_not_waited_for(cluster: Stage
 
 def test_where_the_server_may_not_be_read_leaving_does_not_wait(cluster: StagedServer) -> None:
     watch = Stopwatch()
+    said: list[str] = []
+    with finalized(cluster, on_event=said.append):
+        cluster.rules.deny("admin", "get", "devservers")
+        cluster.rules.deny("admin", "list", "devservers")
+    assert watch.own_seconds < 5
+    assert said[-1].endswith("was deleted; whether it is gone yet may not be looked at")
+
+
+def test_where_the_server_may_be_listed_but_not_got_leaving_waits_all_the_same(cluster: StagedServer) -> None:
     with finalized(cluster):
         cluster.rules.deny("admin", "get", "devservers")
-    assert watch.own_seconds < 5
+        cluster.before("GET", "fieldSelector=metadata.name%3Ddev", lambda: release(cluster))
+    assert names_on(cluster) == []
+
+
+def test_an_api_server_that_tells_nothing_in_all_that_time_leaves_the_finalizers_unknown(
+    cluster: StagedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with ExitStack() as stumbling:
+        with finalized(cluster, deletion_timeout=SHORT):
+            stumbling.enter_context(cluster.fault.reset_before_execution("get", "devservers"))
+    assert "its finalizers: unknown, for the API server did not answer" in caplog.text
 
 
 def test_an_api_server_that_stumbles_while_it_is_waited_for_is_no_error(cluster: StagedServer) -> None:
@@ -554,7 +573,7 @@ def test_entering_waits_for_a_namesake_that_is_being_deleted(cluster: StagedServ
     cluster.before("GET", "watch=true", lambda: set_status(cluster, phase="Running"))
     with server:
         assert server.metadata.uid != before.metadata.uid
-    assert said[0] == 'waiting until the DevServer "dev" in namespace "default" of before is gone: it is being deleted'
+    assert said[0] == 'waiting until the earlier DevServer "dev" in namespace "default" is gone: it is being deleted'
     assert said[1] == 'DevServer "dev" in namespace "default" was created'
     assert names_on(cluster) == []
 
@@ -582,13 +601,21 @@ def test_a_namesake_that_does_not_go_within_the_wait_is_a_timeout_that_names_wha
     assert deletes(cluster) == [f"{COLLECTION}/dev"]  # the one of before; nothing was ours to delete
 
 
+def test_a_namesake_that_may_not_be_looked_at_is_said_to_exist(cluster: StagedServer) -> None:
+    created()
+    cluster.rules.deny("admin", "get", "devservers")
+    cluster.rules.deny("admin", "list", "devservers")
+    with pytest.raises(errors.AlreadyExistsError), devserver():
+        raise AssertionError("unreachable")
+
+
 def test_create_does_not_wait_for_a_namesake_that_is_being_deleted_and_says_how_to(cluster: StagedServer) -> None:
     created(finalizers=["x/y"]).delete()
     with pytest.raises(errors.AlreadyExistsError) as caught:
         created()
     assert str(caught.value).endswith(
         "(409 AlreadyExists); the DevServer of that name is being deleted (its finalizers: x/y): wait for that with "
-        'DevServer.get("dev").wait_for_deletion(), then create yours'
+        'DevServer.get("dev", namespace="default").wait_for_deletion(), then create yours'
     )
 
 

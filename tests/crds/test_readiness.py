@@ -23,6 +23,7 @@ from tests.transport.scripted import FakeClock
 
 from .builders import LONG, SHORT, SPEC, created, requests_of, set_status
 from .staged import StagedServer
+from .test_deletion import LIES
 
 PODS = "/api/v1/namespaces/default/pods"
 LOOK = f"{PODS}?labelSelector=app%3Ddev&limit=500"
@@ -240,14 +241,14 @@ def test_a_cluster_without_flavors_at_all_ends_nothing(cluster: StagedServer) ->
             assert hopeless.reason({"spec": {"flavor": "nosuch"}}, Pods([], []), Deadline(None)) == ""
 
 
-@pytest.mark.parametrize("pods", [Pods([], []), None])
+@pytest.mark.parametrize(("pods", "what"), [(Pods([], []), " and made no pod"), (None, "")])
 def test_an_operator_that_has_handled_it_and_stays_silent_ends_the_wait(
-    cluster: StagedServer, pods: Optional[Pods]
+    cluster: StagedServer, pods: Optional[Pods], what: str
 ) -> None:
     memory = {"kopf.zalando.org/last-handled-configuration": json.dumps({"spec": {"flavor": "there"}})}
     raw = {"metadata": {"annotations": memory}, "spec": {"flavor": "there"}}
     said = hopeless_after(cluster, raw, pods, 29, 30)
-    assert said == ["", "its operator has handled it, and has set no status and made no pod"]
+    assert said == ["", f"its operator has handled it, and has set no status{what}"]
 
 
 def test_a_missing_flavor_is_noticed_in_a_wait(cluster: StagedServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -327,7 +328,7 @@ def test_a_pod_that_goes_with_its_server_just_before_the_command_says_so(operate
 
     server_pod = server.pod_name
     operated.before("GET", "/exec", vanish)
-    with pytest.raises(errors.ExecError, match=r"<DevServer default/dev phase=Running> was deleted$"):
+    with pytest.raises(errors.NotFoundError, match=r"<DevServer default/dev phase=Running> was deleted$"):
         server.exec("echo hello")
 
 
@@ -437,3 +438,20 @@ def test_without_any_time_a_ready_server_is_ready(cluster: StagedServer) -> None
     server = running(cluster)
     cluster.store.create("pods", pod(ready=True))
     server.wait_for_ready(timeout=0)
+
+
+def test_where_neither_pods_may_be_listed_nor_the_server_be_got_a_phase_is_waited_for_all_the_same(
+    cluster: StagedServer,
+) -> None:
+    server = created()
+    cluster.rules.deny("admin", "list", "pods")
+    cluster.rules.deny("admin", "get", "devservers")
+    with pytest.raises(errors.WaitTimeoutError):
+        server.wait_for_ready(timeout=SHORT)
+
+
+def test_a_last_look_that_proves_nothing_is_a_timeout_like_any_other(cluster: StagedServer) -> None:
+    server = created()
+    cluster.rules.deny("admin", "list", "pods")
+    with cluster.fault.inject(LIES["a proxy"], "get", "devservers"), pytest.raises(errors.WaitTimeoutError):
+        server.wait_for_ready(timeout=SHORT)

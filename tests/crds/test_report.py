@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import Any
 
 import pytest
@@ -165,6 +166,40 @@ def test_headers_and_bodies_that_hold_no_status_are_not_shown() -> None:
     for body in ("<html>secret</html>", "{secret", "secret"):
         said = plain_message(WIRE_MESSAGE.partition("HTTP response body")[0] + f"HTTP response body: {body}")
         assert said == "(422) Reason: Unprocessable Entity"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "401, message='Unauthorized', headers=<CIMultiDictProxy('Authorization': 'Bearer secret')>",
+        "refused: {'Authorization': 'Bearer secret'}",
+        "request headers: {'X-Token': 'secret'}",
+        repr({**STATUS, "message": {"Authorization": "Bearer secret"}}),
+    ],
+)
+def test_headers_are_not_shown_whoever_printed_them(message: str) -> None:
+    assert "secret" not in plain_message(message)
+
+
+def test_a_status_is_found_though_its_sentence_holds_braces_and_quotes() -> None:
+    said = "Invalid value: \"{{'x\\'\": must be a } name"
+    assert plain_message(f"HTTP response body: {dict(STATUS, message=said)!r}") == said
+
+
+HOSTILE = {
+    "dicts in dicts": "{'a':" * 40 + "'Status'," + "1," * 5000 + "}" * 40,
+    "quotes": "{'a': '" + "\\'" * 9000,
+    "lists in lists": "{'a':" + "[" * 19000,
+    "signs": "{'a':" + "-" * 19000 + "1}",
+    "objects in objects": '{"a":' * 4000,
+}
+
+
+@pytest.mark.parametrize("message", HOSTILE.values(), ids=HOSTILE)
+def test_no_message_takes_long_to_read(message: str) -> None:
+    began = time.process_time()
+    plain_message(message)
+    assert time.process_time() - began < 0.5
 
 
 def test_a_plain_message_is_shown_in_one_line_and_not_at_any_length() -> None:
