@@ -25,6 +25,8 @@ from typing import Optional
 
 from .tarnames import TarNames, is_tar
 
+LACKING = "/.lacking"
+"""Below it there is nothing: where the paths of programs lead that an image lacks."""
 DEFAULT_MOUNTS = ("/workspace", "/home/dev", "/data")
 STANDARD = ("/home", "/root", "/tmp", "/var/tmp", "/opt", "/srv", "/mnt", "/media")  # the pod's own, in every pod
 LIKELY = ("/app", "/code", "/project", "/src")  # mapped, in case a command makes them
@@ -128,6 +130,7 @@ class Outward:
         if self._root not in data:
             return data
         self._after_root = data.endswith(self._root)
+        data = data.replace(self._root + os.fsencode(LACKING) + b"/", b"/")
         return data.replace(self._root + b"/", b"/").replace(self._root, b"/")
 
     def _beginning_of_root(self, data: bytes, chunk_length: int) -> int:

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Callable, Optional
 
 from .images import Tools, tools_for
-from .pathmap import DEFAULT_MOUNTS, Outward, PathMap
+from .pathmap import DEFAULT_MOUNTS, LACKING, Outward, PathMap
 from .poddirectory import lay_out
 from .process import MARK, Process, Sink, detach, kill_marked, set_size
 
@@ -114,7 +114,7 @@ class Sandbox:
     def _argument(self, word: str) -> str:
         """A word as the command must see it; a program that the image lacks is not found where this machine has it."""
         if word.startswith("/") and not self.tools.has(word):
-            return f"{self.paths.root}/.lacking{word}"
+            return f"{self.paths.root}{LACKING}{word}"
         return self.paths.inward(word)
 
     def _executable(self, name: str) -> str:
