@@ -8,6 +8,7 @@ webhook or a quota.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Optional
 
 from ..errors import (
@@ -16,6 +17,7 @@ from ..errors import (
     DevServersError,
     ForbiddenError,
     NotFoundError,
+    RequestTimeoutError,
     ServerError,
     TooManyRequestsError,
     TransportError,
@@ -23,10 +25,15 @@ from ..errors import (
 from ..transport.deadline import Backoff, Deadline
 from ..transport.rest import Object, RESTClient
 from .objectref import ObjectRef
-from .reading import find
+from .reading import find, fresh_client
 
 DELETE_SECONDS = 30.0
 """Time for deleting on the way out, repetitions included."""
+KEPT_ALIVE_SECONDS = 8.0
+"""So long an answer is waited for on a connection that was there before: it may have died unnoticed. Then a new one is
+opened, where the API server has all the time that is left."""
+LOOK_SECONDS = 3.0
+"""Time for one look at what is being deleted, for the same reason: the next one takes another connection."""
 
 
 _MAY_PASS = (TransportError, ServerError, TooManyRequestsError, NotFoundError, ConflictError)
@@ -41,18 +48,22 @@ def delete_until_known(client: RESTClient, created: ObjectRef) -> bool:
     resource, namespace, name, uid = created
     deadline = Deadline(DELETE_SECONDS, client.clock)
     backoff = Backoff(first=0.25, limit=3.0)
-    while True:
-        try:
-            answer = client.delete(resource, namespace, name, uid=uid, deadline=deadline)
-            return answer.get("kind") != "Status"  # which is the answer when nothing holds it
-        except _MAY_PASS as error:
-            if isinstance(error, (NotFoundError, ConflictError)) and _is_gone(error, client, created, deadline):
-                return False
-            pause = max(backoff.next(), getattr(error, "retry_after", None) or 0.0)
-            left = deadline.remaining()
-            if left is not None and pause >= left:
-                raise
-        deadline.sleep(pause)
+    with ExitStack() as stack:
+        asked, limit = client, KEPT_ALIVE_SECONDS
+        while True:
+            try:
+                answer = asked.delete(resource, namespace, name, uid=uid, deadline=deadline.sooner(limit))
+                return answer.get("kind") != "Status"  # which is the answer when nothing holds it
+            except _MAY_PASS as error:
+                if isinstance(error, (NotFoundError, ConflictError)) and _is_gone(error, asked, created, deadline):
+                    return False
+                if isinstance(error, RequestTimeoutError) and asked is client:
+                    asked, limit = stack.enter_context(fresh_client(client)), DELETE_SECONDS
+                pause = max(backoff.next(), getattr(error, "retry_after", None) or 0.0)
+                left = deadline.remaining()
+                if left is not None and pause >= left:
+                    raise
+            deadline.sleep(pause)
 
 
 def _is_gone(refusal: APIError, client: RESTClient, created: ObjectRef, deadline: Deadline) -> bool:
@@ -81,7 +92,8 @@ def last_seen(client: RESTClient, created: ObjectRef, deadline: Deadline) -> Opt
     backoff = Backoff(first=0.1, limit=1.0)
     while True:
         try:
-            raw = find(client, created.resource, created.namespace, created.name, deadline)
+            look = deadline.sooner(LOOK_SECONDS)
+            raw = find(client, created.resource, created.namespace, created.name, look)
         except ForbiddenError:
             raise
         except DevServersError:

@@ -55,11 +55,21 @@ class PodOwner(NamedTuple):
             return name == self.name if self.uid is None else controller.get("uid") == self.uid
         if self.uid is not None and controller.get("uid") == self.uid:
             return True
+        return self._made_for_its_name(pod) and not self._is_younger_than(pod)
+
+    def outlived_by(self, pod: Mapping[str, Any]) -> bool:
+        """Whether ``pod`` was made for an earlier DevServer of this name. Pure."""
+        controller = controller_of(pod) or {}
+        by_namesake = controller.get("kind") == const.KIND_DEVSERVER and controller.get("name") == self.name
+        return (by_namesake or self._made_for_its_name(pod)) and not self.owns(pod)
+
+    def _made_for_its_name(self, pod: Mapping[str, Any]) -> bool:
+        controller = controller_of(pod) or {}
+        kind, name = controller.get("kind"), controller.get("name")
         template_hash = _labels(pod).get(const.TEMPLATE_HASH_LABEL)
-        made_for_us = (kind == "StatefulSet" and name == self.name) or (
+        return (kind == "StatefulSet" and name == self.name) or bool(
             kind == "ReplicaSet" and template_hash and name == f"{self.name}-{template_hash}"
         )
-        return bool(made_for_us) and not self._is_younger_than(pod)
 
     def _is_younger_than(self, pod: Mapping[str, Any]) -> bool:
         its = pod["metadata"].get("creationTimestamp")
@@ -74,6 +84,8 @@ class Pods(NamedTuple):
 
     own: list[Object]
     strangers: list[Object]
+    outlived: frozenset[str] = frozenset()
+    """Those strangers' names that were made for an earlier DevServer of this name."""
 
     @property
     def live(self) -> Optional[Object]:
@@ -89,9 +101,14 @@ class Pods(NamedTuple):
         """Why there is no pod, for messages."""
         if not self.strangers:
             return "none was found"
-        named = ", ".join(f"{pod['metadata']['name']} ({_belongs_to(pod)})" for pod in self.strangers[:3])
+        named = ", ".join(map(self._described, self.strangers[:3]))
         more = f" and {len(self.strangers) - 3} more" if len(self.strangers) > 3 else ""
         return f"none of its own was found, only pods that belong to something else: {named}{more}"
+
+    def _described(self, pod: Mapping[str, Any]) -> str:
+        name = pod["metadata"]["name"]
+        older = ", made for an earlier DevServer of this name" if name in self.outlived else ""
+        return f"{name} ({_belongs_to(pod)}{older})"
 
 
 def look_up_pods(client: RESTClient, owner: PodOwner, deadline: Optional[Deadline] = None) -> Pods:
@@ -108,7 +125,9 @@ def look_up_pods(client: RESTClient, owner: PodOwner, deadline: Optional[Deadlin
         pods += [pod for pod in named if pod["metadata"].get("uid") not in known]
     own = [pod for pod in pods if owner.owns(pod)]
     own.sort(key=_preference, reverse=True)
-    return Pods(own, [pod for pod in pods if not owner.owns(pod)])
+    strangers = [pod for pod in pods if not owner.owns(pod)]
+    outlived = frozenset(pod["metadata"]["name"] for pod in strangers if owner.outlived_by(pod))
+    return Pods(own, strangers, outlived)
 
 
 def _listed(

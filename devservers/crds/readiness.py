@@ -30,9 +30,9 @@ from .expiry import expiry_note
 from .hopeless import Hopeless
 from .podlookup import PodOwner, Pods, containers_ready, look_up_pods
 from .progress import Teller
-from .reading import find
+from .reading import find, fresh_client
 from .report import REPORT_SECONDS, containers_line, failure_report
-from .waiting import LAST_LOOK_SECONDS, LOOK_SECONDS, fresh_client, observe
+from .waiting import LAST_LOOK_SECONDS, LOOK_SECONDS, observe
 
 if TYPE_CHECKING:
     from .devserver import DevServer

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Optional
 
 from ..errors import ForbiddenError, NotFoundError
+from ..transport.rest import RESTClient
 
 if TYPE_CHECKING:
     from ..transport.deadline import Deadline
     from ..transport.paths import Resource
-    from ..transport.rest import Object, RESTClient
+    from ..transport.rest import Object
 
 
 def find(
@@ -37,3 +38,8 @@ def find(
         if error.is_about(resource, name):
             return None
         raise
+
+
+def fresh_client(client: RESTClient) -> RESTClient:
+    """A client for the same server that has no connection yet."""
+    return RESTClient(client.config, clock=client.clock)

@@ -23,12 +23,12 @@ from ..errors import (
     WaitTimeoutError,
 )
 from ..transport.deadline import Backoff, Deadline
-from ..transport.rest import Object, RESTClient
+from ..transport.rest import Object
 from ..transport.watch import LISTED, Event, Watch
 from . import merge
 from .expiry import expiry_note
 from .jsonvalue import copy_json
-from .reading import find
+from .reading import find, fresh_client
 
 if TYPE_CHECKING:
     from .base import BaseCustomResource, StatusWanted
@@ -135,11 +135,6 @@ def look_afresh(resource: BaseCustomResource) -> Optional[Object]:
     client, namespace, name = resource._place()
     with fresh_client(client) as fresh:
         return find(fresh, resource._resource(), namespace, name, Deadline(LAST_LOOK_SECONDS, client.clock))
-
-
-def fresh_client(client: RESTClient) -> RESTClient:
-    """A client for the same server that has no connection yet."""
-    return RESTClient(client.config, clock=client.clock)
 
 
 def _changes(resource: BaseCustomResource, deadline: Deadline) -> Generator[Event, None, None]:

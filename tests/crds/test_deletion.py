@@ -8,6 +8,7 @@ from typing import Any, Callable
 import pytest
 
 from devservers import errors
+from devservers.crds import deletion
 from devservers.crds.base import ObjectMeta
 from devservers.crds.deletion import delete_until_known
 from devservers.crds.devserver import DevServer
@@ -16,9 +17,10 @@ from devservers.transport import RESTClient
 from devservers.transport.paths import Resource
 from tests.fakeapiserver.faultyanswers import Suffer
 from tests.fakeapiserver.http import Response
+from tests.stopwatch import Stopwatch
 from tests.transport.scripted import FakeClock
 
-from .builders import SPEC, created, names_on, requests_of, set_status
+from .builders import SHORT, SPEC, created, names_on, requests_of, set_status
 from .staged import StagedServer
 
 KIND = Resource("devserver.io", "v1", "devservers", "DevServer", True)
@@ -109,6 +111,19 @@ def test_where_the_answer_proves_nothing_a_look_does(cluster: StagedServer) -> N
     with RESTClient() as client, cluster.fault.inject(LIES["a proxy"], "delete", "devservers") as fault:
         assert delete_until_known(client, ref(server)) is False
     assert fault.suffered == 1
+
+
+def test_a_connection_that_has_died_unnoticed_leaves_time_for_a_new_one(
+    cluster: StagedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = created()
+    monkeypatch.setattr(deletion, "KEPT_ALIVE_SECONDS", SHORT)
+    watch = Stopwatch()
+    with RESTClient() as client, cluster.fault.stall("delete", "devservers", times=1) as fault:
+        assert delete_until_known(client, ref(server)) is False
+    assert fault.suffered == 1
+    assert watch.own_seconds < deletion.DELETE_SECONDS / 2
+    assert names_on(cluster) == []
 
 
 def test_a_refusal_for_good_is_the_error_at_once(cluster: StagedServer) -> None:

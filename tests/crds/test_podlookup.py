@@ -105,6 +105,18 @@ def test_a_newer_stranger_of_the_same_label_is_never_taken(cluster: StagedServer
     assert "only pods that belong to something else: web-6b5d9-x (ReplicaSet web-6b5d9)" in str(caught.value)
 
 
+def test_a_pod_of_an_earlier_server_of_that_name_is_told_as_such(cluster: StagedServer) -> None:
+    server = created()
+    before = {"kind": "DevServer", "name": "dev", "uid": "another"}
+    replicaset = {"kind": "ReplicaSet", "name": "dev-6b5d9"}
+    cluster.store.create("pods", pod("dev-1", owner=before))
+    cluster.store.create("pods", pod("dev-6b5d9-x", owner=replicaset, labels=HASHED, **at(1)))
+    with pytest.raises(errors.ExecError) as caught:
+        server.exec("ls")
+    assert "dev-1 (DevServer dev, made for an earlier DevServer of this name)" in str(caught.value)
+    assert "dev-6b5d9-x (ReplicaSet dev-6b5d9, made for an earlier DevServer of this name)" in str(caught.value)
+
+
 def test_strangers_do_not_hide_the_pod_that_is_found_by_its_name(cluster: StagedServer) -> None:
     cluster.store.create("pods", pod("web-1", owner={"kind": "Job", "name": "web"}))
     cluster.store.create("pods", pod("dev-0", labels={}))
