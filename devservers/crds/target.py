@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..transport.rest import Object
     from .devserver import DevServer
 
-LOOK_SECONDS = 2.0
+LOOK_SECONDS = 0.9
 """Time for finding out whether a command ended because its server did."""
 KILLED = (128 + 9, 128 + 15)
 """Exit codes of what was killed: so ends a command whose pod is deleted, if its connection is not lost before."""
