@@ -60,7 +60,7 @@ class BaseCustomResource(RawObject):
         self, metadata: Metadata, spec: Optional[Mapping[str, Any]] = None, *, client: Optional[RESTClient] = None
     ) -> None:
         if spec is not None and not isinstance(spec, Mapping):
-            raise TypeError(f"spec: a dict is needed, not {type(spec).__name__}")
+            raise TypeError(f"spec: must be a dict, not {type(spec).__name__}")
         self._client = client
         raw = new_metadata(metadata)
         if raw.get("namespace") and not self.namespaced:
@@ -205,7 +205,7 @@ class BaseCustomResource(RawObject):
             ExpiredError: the snapshot grew too old between two pages; begin again.
         """
         if page_size < 1:
-            raise ValueError(f"page_size: at least 1 is needed, not {page_size}")
+            raise ValueError(f"page_size: must be at least 1, not {page_size}")
         client = client or default_client()
         place = cls._collection(namespace, all_namespaces, client)
         selectors = _selectors(label_selector, field_selector)
@@ -288,7 +288,7 @@ class BaseCustomResource(RawObject):
         from ..transport.rest import JSON_PATCH, MERGE_PATCH
 
         if not isinstance(body, (Mapping, list)):
-            raise TypeError(f"patch: a dict (merge patch) or a list (JSON patch) is needed, not {type(body).__name__}")
+            raise TypeError(f"patch: must be a dict (merge patch) or a list (JSON patch), not {type(body).__name__}")
         content_type = MERGE_PATCH if isinstance(body, Mapping) else JSON_PATCH
         query = {"fieldManager": field_manager, "fieldValidation": check_field_validation(field_validation)}
         return self._patched(copy_json(body, "patch"), content_type, query)

@@ -228,7 +228,7 @@ def parse_command(args: Union[str, Sequence[str]], shell: bool) -> list[str]:
     if isinstance(args, str):
         words = [SHELL, "-c", args] if shell else _split(args)
     elif not isinstance(args, (list, tuple)):
-        raise TypeError(f"args: a string or a list of strings is needed, not {type(args).__name__}")
+        raise TypeError(f"args: must be a string or a list of strings, not {type(args).__name__}")
     elif shell:
         raise TypeError("shell=True takes the command as one string, not as a list (drop shell=True to run a list)")
     else:
@@ -272,7 +272,7 @@ def check_directory(cwd: Optional[str]) -> Optional[str]:
     if cwd is None:
         return None
     if not isinstance(cwd, str) or not cwd:
-        raise ValueError(f"cwd: a directory of the container is needed, not {cwd!r}")
+        raise ValueError(f"cwd: must be a directory of the container, not {cwd!r}")
     _check_text(cwd, "cwd")
     return f"./{cwd}" if cwd.startswith("-") else cwd
 

@@ -85,9 +85,9 @@ class DevServer(BaseCustomResource):
     ) -> None:  # fmt: skip
         super().__init__(metadata, spec, client=client)
         if delete_on_exit not in DELETE_ON_EXIT:
-            raise ValueError(f"delete_on_exit: one of {', '.join(DELETE_ON_EXIT)} is needed, not {delete_on_exit!r}")
+            raise ValueError(f"delete_on_exit: must be one of {', '.join(DELETE_ON_EXIT)}, not {delete_on_exit!r}")
         if sync_workspace is not None and not isinstance(sync_workspace, Mapping):
-            raise TypeError("sync_workspace: a dict of local paths to remote paths is needed")
+            raise TypeError("sync_workspace: must be a dict of local paths to remote paths")
         if on_event is not None and not callable(on_event):
             raise TypeError(f"on_event: must be callable with a string, not {type(on_event).__name__}")
         self.wait_timeout = None if wait_timeout is None else _seconds(wait_timeout, "wait_timeout")

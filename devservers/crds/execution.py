@@ -59,7 +59,7 @@ def _sink(output: Output, name: str) -> Sink:
     write = getattr(output, "write", None)
     if write is None or hasattr(output, "encoding"):
         buffer = " (it is a text file: pass its .buffer)" if hasattr(output, "buffer") else ""
-        raise TypeError(f"{name}: a binary file or a callable is needed, not {type(output).__name__}{buffer}")
+        raise TypeError(f"{name}: must be a binary file or a callable, not {type(output).__name__}{buffer}")
     return partial(_write_all, write)
 
 
@@ -116,7 +116,7 @@ def _stdin(options: Options) -> Optional[bytes]:
         return options.input.encode(options.encoding)
     if options.input is None or isinstance(options.input, (bytes, bytearray, memoryview)):
         return None if options.input is None else bytes(options.input)
-    raise TypeError(f"input: str or bytes are needed, not {type(options.input).__name__}")
+    raise TypeError(f"input: must be str or bytes, not {type(options.input).__name__}")
 
 
 def run_raw(

@@ -64,6 +64,7 @@ def leave(server: DevServer, error: Optional[BaseException]) -> None:
     obligation = owed(server)[-1]
     if server.delete_on_exit == "never" or (server.delete_on_exit == "on_success" and error is not None):
         obligation.settle()
+        tell(server, f"{obligation.created} is kept (delete_on_exit={server.delete_on_exit!r})")
         return
     if _insist(partial(delete_obliged, obligation, hiding=error), lambda: obligation):
         _wait_until_gone(server, obligation, hiding=error)

@@ -223,7 +223,7 @@ def new_metadata(metadata: Metadata) -> dict[str, Any]:
     elif isinstance(metadata, Mapping):
         raw = ObjectMeta.over(dict(metadata)).to_dict()
     else:
-        raise TypeError(f"metadata: an ObjectMeta is needed, not {type(metadata).__name__}")
+        raise TypeError(f"metadata: must be an ObjectMeta, not {type(metadata).__name__}")
     raw = {key: value for key, value in raw.items() if key not in SERVER_OWNED}
     if raw.get("name"):
         validate_name(raw["name"])

@@ -142,7 +142,7 @@ class RawObject:
 
     def _assign(self, key: str, value: object) -> None:
         if not isinstance(value, (Mapping, ObjectMeta)):
-            raise TypeError(f"{key}: a dict is needed, not {type(value).__name__}")
+            raise TypeError(f"{key}: must be a dict, not {type(value).__name__}")
         self._remember()
         self._raw[key] = copy_json(value, key)
         self._lent -= {key}

@@ -26,26 +26,26 @@ _TIME_TO_LIVE = re.compile(r"(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?")
 
 def boolean(value: Any, field: str) -> bool:
     if not isinstance(value, bool):
-        raise ValueError(f"{field}: True or False is needed, not {value!r}")
+        raise ValueError(f"{field}: must be True or False, not {value!r}")
     return value
 
 
 def text(value: Any, field: str) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{field}: a non-empty string is needed, not {value!r}")
+        raise ValueError(f"{field}: must be a non-empty string, not {value!r}")
     return value
 
 
 def absolute_path(value: Any, field: str) -> str:
     if not text(value, field).startswith("/"):
-        raise ValueError(f"{field}: an absolute path is needed, not {value!r}")
+        raise ValueError(f"{field}: must be an absolute path, not {value!r}")
     return str(value)
 
 
 def quantity(value: Any, field: str) -> str:
     """``value`` itself if it is a Kubernetes quantity of at least zero (``20Gi``, ``500m``, ``1e3``)."""
     if not isinstance(value, str) or not _QUANTITY.fullmatch(value):
-        raise ValueError(f"{field}: a quantity such as '20Gi' or '500M' is needed, not {value!r}")
+        raise ValueError(f"{field}: must be a quantity such as '20Gi' or '500M', not {value!r}")
     return value
 
 
@@ -56,7 +56,7 @@ def time_to_live(value: Any, field: str) -> str:
         return value
     total = value.total_seconds() if hasattr(value, "total_seconds") else 0
     if total <= 0 or total != int(total):
-        raise ValueError(f"{field}: '1h30m' or a positive timedelta of whole seconds is needed, not {value!r}")
+        raise ValueError(f"{field}: must be '1h30m' or a positive timedelta of whole seconds, not {value!r}")
     minutes, seconds = divmod(int(total), 60)
     hours, minutes = divmod(minutes, 60)
     parts = ((hours, "h"), (minutes, "m"), (seconds, "s"))
@@ -69,7 +69,7 @@ def parse_time_to_live(value: str, field: str) -> datetime.timedelta:
 
     match = _TIME_TO_LIVE.fullmatch(value)
     if match is None:
-        raise ValueError(f"{field}: hours, minutes and seconds such as '8h' or '1h30m' are needed, not {value!r}")
+        raise ValueError(f"{field}: must be hours, minutes and seconds such as '8h' or '1h30m', not {value!r}")
     hours, minutes, seconds = (int(part or 0) for part in match.groups())
     return timedelta(hours=hours, minutes=minutes, seconds=seconds)
 
@@ -106,7 +106,7 @@ class SpecView:
     def checked(cls, value: Any) -> dict[str, Any]:
         """A copy of a view or mapping as in the API, the keys we know checked."""
         if not isinstance(value, (cls, Mapping)):
-            raise ValueError(f"{cls.field}: a {cls.__name__} or a dict is needed, not {type(value).__name__}")
+            raise ValueError(f"{cls.field}: must be a {cls.__name__} or a dict, not {type(value).__name__}")
         raw: dict[str, Any] = copy_json(value, cls.field)
         if not isinstance(value, cls):  # a view may hold what the server said, whether we know it or not
             for key in raw:

@@ -47,7 +47,7 @@ def wait_for_status(
 ) -> Generator[Event, None, None]:
     """See :meth:`BaseCustomResource.wait_for_status`; the time runs from this call."""
     if not callable(wanted) and not isinstance(wanted, Mapping):
-        raise TypeError(f"status: a mapping or a predicate is needed, not {type(wanted).__name__}")
+        raise TypeError(f"status: must be a mapping or a predicate, not {type(wanted).__name__}")
     client, _, _ = resource._place()
     return _until_status(resource, wanted, Deadline(timeout, client.clock))
 

@@ -77,7 +77,7 @@ class Deadline:
         self, seconds: Optional[float], clock: Clock = SYSTEM_CLOCK, cancellation: Optional[Cancellation] = None
     ) -> None:
         if seconds is not None and seconds != seconds:
-            raise ValueError("timeout: a number of seconds is needed, not NaN")
+            raise ValueError("timeout: must be a number of seconds, not NaN")
         self.seconds: Optional[float] = None if seconds is None or seconds > FOREVER else seconds
         self.cancellation: Optional[Cancellation] = cancellation
         self._clock = clock

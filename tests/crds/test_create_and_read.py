@@ -100,7 +100,7 @@ def test_the_field_manager_is_told_to_the_server(cluster: StagedServer) -> None:
 def test_a_spec_that_has_no_json_form_is_refused_before_any_request(cluster: StagedServer) -> None:
     with pytest.raises(TypeError, match=r"^spec\.tags: a value of type set has no JSON form"):
         DevServer.create(ObjectMeta(name="dev"), {"flavor": "x", "tags": {"a"}})
-    with pytest.raises(TypeError, match="spec: a dict is needed, not str"):
+    with pytest.raises(TypeError, match="spec: must be a dict, not str"):
         DevServer.create(ObjectMeta(name="dev"), "flavor")  # type: ignore[arg-type]
     assert not cluster.requests
 

@@ -382,13 +382,15 @@ def test_an_answer_that_ends_in_the_middle_or_is_a_proxys_error_page_is_a_lost_o
 def test_delete_on_exit_says_when_the_server_goes(
     operated: StagedServer, mode: str, body_fails: bool, kept: bool
 ) -> None:
+    said: list[str] = []
     try:
-        with devserver(delete_on_exit=mode):
+        with devserver(delete_on_exit=mode, on_event=said.append):
             if body_fails:
                 raise Boom
     except Boom:
         assert body_fails
     assert names_on(operated) == (["dev"] if kept else [])
+    assert said[-1].endswith(f"is kept (delete_on_exit={mode!r})" if kept else "is gone")
 
 
 @pytest.mark.parametrize(("mode", "kept"), [("on_success", False), ("never", True)])
@@ -595,7 +597,7 @@ def test_a_namesake_that_does_not_go_within_the_wait_is_a_timeout_that_names_wha
         devserver(wait_timeout=SHORT).__enter__()
     assert str(caught.value) == (
         'DevServer "dev" in namespace "default" was not created within 0.3 s: one of that name is still being deleted\n'
-        "  finalizers that hold it: x/y"
+        "  remaining finalizers: x/y; each is removed by the controller that set it: is it running?"
     )
     assert watch.own_seconds < SHORT + 1
     assert deletes(cluster) == [f"{COLLECTION}/dev"]  # the one of before; nothing was ours to delete

@@ -207,5 +207,5 @@ def test_a_beginning_that_cannot_become_a_name_is_a_value_error(prefix: str) -> 
 
 def test_metadata_may_be_a_mapping_and_nothing_else() -> None:
     assert new_metadata({"name": "dev"}) == {"name": "dev"}
-    with pytest.raises(TypeError, match="an ObjectMeta is needed, not str"):
+    with pytest.raises(TypeError, match="must be an ObjectMeta, not str"):
         new_metadata("dev")  # type: ignore[arg-type]

@@ -82,7 +82,7 @@ def test_metadata_that_is_assigned_is_copied() -> None:
 @pytest.mark.parametrize("part", ["metadata", "spec", "status"])
 def test_a_part_that_is_no_dict_is_a_type_error(part: str) -> None:
     server = DevServer(ObjectMeta("dev"), SPEC)
-    with pytest.raises(TypeError, match=f"{part}: a dict is needed, not NoneType"):
+    with pytest.raises(TypeError, match=f"{part}: must be a dict, not NoneType"):
         setattr(server, part, None)
 
 
@@ -225,7 +225,7 @@ def test_what_one_server_is_to_sync_is_not_shared_with_others(cluster: StagedSer
     [
         ({"delete_on_exit": "maybe"}, ValueError, "delete_on_exit: one of always, on_success, never is needed"),
         ({"wait_timeout": "180"}, TypeError, "wait_timeout: must be a number of seconds, not str"),
-        ({"sync_workspace": ["/a"]}, TypeError, "sync_workspace: a dict of local paths to remote paths is needed"),
+        ({"sync_workspace": ["/a"]}, TypeError, "sync_workspace: must be a dict of local paths to remote paths"),
     ],
 )
 def test_a_bad_argument_is_refused_when_the_object_is_made(

@@ -162,7 +162,7 @@ def test_a_bad_value_in_a_dict_that_is_assigned_is_refused_and_changes_nothing()
         server.persistent_home = {"size": "lots"}
     with pytest.raises(ValueError, match=r"^spec\.volumes\[\]\.mountPath: "):
         server.volumes = [{"claimName": "a", "mountPath": "a"}]
-    with pytest.raises(ValueError, match="a SSHSpec or a dict is needed, not str"):
+    with pytest.raises(ValueError, match="must be a SSHSpec or a dict, not str"):
         server.ssh = "ssh-rsa AAAA"  # type: ignore[assignment]
     assert server.spec == {"flavor": "x", "persistentHome": {"enabled": True}, "volumes": []}
 
