@@ -191,7 +191,8 @@ class Attempt:
         if left is not None:
             raise WaitTimeoutError(
                 f"{before} was not created within {self.deadline.seconds:g} s: one of that name is still being deleted",
-                report=f"  remaining finalizers: {held_by(left)}; each is removed by the controller that set it: is it running?",
+                report=f"  remaining finalizers: {held_by(left)}; each is removed by the controller that set it: is it "
+                "running?",
             ) from error
 
 

@@ -190,7 +190,8 @@ class Command(NamedTuple):
             return None
         message = re.sub(r"\n(?:\S*/)?env: use -.*", "", begin.string[begin.end() :])  # GNU's hint
         plain = max(re.findall(r"[\w./+-]*", program, re.ASCII), key=len)  # what no quoting changes
-        if not re.search(rf"(?<![\w./+-]){re.escape(plain)}(?![\w./+-])", message, re.ASCII):
+        whole = rf"{re.escape(plain)}(?![\w./+-])"  # not the beginning or end of an interpreter's name
+        if not re.search(whole if plain.startswith("/") else rf"(?<![\w./+-]){whole}", message, re.ASCII):
             return None
         if self._looks_like_a_variable:
             return Complaint(Trouble.NO_TOOL, SHELL)

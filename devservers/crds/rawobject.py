@@ -101,7 +101,7 @@ class RawObject:
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the client: no credentials get into a pickle; unpickled, the process-wide client is used."""
+        """Without the client: no credentials get into a pickle. If it had one of its own, its cluster is noted."""
         state = {name: value for name, value in self.__dict__.items() if name not in self._SHARED}
         if self._client is not None and not was_default(self._client):
             state["_home"] = self._client.config.cluster_id()

@@ -30,8 +30,9 @@ from .sockets import UNANSWERED_SECONDS, dead_path, unanswered, wait_ready
 
 IDLE_CONNECTIONS = 8
 """Connections kept for reuse; more may be open at once."""
-LOOK_SECONDS = 5.0
-"""Seconds between two looks whether the peer still gives signs of life, while we wait for it."""
+LOOK_SECONDS = 1.0
+"""Seconds between two looks whether the peer still gives signs of life, while we wait for it; and whether there was a
+signal, which does not end a wait that it comes just before, or if another thread gets it."""
 IDLE_SECONDS = 50.0
 """An idle connection older than this is not reused: common load balancers forget one after 60 s."""
 

@@ -33,6 +33,8 @@ from .websocket import Message, NotUpgradedError, WebSocketStream, upgrade
 
 PING_SECONDS = 10.0
 """Load balancers cut streams that were idle for 60 to 350 seconds."""
+LOOK_SECONDS = 0.5
+"""Longest wait for the socket. A signal that comes just before a wait, or to another thread, does not end it."""
 SEND_AHEAD = 4 * channels.FRAME_PAYLOAD
 """Bytes of stdin queued at most before the server has taken them: memory stays flat whatever is sent."""
 OPEN_SECONDS = 60.0
@@ -102,7 +104,7 @@ class ExecSession:
                 continue
             if message is None:
                 next_ping = self._ping(next_ping)
-                self._stream.wait(deadline.capped(max(0.0, next_ping - self._clock.now())))
+                self._stream.wait(deadline.capped(LOOK_SECONDS))
                 continue
             status = self._dispatch(message, sinks)
             if status is not None:

