@@ -58,7 +58,6 @@ def test_ctrl_c_ends_the_command_and_its_children() -> None:
     eventually(lambda: not processes_with(seconds), "the death of the command and its children")
 
 
-<<<<<<< HEAD
 def test_the_call_ends_within_a_second_of_what_ends_it(devserver: DevServer) -> None:
     watches: list[Stopwatch] = []
 
@@ -71,8 +70,6 @@ def test_the_call_ends_within_a_second_of_what_ends_it(devserver: DevServer) -> 
     assert watches[0].own_seconds < 1
 
 
-@pytest.mark.usefixtures("unhurried")
-=======
 @pytest.mark.usefixtures("unhurried")
 def test_a_ctrl_c_is_felt_though_it_does_not_end_the_wait_under_way(modern: DevServer) -> None:
     """As when it comes just before the wait begins; here another thread gets the signal."""
@@ -100,7 +97,6 @@ def test_a_ctrl_c_is_felt_though_it_does_not_end_the_wait_under_way(modern: DevS
     eventually(lambda: not processes_with(seconds), "the death of the command")
 
 
->>>>>>> review-exec
 def test_what_a_callback_raises_ends_the_command(devserver: DevServer) -> None:
     seconds = lifetime()
 
