@@ -106,6 +106,7 @@ class KubeletLost(ChannelSocket):
         return self._count("output", len(payload))
 
     def send_status(self, channel: int, status: bytes) -> None:
+        self.started()  # a quick command may have ended before that was said
         if not self._lost:
             super().send_status(channel, status)
 
