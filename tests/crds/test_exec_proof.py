@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -54,7 +55,7 @@ def test_a_plain_client_is_deceived(operated: StagedServer, modern: DevServer) -
     query = urlencode([*words, ("stdout", "true"), ("stderr", "true")])
     url = f"{operated.url}/api/v1/namespaces/default/pods/{modern.pod_name}/exec?{query}".replace("http", "ws", 1)
     with operated.fault.kubelet_lost(output=11):
-        plain = websocket.create_connection(
+        plain: Any = websocket.create_connection(
             url, subprotocols=[V5, V4], header=[f"Authorization: Bearer {operated.token}"], timeout=LONG
         )
         output = {1: b"", 2: b"", 3: b""}
@@ -63,7 +64,7 @@ def test_a_plain_client_is_deceived(operated: StagedServer, modern: DevServer) -
             if opcode == websocket.ABNF.OPCODE_CLOSE:
                 break
             output[frame[0]] += frame[1:]
-        plain.shutdown()  # type: ignore[no-untyped-call]
+        plain.shutdown()
     assert (output[1], output[2]) == (b"before\n", b"err\n")
     assert json.loads(output[3])["status"] == "Success"
 
