@@ -110,7 +110,7 @@ def test_without_a_shell_it_runs_on_and_the_error_says_so(shell_less: DevServer)
 @pytest.mark.usefixtures("unhurried")
 def test_a_command_that_hides_from_the_killer_is_not_said_to_be_killed(modern: DevServer) -> None:
     with pytest.raises(errors.ExecTimeoutError, match="no process of it was found to be killed"):
-        modern.exec(["env", "-i", "sleep", "1000"], timeout=TIMEOUT)
+        modern.exec(["env", "-i", "sleep", "1000"], timeout=2 * ENOUGH)
 
 
 @pytest.mark.usefixtures("unhurried")
