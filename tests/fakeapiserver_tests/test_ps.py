@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.crds.builders import eventually
 from tests.fakeapiserver import ps
 from tests.fakeapiserver.sandbox import CannotStart, Sandbox
 from tests.machine import PS, needs_procps
@@ -25,9 +24,15 @@ AUX = b"USER       PID %CPU %MEM    VSZ   RSS TTY      STAT START   TIME COMMAND
 
 @pytest.fixture
 def sleeper() -> Iterator[int]:
-    """The pid of a process to look for."""
-    with subprocess.Popen(["sleep", "1000"], start_new_session=True) as process:
-        eventually(Path(f"/proc/{process.pid}/cmdline").read_bytes, "the process's words")
+    """The pid of a process to look for, which is loaded and waits."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(["cat", "-u"], stdin=pipe, stdout=pipe, bufsize=0, start_new_session=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"x")
+        assert process.stdout.read(1) == b"x"
+        while ps.Process(process.pid).state != "S":  # it has answered, and waits for more from now on
+            os.sched_yield()
         yield process.pid
         process.kill()
 
@@ -89,7 +94,7 @@ def test_it_prints_what_procps_prints(sleeper: int, options: list[str]) -> None:
     real = subprocess.run([PS, *options], capture_output=True, text=True, check=True).stdout.splitlines()
     ours = said(*options)
     assert ours[0].split() == real[0].split()
-    moving = {"RSS", "%MEM", "START", "STIME"}
+    moving = {"RSS", "%MEM", "%CPU", "C", "START", "STIME"}
     compared = [
         [cell for head, cell in zip(real[0].split(), row_of(sleeper, lines)) if head not in moving]
         for lines in (ours, real)
@@ -100,7 +105,7 @@ def test_it_prints_what_procps_prints(sleeper: int, options: list[str]) -> None:
 @pytest.mark.parametrize("options", [["aux"], ["-ef"], ["ax"], ["-e"], ["-fp", "{pid}"], ["-p{pid}"]], ids=" ".join)
 def test_a_process_is_found_by_every_form(sleeper: int, options: list[str]) -> None:
     row = row_of(sleeper, said(*(option.format(pid=sleeper) for option in options)))
-    assert row[-2:] == ["sleep", "1000"] or row[-1] == "sleep"
+    assert row[-2:] == ["cat", "-u"] or row[-1] == "cat"
 
 
 def test_a_process_that_has_ended_is_not_found() -> None:

@@ -207,7 +207,7 @@ ANY_NAME = (
 )
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(ANY_NAME, min_size=1, max_size=6, unique=True), ANY_NAME)
 def test_hostile_names_arrive_as_they_are(
     v4_box: Box, tmp_path_factory: pytest.TempPathFactory, hostile: list[str], place: str
