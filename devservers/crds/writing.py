@@ -28,7 +28,7 @@ def written(send: Callable[[], Object], sent: fieldcheck.Sent, what: str, field_
     if field_validation == "Strict":
         dropped = fieldcheck.dropped_fields(sent, stored)
         if dropped:
-            from ..transport.rest import warn_user
+            from ..transport.apiwarning import warn_user
 
             warn_user(f"{what}: the API server has dropped {fieldcheck.told(dropped)}, which it does not know")
     return stored

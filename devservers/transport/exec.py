@@ -28,7 +28,8 @@ from . import channels
 from .channels import ExitStatus
 from .deadline import Deadline
 from .paths import PODS, request_info
-from .rest import RESTClient, failure_of
+from .refusal import failure_of
+from .rest import RESTClient
 from .websocket import Message, NotUpgradedError, WebSocketStream, upgrade
 
 PING_SECONDS = 10.0

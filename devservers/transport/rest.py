@@ -7,16 +7,13 @@ answer.
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
-from urllib.parse import urlsplit
 
 from .. import __version__
 from ..errors import (
     APIError,
-    APIWarning,
     ConnectionFailedError,
     ExpiredError,
     NotServedError,
@@ -24,21 +21,21 @@ from ..errors import (
     RequestTimeoutError,
     TransportError,
     UnauthorizedError,
-    error_class,
 )
 from . import retry
+from .apiwarning import pass_on_warnings
 from .config import ClientConfig, load_config
 from .connection import Pool
 from .credentials import check_header_text
 from .deadline import SYSTEM_CLOCK, Backoff, Clock, Deadline
 from .http import Answer, Request, build_opener
 from .memory import Memory
-from .paths import Query, RequestInfo, Resource, request_info, with_query
-from .quoted import details_without_commands, without_command
-from .served import HTML_PAGE, ServedKinds
+from .paths import Query, Resource, request_info, with_query
+from .refusal import failure_answer
+from .served import ServedKinds
 
 if TYPE_CHECKING:
-    from email.message import Message
+    pass
 
 T = TypeVar("T")
 Object = dict[str, Any]
@@ -275,7 +272,7 @@ class RESTClient:
         answer = self._opener.open(request, timeout=None)
         assert isinstance(answer, Answer)
         if 200 <= answer.status < 300:
-            _pass_on_warnings(answer.headers, doing)
+            pass_on_warnings(answer.headers, doing)
             return answer
         try:
             failure = failure_answer(method, target, answer.status, answer.headers, answer.read, headers)
@@ -293,29 +290,6 @@ class RESTClient:
             ("Accept-Encoding", "identity"),
             *self.config.credentials.headers(deadline),
         ]
-
-
-_WARNING = re.compile(r'299 [^\s"]+ "((?:[^"\\]|\\.)*)"')
-
-
-def _pass_on_warnings(headers: Message, doing: str) -> None:
-    """``Warning`` headers (RFC 7234, code 299) as :class:`APIWarning`."""
-    for header in headers.get_all("Warning") or ():
-        for text in _WARNING.findall(header):
-            warn_user(f"{doing}: the API server warns: {re.sub(r'[^ -~]+', ' ', text.replace(chr(92), ''))}")
-
-
-def warn_user(text: str) -> None:
-    """An :class:`APIWarning`, told of the line outside of this package that led to it."""
-    import warnings
-
-    frame, level = sys._getframe(1), 2
-    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).startswith(_PACKAGE):
-        frame, level = frame.f_back, level + 1
-    warnings.warn(text, APIWarning, stacklevel=level)
-
-
-_PACKAGE = __name__.rpartition(".transport.")[0] + "."
 
 
 def _doing(method: str, target: str, body: object) -> str:
@@ -364,104 +338,3 @@ def _decode(raw: bytes, method: str, target: str) -> Object:
         return decoded
     where = request_info(method, target)
     raise ProtocolError(f"{where}: the answer is not a JSON object; is the server URL that of a Kubernetes API server?")
-
-
-def failure_answer(
-    method: str, target: str, code: int, headers: Message, read: Callable[[], bytes], sent: list[tuple[str, str]]
-) -> Exception:
-    """The exception for an answer that is not 2xx, from its Status or, where a proxy answered, from the code.
-
-    A 404 that is no Status is a :class:`NotServedError`; what that means is for
-    :class:`ServedKinds` to judge. The body is read, so that the connection can be used again.
-    ``sent`` are the request's headers: should the answer echo the credentials among them, they are
-    cut out.
-    """
-    if 300 <= code < 400:
-        return _redirect_refused(method, target, code, headers.get("Location"))
-    try:
-        raw = read()
-    except ConnectionFailedError:
-        raw = b""
-    for secret in _secrets(sent):
-        raw = raw.replace(secret, b"(hidden)")
-    retry_after = retry.parse_retry_after(headers.get("Retry-After"))
-    found = _status(raw)
-    status = {"message": _plain(raw), **(found or {})}
-    failure = failure_of({**status, "code": status.get("code") or code}, method, target, retry_after=retry_after)
-    return failure if found or code != 404 else failure.recast(NotServedError, "")
-
-
-SHORTEST_SECRET = 6
-"""Characters. A shorter one is cut out with its scheme only: alone it may be a part of any word."""
-
-
-def _secrets(headers: list[tuple[str, str]]) -> Iterator[bytes]:
-    for name, value in headers:
-        if name == "Authorization":
-            yield value.encode("latin-1")
-            secret = value.rpartition(" ")[2].encode("latin-1")
-            if len(secret) >= SHORTEST_SECRET:
-                yield secret
-
-
-def _redirect_refused(method: str, target: str, code: int, location: Optional[str]) -> ProtocolError:
-    """The error for a redirect: it names the host it leads to, and nothing else of the target."""
-    try:
-        host = urlsplit(location or "").hostname
-    except ValueError:
-        host = None
-    return ProtocolError(
-        f"{request_info(method, target)}: the server answers with a redirect ({code}) to {host or 'an unnamed host'}, "
-        "which is not followed so that credentials stay where they belong; check the server URL in the kubeconfig"
-    )
-
-
-def failure_of(status: Mapping[str, Any], method: str, target: str, *, retry_after: Optional[float] = None) -> APIError:
-    """The exception for a Status object, wherever it came from (an answer, a watch's ERROR event, exec's channel 3)."""
-    code, reason = status.get("code"), status.get("reason")
-    code = code if isinstance(code, int) else 0
-    reason = reason if isinstance(reason, str) else ""
-    details = status.get("details")
-    details = details_without_commands(details) if isinstance(details, Mapping) else {}
-    if retry_after is None and isinstance(details.get("retryAfterSeconds"), int):
-        retry_after = float(details["retryAfterSeconds"]) or None
-    info = request_info(method, target)
-    message = without_command(str(status.get("message") or "").strip())
-    kind = error_class(code, reason)
-    return kind(
-        message, status=code, reason=reason, details=details, retry_after=retry_after, context=str(info),
-        hint=_hint(code, message, info),
-    )  # fmt: skip
-
-
-_NOT_BY_ROLE = ("exceeded quota", "admission", "denied the request", "is being terminated", "violates PodSecurity")
-"""What other refusals with code 403 say: quotas, webhooks and policies, where no Role would help."""
-
-
-def _hint(code: int, message: str, info: RequestInfo) -> str:
-    if code == 500 and ("error dialing backend" in message or "error sending request" in message):
-        return "the API server does not reach the kubelet of the pod's node: is that node ready?"
-    if code in (414, 431) and info.subresource == "exec":
-        return "command and environment travel in the request's URL: pass what is long as input, or upload it as a file"
-    if code == 401:
-        return "the API server does not accept these credentials: log in again, or check the user of the kubeconfig"
-    if code != 403 or any(sign in message for sign in _NOT_BY_ROLE):
-        return ""
-    kind = f'a Role in namespace "{info.namespace}"' if info.namespace else "a ClusterRole"
-    return f"{kind} bound to the user would allow it with the rule {info.rule()}"
-
-
-def _status(raw: bytes) -> Optional[Object]:
-    try:
-        decoded = json.loads(raw)
-    except (ValueError, RecursionError):
-        return None
-    return decoded if isinstance(decoded, dict) and decoded.get("kind") == "Status" else None
-
-
-def _plain(raw: bytes) -> str:
-    """A short message out of a body that is no Status: plain text as it is, HTML and the rest only named."""
-    text = raw[:2000].decode("utf-8", "replace").strip()
-    if text.startswith("<"):
-        return HTML_PAGE
-    return " ".join(text[:300].split())

@@ -44,7 +44,8 @@ from ..errors import (
 from .deadline import Backoff, Cancellation, Deadline
 from .http import Answer
 from .paths import Resource, with_query
-from .rest import Object, RESTClient, failure_of
+from .refusal import failure_of
+from .rest import Object, RESTClient
 
 IDLE_SECONDS = 80.0
 """Longest silence on a stream, in seconds: more than the minute between two bookmarks, which keep the version young. A

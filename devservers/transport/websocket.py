@@ -33,7 +33,8 @@ from .deadline import Deadline
 from .failures import guarded
 from .paths import Query, request_info, with_query
 from .pipe import Pipe, Refused, Rest
-from .rest import RESTClient, failure_answer
+from .refusal import failure_answer
+from .rest import RESTClient
 
 try:
     import websocket as _library

@@ -1,0 +1,34 @@
+"""What an API server says beside its answer: ``Warning`` headers (RFC 7234, code 299) as :class:`APIWarning`."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING
+
+from ..errors import APIWarning
+
+if TYPE_CHECKING:
+    from email.message import Message
+
+_WARNING = re.compile(r'299 [^\s"]+ "((?:[^"\\]|\\.)*)"')
+
+
+def pass_on_warnings(headers: Message, doing: str) -> None:
+    """``Warning`` headers (RFC 7234, code 299) as :class:`APIWarning`."""
+    for header in headers.get_all("Warning") or ():
+        for text in _WARNING.findall(header):
+            warn_user(f"{doing}: the API server warns: {re.sub(r'[^ -~]+', ' ', text.replace(chr(92), ''))}")
+
+
+def warn_user(text: str) -> None:
+    """An :class:`APIWarning`, told of the line outside of this package that led to it."""
+    import warnings
+
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).startswith(_PACKAGE):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, APIWarning, stacklevel=level)
+
+
+_PACKAGE = __name__.rpartition(".transport.")[0] + "."
