@@ -54,8 +54,8 @@ SIGNATURES = {
         "owner_references=None)"
     ),
     "DevServer": (
-        "(metadata, spec, *, wait_timeout=300, sync_workspace=None, delete_on_exit='always', deletion_timeout=10, "
-        "fail_fast=True, on_event=None, client=None)"
+        "(metadata, spec, *, wait_timeout=300, sync_workspace=None, delete_on_exit='always', if_exists='fail', "
+        "deletion_timeout=10, fail_fast=True, on_event=None, client=None)"
     ),
     "DevServer.wait_for_ready": "(self, timeout=None, *, fail_fast=None)",
     "DevServer.exec": (

@@ -67,13 +67,18 @@ class Attempt:
         self.obligation: Optional[Obligation] = None
 
     def create(self) -> Object:
-        """Create the object; a namesake that is being deleted is waited for first."""
+        """Create the object; a namesake that is being deleted is waited for first.
+
+        With ``if_exists="attach"`` it may be a namesake that is returned; then there is no obligation.
+        """
         backoff = Backoff(first=0.1, limit=1.0)
         while True:
             try:
                 return self._create_once()
             except AlreadyExistsError as error:
-                self._wait_for_namesake(error)
+                found = self._wait_for_namesake(error)
+                if found is not None:
+                    return found
             self.deadline.sleep(backoff.next())
 
     def undo(self, error: BaseException) -> bool:
@@ -172,8 +177,8 @@ class Attempt:
     def _find_namesake(self, name: str) -> Optional[Object]:
         return find(self._client, self._resource, self._namespace, name, self.deadline.sooner(LOOK_SECONDS))
 
-    def _wait_for_namesake(self, error: AlreadyExistsError) -> None:
-        """Return when the namesake that is in the way has gone; ``error`` itself if it is to stay."""
+    def _wait_for_namesake(self, error: AlreadyExistsError) -> Optional[Object]:
+        """None when the namesake has gone. If it is to stay: itself to attach to, or ``error`` is raised."""
         name = self._body["metadata"].get("name")
         try:
             namesake = None if name is None else self._find_namesake(name)
@@ -182,9 +187,14 @@ class Attempt:
         if namesake is None:
             if name is None or self.deadline.expired:
                 raise error
-            return  # gone just now
+            return None  # gone just now
         if _is_to_stay(namesake):
-            raise error
+            if self._server.if_exists == "attach":
+                return namesake
+            raise error.with_hint(
+                f'use the one that is there ({self._resource.kind}.get("{name}"), or if_exists="attach"), choose '
+                "another name, or let the API server make one up (generate_name)"
+            )
         before = ObjectRef.of(namesake, self._resource, self._namespace)
         tell(self._server, f"waiting until the earlier {before} is gone: it is being deleted")
         left = last_seen(self._client, before, self.deadline)
@@ -194,6 +204,7 @@ class Attempt:
                 report=f"  remaining finalizers: {held_by(left)}; each is removed by the controller that set it: is it "
                 "running?",
             ) from error
+        return None
 
 
 def _is_to_stay(item: Mapping[str, Any]) -> bool:

@@ -79,6 +79,7 @@ class BaseCustomResource(RawObject):
         resource = cls.__new__(cls)
         resource._client = client
         resource._raw = raw
+        resource._stands = True
         return resource
 
     # -- where ----------------------------------------------------------------------------------------------------
@@ -144,7 +145,7 @@ class BaseCustomResource(RawObject):
         client, namespace, body = resource._to_create()
         place = resource._resource()
         try:
-            return resource._take(
+            resource._take(
                 create(
                     client, place, namespace, body, dry_run=dry_run, field_manager=field_manager,
                     field_validation=field_validation,
@@ -152,6 +153,8 @@ class BaseCustomResource(RawObject):
             )  # fmt: skip
         except AlreadyExistsError as error:
             raise explained(error, client, place, namespace, body["metadata"].get("name")) from None
+        resource._stands = not dry_run
+        return resource
 
     def _to_create(self) -> tuple[RESTClient, Optional[str], dict[str, Any]]:
         """Client, namespace and body of a request that creates this object anew: without what only the cluster sets."""

@@ -65,7 +65,7 @@ def _may_succeed_again(error: APIError, body: Object) -> bool:
 def explained(
     error: AlreadyExistsError, client: RESTClient, resource: Resource, namespace: Optional[str], name: Optional[str]
 ) -> AlreadyExistsError:
-    """``error``, with advice if the namesake is being deleted: the name will be free in a moment."""
+    """``error``, with advice: the namesake can be used, or is being deleted and the name free in a moment."""
     if name is None:  # made up by the server
         return error
     try:
@@ -74,9 +74,12 @@ def explained(
         return error  # not to be told
     if namesake is None:
         return error.with_hint("it has gone since: create it again")
-    if not namesake["metadata"].get("deletionTimestamp"):
-        return error
     where = f', namespace="{namespace}"' if namespace else ""
+    if not namesake["metadata"].get("deletionTimestamp"):
+        return error.with_hint(
+            f'use the one that is there, {resource.kind}.get("{name}"{where}), choose another name, or let the API '
+            "server make one up (generate_name)"
+        )
     return error.with_hint(
         f"the {resource.kind} of that name is being deleted (its finalizers: {held_by(namesake)}): wait for that with "
         f'{resource.kind}.get("{name}"{where}).wait_for_deletion(), then create yours'

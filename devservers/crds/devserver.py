@@ -34,6 +34,7 @@ def _seconds(value: float, name: str) -> float:
 
 D = TypeVar("D", bound="DevServer")
 PathLike = Union[str, "os.PathLike[str]"]
+IF_EXISTS = ("fail", "attach")
 DELETE_ON_EXIT = ("always", "on_success", "never")
 
 
@@ -46,13 +47,17 @@ class DevServer(BaseCustomResource):
         with DevServer(metadata=ObjectMeta(name="dev"), spec={"flavor": "cpu-small"}) as server:
             server.exec("pytest", check=True)
 
+    An object that was read or made before (``with DevServer.get("dev") as server``) is only awaited, and not deleted.
+
     Args:
         metadata: name, namespace, labels…
         spec: the desired state, as in the API.
         wait_timeout: seconds that ``with`` waits for readiness; None: no limit.
         sync_workspace: local path -> remote path, copied by :meth:`sync`.
-        delete_on_exit: ``"always"``, ``"on_success"`` (kept when the body raised) or ``"never"``. A server that did
-            not get ready is deleted but for ``"never"``.
+        delete_on_exit: ``"always"``, ``"on_success"`` (kept when the body raised, or it did not get ready) or
+            ``"never"``.
+        if_exists: what ``with`` does if there is one of that name: ``"fail"`` (AlreadyExistsError), or ``"attach"``:
+            wait until that one is ready, use it as it is, and do not delete it.
         deletion_timeout: seconds that leaving ``with`` waits until the deleted object is gone (its operator's
             finalizer holds it for a moment); 0: not at all. If it is still there then, a log line names what holds it.
         fail_fast: end a wait for readiness as soon as it is clear that there is no hope in it; False: wait on.
@@ -69,6 +74,7 @@ class DevServer(BaseCustomResource):
     # A Mapping's keys are invariant: with PathLike for them, a dict[str, str] would not do.
     sync_workspace: Mapping[Any, PathLike] = {}
     delete_on_exit: str = "always"
+    if_exists: str = "fail"
     deletion_timeout: float = 10
     fail_fast: bool = True
     on_event: Optional[Callable[[str], object]] = None
@@ -80,12 +86,15 @@ class DevServer(BaseCustomResource):
     def __init__(
         self, metadata: Metadata, spec: Mapping[str, Any], *, wait_timeout: Optional[float] = 300,
         sync_workspace: Optional[Mapping[Any, PathLike]] = None, delete_on_exit: str = "always",
-        deletion_timeout: float = 10, fail_fast: bool = True, on_event: Optional[Callable[[str], object]] = None,
+        if_exists: str = "fail", deletion_timeout: float = 10, fail_fast: bool = True,
+        on_event: Optional[Callable[[str], object]] = None,
         client: Optional[RESTClient] = None,
     ) -> None:  # fmt: skip
         super().__init__(metadata, spec, client=client)
         if delete_on_exit not in DELETE_ON_EXIT:
             raise ValueError(f"delete_on_exit: must be one of {', '.join(DELETE_ON_EXIT)}, not {delete_on_exit!r}")
+        if if_exists not in IF_EXISTS:
+            raise ValueError(f"if_exists: must be one of {', '.join(IF_EXISTS)}, not {if_exists!r}")
         if sync_workspace is not None and not isinstance(sync_workspace, Mapping):
             raise TypeError("sync_workspace: must be a dict of local paths to remote paths")
         if on_event is not None and not callable(on_event):
@@ -96,6 +105,7 @@ class DevServer(BaseCustomResource):
         self.on_event = on_event
         self.sync_workspace = dict(sync_workspace or {})
         self.delete_on_exit = delete_on_exit
+        self.if_exists = if_exists
 
     @classmethod
     def _of(cls: type[D], raw: dict[str, Any], client: RESTClient) -> D:
@@ -183,11 +193,11 @@ class DevServer(BaseCustomResource):
         return name
 
     def __enter__(self: D) -> D:
-        from .lifetime import create_and_wait, leave, owed
+        from .lifetime import enter, leave, owed
 
         before = owed(self)
         try:
-            create_and_wait(self)
+            enter(self)
             return self
         except BaseException as error:
             if len(owed(self)) > len(before):  # Ctrl-C on the very last step: there will be no __exit__

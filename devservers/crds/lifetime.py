@@ -9,6 +9,7 @@ for that, and entering waits for a namesake that is on its way out: the same scr
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Optional, TypeVar
@@ -19,6 +20,7 @@ from ..transport.deadline import Deadline
 from .attempt import Attempt
 from .creation import held_by
 from .deletion import last_seen
+from .objectref import ObjectRef
 from .obligation import Obligation, delete_obliged
 from .progress import tell, warn
 from .readiness import wait_for_ready
@@ -29,20 +31,50 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+def enter(server: DevServer) -> None:
+    """The beginning of the ``with``: an object that was read or made before is used, else one is created.
+
+    Raises:
+        FileNotFoundError: a local path of ``sync_workspace`` does not exist; nothing has been created then.
+    """
+    for local in server.sync_workspace:
+        os.stat(os.path.expanduser(os.fspath(local)))
+    if not server._stands:
+        create_and_wait(server)
+        return
+    client, _, _ = server._place()
+    attach(server, Deadline(server.wait_timeout, client.clock))
+
+
+def attach(server: DevServer, deadline: Deadline) -> None:
+    """Wait until what is there already is ready. It is not ours to delete."""
+    client, namespace, _ = server._place()
+    visit = Obligation.to_nothing(client, ObjectRef.of(server.to_dict(), server._resource(), namespace))
+    try:
+        wait_for_ready(server, deadline, server.fail_fast)
+        tell(server, f"{visit.created} is ready; it was there before, and stays")
+        server._obligations = (*owed(server), visit)
+    except BaseException:
+        visit.settle()
+        raise
+
+
 def create_and_wait(server: DevServer) -> None:
     """Create ``server`` and wait until it is ready; deleted again if anything goes wrong, Ctrl-C included."""
     attempt = Attempt(server)
     try:
         server._take(attempt.create())
         obligation = attempt.obligation
-        assert obligation is not None
+        if obligation is None:
+            attach(server, attempt.deadline)
+            return
         tell(server, f"{obligation.created} was created")
         server._generated_name = server.metadata.name if attempt.generates_name else ""
         wait_for_ready(server, attempt.deadline, server.fail_fast)
         tell(server, f"{obligation.created} is ready")
         server._obligations = (*owed(server), obligation)
     except BaseException as error:
-        if server.delete_on_exit == "never":
+        if server.delete_on_exit != "always":
             if attempt.obligation is not None:
                 attempt.obligation.settle()
             raise
@@ -62,6 +94,9 @@ def leave(server: DevServer, error: Optional[BaseException]) -> None:
     if not owed(server):
         return
     obligation = owed(server)[-1]
+    if not obligation.deletes:
+        obligation.settle()
+        return
     if server.delete_on_exit == "never" or (server.delete_on_exit == "on_success" and error is not None):
         obligation.settle()
         tell(server, f"{obligation.created} is kept (delete_on_exit={server.delete_on_exit!r})")

@@ -33,10 +33,18 @@ class Obligation:
         self.client = client
         self.created = created
         self.settled = False
+        self.deletes = True
         self._at_exit = at_exit
         self._pid = os.getpid()
         _owed.append(self)
         _see_to_it_at_exit()
+
+    @classmethod
+    def to_nothing(cls, client: RESTClient, ref: ObjectRef) -> Obligation:
+        """Of a ``with`` that has created nothing: it only tells the statements apart that are under way."""
+        visit = cls(client, ref, lambda: False)
+        visit.deletes = False
+        return visit
 
     def settle(self) -> None:
         """Nothing more is owed."""

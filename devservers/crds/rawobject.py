@@ -39,6 +39,7 @@ class RawObject:
     _raw: dict[str, Any]
     _client: Optional[RESTClient] = None
     _home: Optional[ClusterID] = None  # of an object that was pickled with a client of its own, and has none since
+    _stands: bool = False  # it was read from the cluster, or created there, on its own account
     _as_read: Optional[str] = None  # JSON of the object as the server gave it; made before anything can change it
     _lent: frozenset[str] = frozenset()  # parts that were not there and have been made up to be looked at
 

@@ -393,8 +393,8 @@ def test_delete_on_exit_says_when_the_server_goes(
     assert said[-1].endswith(f"is kept (delete_on_exit={mode!r})" if kept else "is gone")
 
 
-@pytest.mark.parametrize(("mode", "kept"), [("on_success", False), ("never", True)])
-def test_a_server_that_did_not_get_ready_is_kept_only_by_never(cluster: StagedServer, mode: str, kept: bool) -> None:
+@pytest.mark.parametrize(("mode", "kept"), [("always", False), ("on_success", True), ("never", True)])
+def test_a_server_that_did_not_get_ready_is_kept_but_by_always(cluster: StagedServer, mode: str, kept: bool) -> None:
     with pytest.raises(errors.WaitTimeoutError):
         devserver(wait_timeout=SHORT, delete_on_exit=mode).__enter__()
     assert names_on(cluster) == (["dev"] if kept else [])
@@ -649,3 +649,96 @@ def test_an_on_event_that_raises_ends_the_entering_and_the_server_goes(operated:
     with pytest.raises(Boom, match="was created"):
         devserver(on_event=raise_boom).__enter__()
     assert names_on(operated) == []
+
+
+# what is there already
+
+
+def test_with_what_was_read_waits_until_it_is_ready_and_leaves_it(operated: StagedServer) -> None:
+    created()
+    said: list[str] = []
+    server = DevServer.get("dev")
+    server.on_event = said.append
+    with server as given:
+        assert given is server
+        assert server.exec("echo works").stdout == "works\n"
+    assert names_on(operated) == ["dev"]
+    assert deletes(operated) == []
+    assert said[-1] == 'DevServer "dev" in namespace "default" is ready; it was there before, and stays'
+
+
+@pytest.mark.parametrize("get", [created, lambda: DevServer.list()[0], lambda: next(DevServer.iterate())])
+def test_with_what_was_made_or_listed_does_so_as_well(operated: StagedServer, get: Callable[[], DevServer]) -> None:
+    if get is not created:
+        created()
+    with pytest.raises(Boom), get():
+        raise Boom
+    assert deletes(operated) == []
+
+
+def test_what_is_there_and_does_not_get_ready_stays(cluster: StagedServer) -> None:
+    created()
+    server = DevServer.get("dev")
+    server.wait_timeout = SHORT
+    with pytest.raises(errors.WaitTimeoutError):
+        server.__enter__()
+    assert names_on(cluster) == ["dev"]
+
+
+def test_attach_uses_one_of_that_name_as_it_is(operated: StagedServer) -> None:
+    before = created(spec={**SPEC, "image": "theirs"})
+    with devserver(if_exists="attach", image="mine") as server:
+        assert server.metadata.uid == before.metadata.uid
+        assert server.spec["image"] == "theirs"
+        assert server.status["phase"] == "Running"
+    assert names_on(operated) == ["dev"]
+    assert deletes(operated) == []
+
+
+def test_attach_creates_and_deletes_where_there_is_none(operated: StagedServer) -> None:
+    server = devserver(if_exists="attach")
+    for _ in range(2):
+        with server:
+            assert names_on(operated) == ["dev"]
+        assert names_on(operated) == []
+
+
+def test_attach_within_its_own_with_statement_leaves_the_deletion_to_the_outer_one(operated: StagedServer) -> None:
+    server = devserver(if_exists="attach")
+    with server:
+        with server:
+            pass
+        assert names_on(operated) == ["dev"]
+        assert deletes(operated) == []
+    assert names_on(operated) == []
+
+
+def test_attach_waits_for_one_that_is_being_deleted_and_then_creates(operated: StagedServer) -> None:
+    created().wait_for_ready(timeout=LONG).delete()
+    with devserver(if_exists="attach"):
+        pass
+    assert names_on(operated) == []
+
+
+def test_a_name_that_is_taken_says_what_can_be_done(cluster: StagedServer) -> None:
+    created()
+    with pytest.raises(errors.AlreadyExistsError) as caught:
+        devserver().__enter__()
+    assert str(caught.value).endswith(
+        'use the one that is there (DevServer.get("dev"), or if_exists="attach"), choose another name, or let the API '
+        "server make one up (generate_name)"
+    )
+    with pytest.raises(errors.AlreadyExistsError) as caught:
+        created()
+    assert 'use the one that is there, DevServer.get("dev", namespace="default"), choose' in str(caught.value)
+
+
+def test_another_if_exists_is_refused_at_the_door() -> None:
+    with pytest.raises(ValueError, match="if_exists: must be one of fail, attach, not 'replace'"):
+        devserver(if_exists="replace")
+
+
+def test_a_workspace_that_is_not_there_is_noticed_before_anything_is_created(cluster: StagedServer) -> None:
+    with pytest.raises(FileNotFoundError, match="/no/such/workspace"):
+        devserver(sync_workspace={"/no/such/workspace": "/x"}).__enter__()
+    assert list(cluster.requests) == []
