@@ -31,7 +31,7 @@ from .creation import create, held_by
 from .deletion import last_seen
 from .objectref import ObjectRef
 from .obligation import Obligation, delete_obliged
-from .progress import tell
+from .progress import tell, warn
 from .reading import find
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class Attempt:
         self.deadline = Deadline(server.wait_timeout, self._client.clock)
         """For all of entering: the wait for a namesake to go, the create, and getting ready."""
         self._manager = f"{FIELD_MANAGER}-{os.urandom(6).hex()}"
+        self._looking = False
         self._sent: Optional[Deadline] = None  # while the outcome of a request is not known
         self.obligation: Optional[Obligation] = None
 
@@ -123,22 +124,29 @@ class Attempt:
         return raw
 
     def _settle(self, error: BaseException, seconds: float) -> Optional[Object]:
-        """Find out whether the create was executed: the object it made, or None. (Ctrl-C leaves it uncertain.)
+        """Find out whether the create was executed: the object it made, or None.
 
-        ``seconds``: how much longer it may be answered.
+        ``seconds``: how much longer it may be answered. A Ctrl-C during the looking leaves it uncertain; called again
+        then, it looks once more and no longer.
         """
-        deadline = Deadline(max(seconds, LOOK_SECONDS), self._client.clock)
+        hurried, self._looking = self._looking, True
+        deadline = Deadline(0.0 if hurried else max(seconds, LOOK_SECONDS), self._client.clock)
+        uncertain = f"could not determine whether {self._named()} was created; {self._advice()}"
         try:
-            found = self._find(deadline)
+            found = self._find(deadline, told=seconds <= LOOK_SECONDS)
         except DevServersError as problem:
             self._sent = None  # and it stays so: asking again would tell the same
-            add_note(error, f"could not determine whether {self._named()} was created; {self._advice()} ({problem})")
+            add_note(error, f"{uncertain} ({problem})")
             return None
         self._sent = None
-        return None if found is None else self._made(found)
+        if found is not None:
+            return self._made(found)
+        if hurried:
+            add_note(error, uncertain)
+        return None
 
-    def _find(self, deadline: Deadline) -> Optional[Object]:
-        """Look until it is there, or cannot come any more, or the time is up."""
+    def _find(self, deadline: Deadline, told: bool) -> Optional[Object]:
+        """Look until it is there, or cannot come any more, or the time is up; say so if that may take long."""
         name = self._body["metadata"].get("name")
         selectors = {"fieldSelector": f"metadata.name={name}"} if name else {}
         backoff = Backoff(first=0.25, limit=2.0)
@@ -156,6 +164,12 @@ class Attempt:
                     return found  # or a namesake is in the way: ours cannot come any more
             if deadline.expired:
                 break
+            if not told:
+                told = True
+                warn(
+                    f"the creation of {self._named()} was interrupted: looking for up to {deadline.seconds:.0f} s "
+                    "whether it was created all the same, to delete it (Ctrl-C to look no longer)"
+                )
             deadline.sleep(backoff.next())
         if failure is not None:
             raise failure

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
 from ..errors import ForbiddenError
 from ..notes import add_note
@@ -78,7 +78,7 @@ def create_and_wait(server: DevServer) -> None:
             if attempt.obligation is not None:
                 attempt.obligation.settle()
             raise
-        marked = _insist(partial(attempt.undo, error), lambda: attempt.obligation)
+        marked = _insist(attempt.undo, error, lambda: attempt.obligation)
         if marked and attempt.obligation is not None and isinstance(error, Exception):  # else somebody is in a hurry
             _wait_until_gone(server, attempt.obligation, hiding=error)
         raise
@@ -101,24 +101,25 @@ def leave(server: DevServer, error: Optional[BaseException]) -> None:
         obligation.settle()
         tell(server, f"{obligation.created} is kept (delete_on_exit={server.delete_on_exit!r})")
         return
-    if _insist(partial(delete_obliged, obligation, hiding=error), lambda: obligation):
+    if _insist(partial(delete_obliged, obligation), error, lambda: obligation):
         _wait_until_gone(server, obligation, hiding=error)
 
 
-def _insist(delete: Callable[[], T], obligation: Callable[[], Optional[Obligation]]) -> T:
+def _insist(
+    delete: Callable[[Any], T], error: Optional[BaseException], obligation: Callable[[], Optional[Obligation]]
+) -> T:
     """Delete even if Ctrl-C comes meanwhile, which is raised afterwards; another one meanwhile is obeyed at once.
 
     What came before the deletion does not count: the same Ctrl-C pressed twice must not leave a server behind.
+    ``delete`` is given the exception under way, to note on it what has to be known.
     """
     try:
-        return delete()
+        return delete(error)
     except Exception:
         raise
     except BaseException as interrupt:
         try:
-            delete()
-        except Exception as error:
-            add_note(interrupt, str(error))
+            delete(interrupt)
         finally:
             given_up = obligation()
             if given_up is not None:

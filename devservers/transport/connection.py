@@ -44,6 +44,7 @@ class TimedSocket:
         self.raw = sock
         self.deadline = Deadline(None)
         self.idle: Optional[float] = None  # seconds of silence tolerated between two bytes
+        self.sending: Optional[Callable[[], None]] = None  # called as late as can be before bytes go out
         self._readers = 0
         self._closing = False
 
@@ -72,6 +73,8 @@ class TimedSocket:
 
     def sendall(self, data: Any) -> None:
         view = memoryview(data).cast("B")
+        if self.sending is not None:
+            self.sending()
         while view:
             view = view[self.patiently(partial(self.raw.send, view)) :]
 

@@ -147,8 +147,7 @@ def _exchange(request: Request, connection: Connection) -> http.client.HTTPRespo
     body = cast(Optional[bytes], request.data)
     if body is not None:
         connection.putheader("Content-Length", str(len(body)))
-    if request.sending is not None:
-        request.sending()
+    connection.timed.sending = request.sending
     try:
         connection.endheaders(body)
     except (BrokenPipeError, ConnectionResetError):

@@ -116,6 +116,33 @@ def test_during_the_create_when_it_has_been_executed(cluster: StagedServer) -> N
     assert requests_of(cluster, "GET") == [f"/apis/devserver.io/v1/namespaces/default/devservers?{LOOK}"]
 
 
+def test_another_one_while_a_lost_create_is_looked_for_ends_the_looking(cluster: StagedServer) -> None:
+    began, over = threading.Event(), threading.Event()
+    children: list[subprocess.Popen[str]] = []
+
+    def interrupt_twice() -> None:
+        assert began.wait(LONG)
+        interrupt(children[0])
+        eventually(lambda: len(requests_of(cluster, "GET", LOOK)) >= 2, "looks")
+        interrupt(children[0])
+        assert over.wait(LONG)
+
+    cluster.before("POST", "devservers", interrupt_twice)
+    noting = PROGRAM.replace("except KeyboardInterrupt:", "except KeyboardInterrupt as error:").replace(
+        'print("interrupted", flush=True)', 'print(*getattr(error, "__notes__", ()), flush=True)'
+    )
+    watch = Stopwatch()
+    with running(noting) as child:
+        children.append(child)
+        began.set()
+        assert last_words(child) == (
+            'could not determine whether DevServer "dev" was created; check for it, and delete it: '
+            "kubectl get devservers.devserver.io dev -n default"
+        )
+        assert watch.own_seconds < 10
+        over.set()
+
+
 @pytest.mark.parametrize("looks", [1, 5])
 def test_during_the_create_when_it_is_executed_a_little_later(cluster: StagedServer, looks: int) -> None:
     began = threading.Event()
