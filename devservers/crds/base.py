@@ -18,6 +18,7 @@ from .fieldcheck import check_field_validation
 from .jsonvalue import copy_json
 from .metadata import Metadata, ObjectMeta, new_metadata
 from .rawobject import RawObject
+from .selection import LabelSelector, selectors_of
 from .writing import written
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ __all__ = ["BaseCustomResource", "ObjectMeta"]
 
 Self = TypeVar("Self", bound="BaseCustomResource")
 StatusWanted = Union[Mapping[str, Any], Callable[[dict[str, Any]], bool]]
-LabelSelector = Union[str, Mapping[str, str]]
 Patch = Union[Mapping[str, Any], list[dict[str, Any]]]  # in a class with a method list(), list[...] means the method
 
 
@@ -193,7 +193,7 @@ class BaseCustomResource(RawObject):
         """
         client = client or default_client()
         place = cls._collection(namespace, all_namespaces, client)
-        items, _ = client.list_all(cls._resource(), place, selectors=_selectors(label_selector, field_selector))
+        items, _ = client.list_all(cls._resource(), place, selectors=selectors_of(label_selector, field_selector))
         return [cls._of(item, client) for item in items]
 
     @classmethod
@@ -211,7 +211,7 @@ class BaseCustomResource(RawObject):
             raise ValueError(f"page_size: must be at least 1, not {page_size}")
         client = client or default_client()
         place = cls._collection(namespace, all_namespaces, client)
-        selectors = _selectors(label_selector, field_selector)
+        selectors = selectors_of(label_selector, field_selector)
         return cls._iterate(client, place, selectors, page_size)
 
     @classmethod
@@ -392,12 +392,12 @@ class BaseCustomResource(RawObject):
         """
         client = client or default_client()
         place = cls._collection(namespace, all_namespaces, client)
-        return _watch(client, cls._resource(), place, _selectors(label_selector, None), timeout, resource_version)
+        return _watch(client, cls._resource(), place, selectors_of(label_selector, None), timeout, resource_version)
 
     def watch(self, *, timeout: Optional[float] = None) -> Watch:
         """Events of this object, as :meth:`watch_all` gives them; its present state comes first, as ADDED."""
         client, namespace, name = self._place()
-        return _watch(client, self._resource(), namespace, _selectors(None, f"metadata.name={name}"), timeout, None)
+        return _watch(client, self._resource(), namespace, selectors_of(None, f"metadata.name={name}"), timeout, None)
 
     def wait_for_status(self, status: StatusWanted, timeout: Optional[float] = 30) -> Iterator[Event]:
         """Wait until the status holds, as a generator of the events on the way.
@@ -443,9 +443,3 @@ def _watch(
 
 def _uid_of(raw: Mapping[str, Any]) -> Optional[str]:
     return (raw.get("metadata") or {}).get("uid")
-
-
-def _selectors(label_selector: Optional[LabelSelector], field_selector: Optional[str]) -> dict[str, Optional[str]]:
-    if isinstance(label_selector, Mapping):
-        label_selector = ",".join(f"{key}={value}" for key, value in label_selector.items())
-    return {"labelSelector": label_selector or None, "fieldSelector": field_selector or None}
