@@ -30,3 +30,7 @@ def where_it_is(named: dict[str, Any]) -> list[Any]:
         pytest.param(value, id=name, marks=(needs_busybox,) if "busybox" in name else ())
         for name, value in named.items()
     ]
+
+
+FOREIGN = b"\x7fELF\2\1\1".ljust(16, b"\0") + b"\2\0\xff\xff\1\0\0\0".ljust(48, b"\0") + b"\0)\n" * 40
+"""A program for another machine. What a shell that is given it says depends on what else is in it, so nothing is."""

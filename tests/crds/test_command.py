@@ -23,7 +23,7 @@ from devservers.crds.command import (
     parse_command,
 )
 from devservers.crds.proof import mark_of
-from tests.machine import where_it_is
+from tests.machine import FOREIGN, where_it_is
 
 SHELLS = {"sh": ["/bin/sh"], "bash": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
 ID = "0123456789abcdef"
@@ -370,9 +370,7 @@ def files(tmp_path: Path) -> Path:
     ):
         (tmp_path / name).write_text(content)
         (tmp_path / name).chmod(mode)
-    (tmp_path / "foreign").write_bytes(
-        Path("/bin/true").read_bytes()[:64].replace(b"\x3e\0", b"\xff\0") + b"\0(x\n`" * 40
-    )
+    (tmp_path / "foreign").write_bytes(FOREIGN)
     (tmp_path / "foreign").chmod(0o755)
     return tmp_path
 

@@ -10,6 +10,7 @@ import pytest
 from devservers import errors
 from devservers.crds.devserver import DevServer
 from tests.fakeapiserver.pods import Pods
+from tests.machine import FOREIGN
 
 from .builders import LONG
 from .staged import StagedServer
@@ -47,9 +48,7 @@ def prepared(either: StagedServer, devserver: DevServer) -> DevServer:
     ):
         (workspace / name).write_text(content)
         (workspace / name).chmod(mode)
-    program = Path("/bin/true").read_bytes()
-    foreign = bytes(byte ^ 0xFF for byte in program[18:20])  # the machine it is for
-    (workspace / "foreign").write_bytes(program[:18] + foreign + program[20:64] + b"\0(x\n`" * 40)
+    (workspace / "foreign").write_bytes(FOREIGN)
     (workspace / "foreign").chmod(0o755)
     return devserver
 
