@@ -27,9 +27,9 @@ from ..errors import (
 from ..notes import add_note
 from ..transport.deadline import Backoff, Deadline
 from ..transport.rest import REQUEST_TIMEOUT, Object
-from .creation import create, held_by
+from .creation import create
 from .deletion import last_seen
-from .objectref import ObjectRef
+from .objectref import ObjectRef, held_by, named
 from .obligation import Obligation, delete_obliged
 from .progress import tell, warn
 from .reading import find
@@ -131,7 +131,7 @@ class Attempt:
         """
         hurried, self._looking = self._looking, True
         deadline = Deadline(0.0 if hurried else max(seconds, LOOK_SECONDS), self._client.clock)
-        uncertain = f"could not determine whether {self._named()} was created; {self._advice()}"
+        uncertain = f"could not determine whether {named(self._resource, self._body)} was created; {self._advice()}"
         try:
             found = self._find(deadline, told=seconds <= LOOK_SECONDS)
         except DevServersError as problem:
@@ -167,8 +167,8 @@ class Attempt:
             if not told:
                 told = True
                 warn(
-                    f"the creation of {self._named()} was interrupted: looking for up to {deadline.seconds:.0f} s "
-                    "whether it was created all the same, to delete it (Ctrl-C to look no longer)"
+                    f"the creation of {named(self._resource, self._body)} was interrupted: looking for up to "
+                    f"{deadline.seconds:.0f} s whether it was created all the same, to delete it (Ctrl-C to look no longer)"
                 )
             deadline.sleep(backoff.next())
         if failure is not None:
@@ -178,10 +178,6 @@ class Attempt:
     def _is_ours(self, item: Mapping[str, Any]) -> bool:
         entries = item["metadata"].get("managedFields") or []
         return any(entry.get("manager") == self._manager for entry in entries)
-
-    def _named(self) -> str:
-        metadata = self._body["metadata"]
-        return f'{self._resource.kind} "{metadata.get("name") or metadata["generateName"] + "…"}"'
 
     def _advice(self) -> str:
         name = self._body["metadata"].get("name", "")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Optional
 
 from ..errors import AlreadyExistsError, APIError, ConflictError, DevServersError, TooManyRequestsError
 from ..transport.deadline import Backoff, Deadline
+from .objectref import held_by, named
 from .reading import find
 from .writing import written
 
@@ -31,8 +32,7 @@ def create(
     """Create an object, again after refusals that may pass: for as long as ``deadline`` allows, else a few times."""
     backoff = Backoff(first=0.25, limit=5.0)
     tries = 0
-    metadata = body["metadata"]
-    what = f'{resource.kind} "{metadata.get("name") or metadata.get("generateName", "") + "…"}"'
+    what = named(resource, body)
 
     def send() -> Object:
         return client.create(
@@ -84,10 +84,3 @@ def explained(
         f"the {resource.kind} of that name is being deleted (its finalizers: {held_by(namesake)}): wait for that with "
         f'{resource.kind}.get("{name}"{where}).wait_for_deletion(), then create yours'
     )
-
-
-def held_by(raw: Object) -> str:
-    """The finalizers of an object, for messages; of ``{}`` they are not known."""
-    if not raw:
-        return "unknown, for the API server did not answer"
-    return ", ".join(map(str, raw["metadata"].get("finalizers") or ())) or "none"

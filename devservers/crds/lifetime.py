@@ -18,9 +18,8 @@ from ..errors import ForbiddenError
 from ..notes import add_note
 from ..transport.deadline import Deadline
 from .attempt import Attempt
-from .creation import held_by
 from .deletion import last_seen
-from .objectref import ObjectRef
+from .objectref import ObjectRef, held_by
 from .obligation import Obligation, delete_obliged
 from .progress import tell, warn
 from .readiness import wait_for_ready

@@ -32,3 +32,16 @@ class ObjectRef(NamedTuple):
         """The words by which kubectl finds it."""
         where = f" -n {self.namespace}" if self.namespace else ""
         return f"{self.resource.plural}.{self.resource.group} {self.name}{where}"
+
+
+def named(resource: Resource, body: Mapping[str, Any]) -> str:
+    """An object that is to be created, for messages; its name may still have to be made up."""
+    metadata = body["metadata"]
+    return f'{resource.kind} "{metadata.get("name") or metadata.get("generateName", "") + "…"}"'
+
+
+def held_by(raw: Mapping[str, Any]) -> str:
+    """The finalizers of an object, for messages; of ``{}`` they are not known."""
+    if not raw:
+        return "unknown, for the API server did not answer"
+    return ", ".join(map(str, raw["metadata"].get("finalizers") or ())) or "none"

@@ -28,6 +28,7 @@ from ..transport.watch import LISTED, Event, Watch
 from . import merge
 from .expiry import expiry_note
 from .jsonvalue import copy_json
+from .objectref import held_by
 from .reading import find, fresh_client
 
 if TYPE_CHECKING:
@@ -199,18 +200,18 @@ def wait_for_deletion(resource: BaseCustomResource, deadline: Deadline) -> None:
     try:
         with closing(observe(resource, deadline)) as events:
             for event in events:
-                last = event["object"].get("metadata", {})
+                last = event["object"]
     except ResourceDeletedError:
         return
     except NotFoundError as error:
         if error.is_about(resource._resource(), resource._place()[2]):
             return
         raise
-    asked = "its deletion was asked for" if last.get("deletionTimestamp") else "nobody has asked for its deletion"
-    finalizers = ", ".join(last.get("finalizers") or []) or "none"
+    marked = (last.get("metadata") or {}).get("deletionTimestamp")
+    asked = "its deletion was asked for" if marked else "nobody has asked for its deletion"
     raise WaitTimeoutError(
         f"{resource!r} is still there after {deadline.seconds:g} s",
-        report=f"  {asked}; finalizers that hold it: {finalizers}",
+        report=f"  {asked}; finalizers that hold it: {held_by(last)}",
     )
 
 
