@@ -168,7 +168,8 @@ class Attempt:
                 told = True
                 warn(
                     f"the creation of {named(self._resource, self._body)} was interrupted: looking for up to "
-                    f"{deadline.seconds:.0f} s whether it was created all the same, to delete it (Ctrl-C to look no longer)"
+                    f"{deadline.seconds:.0f} s whether it was created all the same, to delete it "
+                    "(Ctrl-C to look no longer)"
                 )
             deadline.sleep(backoff.next())
         if failure is not None:
