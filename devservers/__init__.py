@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .version import __version__
+
 if TYPE_CHECKING:
     from . import errors
     from .crds.base import BaseCustomResource, ObjectMeta
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from .transport.default import configure, reset
     from .transport.rest import RESTClient
 
-__version__ = "0.1.0"
 
 _HOMES = {
     "BaseCustomResource": "crds.base",

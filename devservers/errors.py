@@ -33,7 +33,17 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
 if TYPE_CHECKING:
-    from .transport.resources import Resource
+    from typing import Protocol
+
+    class Kind(Protocol):
+        """What tells a kind of object from others, as :class:`~.transport.resources.Resource` has it."""
+
+        @property
+        def group(self) -> str: ...
+
+        @property
+        def plural(self) -> str: ...
+
 
 E = TypeVar("E", bound="APIError")
 
@@ -174,7 +184,7 @@ class ForbiddenError(APIError):
 class NotFoundError(APIError):
     """404: no such object, or no such kind of object (is the CustomResourceDefinition installed?)."""
 
-    def is_about(self, resource: Resource, name: str) -> bool:
+    def is_about(self, resource: Kind, name: str) -> bool:
         """Whether this proves that the object ``name`` of ``resource`` is not there.
 
         Only a Status of reason ``NotFound`` whose details name that very object does. A missing

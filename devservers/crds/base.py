@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable, ClassVar, Optional, TypeVar, Union
+from typing import TYPE_CHECKING, Any, ClassVar, Optional, TypeVar, Union
 
 from ..errors import AlreadyExistsError, APIError, ConflictError, DevServersError, InvalidError, NotFoundError
 from ..transport.default import default_client
@@ -16,19 +16,21 @@ from ..transport.resources import Resource, validate_name
 from .model import merge, uidbound
 from .model.fieldcheck import check_field_validation
 from .model.jsonvalue import copy_json
+from .model.liveobject import LiveObject
 from .model.metadata import Metadata, ObjectMeta, new_metadata
 from .model.rawobject import RawObject
+from .model.reference import Collection, ObjectRef
 from .model.selection import LabelSelector, selectors_of
 from .model.writing import written
 
 if TYPE_CHECKING:
     from ..transport.rest import RESTClient
     from ..transport.watch import Event, Watch
+    from .lifecycle.waiting import StatusWanted
 
 __all__ = ["BaseCustomResource", "ObjectMeta"]
 
 Self = TypeVar("Self", bound="BaseCustomResource")
-StatusWanted = Union[Mapping[str, Any], Callable[[dict[str, Any]], bool]]
 Patch = Union[Mapping[str, Any], list[dict[str, Any]]]  # in a class with a method list(), list[...] means the method
 
 
@@ -49,6 +51,7 @@ class BaseCustomResource(RawObject):
     group: ClassVar[str]
     version: ClassVar[str]
     plural: ClassVar[str]
+    kind: ClassVar[str]
     namespaced: ClassVar[bool] = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -61,13 +64,14 @@ class BaseCustomResource(RawObject):
     ) -> None:
         if spec is not None and not isinstance(spec, Mapping):
             raise TypeError(f"spec: must be a dict, not {type(spec).__name__}")
-        self._client = client
         raw = new_metadata(metadata)
         if raw.get("namespace") and not self.namespaced:
             raise ValueError(f"{self.kind} is cluster-scoped: its metadata takes no namespace")
-        self._raw = {"apiVersion": self._resource().api_version, "kind": self.kind, "metadata": raw}
+        resource = self._resource()
+        body = {"apiVersion": resource.api_version, "kind": self.kind, "metadata": raw}
         if spec is not None:
-            self._raw["spec"] = copy_json(spec, "spec")
+            body["spec"] = copy_json(spec, "spec")
+        self._live = LiveObject(resource, body, client)
 
     @classmethod
     def _resource(cls) -> Resource:
@@ -77,43 +81,20 @@ class BaseCustomResource(RawObject):
     def _of(cls: type[Self], raw: dict[str, Any], client: RESTClient) -> Self:
         """An instance over an object as the server gave it."""
         resource = cls.__new__(cls)
-        resource._client = client
-        resource._raw = raw
-        resource._stands = True
+        resource._live = LiveObject(cls._resource(), raw, client, stands=True)
         return resource
 
-    # -- where ----------------------------------------------------------------------------------------------------
-
     @classmethod
-    def _namespace(cls, namespace: Optional[str], client: RESTClient) -> Optional[str]:
-        """The namespace a request goes to: as given, else the context's, else ``default``; None if cluster-scoped."""
-        if cls.namespaced:
-            return namespace if namespace is not None else client.config.namespace or "default"
-        if namespace is not None:
-            raise ValueError(f"{cls.kind} is cluster-scoped: it takes no namespace (given: {namespace!r})")
-        return None
-
-    @classmethod
-    def _collection(cls, namespace: Optional[str], all_namespaces: bool, client: RESTClient) -> Optional[str]:
+    def _collection(cls, namespace: Optional[str], all_namespaces: bool, client: Optional[RESTClient]) -> Collection:
+        """Where a request goes to: the namespace as given, else the context's, else ``default``."""
         if all_namespaces and namespace is not None:
             raise ValueError(f"either namespace={namespace!r} or all_namespaces=True, not both")
-        return None if all_namespaces else cls._namespace(namespace, client)
-
-    def _place(self) -> tuple[RESTClient, Optional[str], str]:
-        """Client, namespace and name of this object."""
-        client = self._connected()
-        metadata = self._raw.get("metadata") or {}
-        return client, self._namespace(metadata.get("namespace"), client), validate_name(metadata.get("name", ""))
-
-    def use(self: Self, client: RESTClient) -> Self:
-        """Use this client from now on.
-
-        An object that was pickled while it had a client of its own must be given one again, unless
-        the process-wide client leads to the same cluster.
-        """
-        self._client = client
-        self._home = None
-        return self
+        if namespace is not None and not cls.namespaced:
+            raise ValueError(f"{cls.kind} is cluster-scoped: it takes no namespace (given: {namespace!r})")
+        client = client or default_client()
+        if cls.namespaced and namespace is None and not all_namespaces:
+            namespace = client.config.namespace or "default"
+        return Collection(client, cls._resource(), namespace)
 
     # -- create, read ---------------------------------------------------------------------------------------------
 
@@ -142,27 +123,17 @@ class BaseCustomResource(RawObject):
 
         check_field_validation(field_validation)
         resource = cls(metadata, spec, client=client)
-        client, namespace, body = resource._to_create()
-        place = resource._resource()
+        live = resource._live
+        place, body = live.collection(), live.to_create()
         try:
-            resource._take(
-                create(
-                    client, place, namespace, body, dry_run=dry_run, field_manager=field_manager,
-                    field_validation=field_validation,
-                )
+            raw = create(
+                place, body, dry_run=dry_run, field_manager=field_manager, field_validation=field_validation,
             )  # fmt: skip
         except AlreadyExistsError as error:
-            raise explained(error, client, place, namespace, body["metadata"].get("name")) from None
-        resource._stands = not dry_run
+            raise explained(error, place, body["metadata"].get("name")) from None
+        live.take(raw)
+        live.stands = not dry_run
         return resource
-
-    def _to_create(self) -> tuple[RESTClient, Optional[str], dict[str, Any]]:
-        """Client, namespace and body of a request that creates this object anew: without what only the cluster sets."""
-        client = self._connected()
-        body = self.to_dict()
-        body.pop("status", None)
-        body["metadata"] = new_metadata(body["metadata"])
-        return client, self._namespace(body["metadata"].get("namespace"), client), body
 
     @classmethod
     def get(
@@ -174,8 +145,8 @@ class BaseCustomResource(RawObject):
             NotFoundError: there is none of that name. ValueError: a name the server would refuse.
         """
         validate_name(name, "name")
-        client = client or default_client()
-        return cls._of(client.get(cls._resource(), cls._namespace(namespace, client), name), client)
+        ref = cls._collection(namespace, False, client).named(name)
+        return cls._of(ref.get(), ref.client)
 
     @classmethod
     def list(
@@ -191,9 +162,8 @@ class BaseCustomResource(RawObject):
             label_selector: ``"team=red,tier in (1,2)"``, or a mapping of labels that must be equal.
             field_selector: ``"metadata.name=x"``.
         """
-        client = client or default_client()
-        place = cls._collection(namespace, all_namespaces, client)
-        items, _ = client.list_all(cls._resource(), place, selectors=selectors_of(label_selector, field_selector))
+        client, resource, place = cls._collection(namespace, all_namespaces, client)
+        items, _ = client.list_all(resource, place, selectors=selectors_of(label_selector, field_selector))
         return [cls._of(item, client) for item in items]
 
     @classmethod
@@ -209,25 +179,23 @@ class BaseCustomResource(RawObject):
         """
         if page_size < 1:
             raise ValueError(f"page_size: must be at least 1, not {page_size}")
-        client = client or default_client()
         place = cls._collection(namespace, all_namespaces, client)
-        selectors = selectors_of(label_selector, field_selector)
-        return cls._iterate(client, place, selectors, page_size)
+        return cls._iterate(place, selectors_of(label_selector, field_selector), page_size)
 
     @classmethod
     def _iterate(
-        cls: type[Self], client: RESTClient, place: Optional[str], selectors: dict[str, Optional[str]], page_size: int
+        cls: type[Self], place: Collection, selectors: dict[str, Optional[str]], page_size: int
     ) -> Iterator[Self]:
         from ..transport.rest import list_items
 
-        for page in client.pages(cls._resource(), place, selectors=selectors, limit=page_size):
-            for item in list_items(page, cls._resource()):
+        client, resource, namespace = place
+        for page in client.pages(resource, namespace, selectors=selectors, limit=page_size):
+            for item in list_items(page, resource):
                 yield cls._of(item, client)
 
     def refresh(self: Self) -> Self:
         """Read the object again; local changes that were not sent are gone."""
-        client, namespace, name = self._place()
-        return self._take(client.get(self._resource(), namespace, name))
+        return self._take(self._live.ref().get())
 
     # -- update, patch, delete ------------------------------------------------------------------------------------
 
@@ -245,28 +213,28 @@ class BaseCustomResource(RawObject):
                 here or there. InvalidError: the object breaks its schema. ValueError: it was never read or created.
         """
         check_field_validation(field_validation)
-        client, namespace, name = self._place()
-        if not (self._raw.get("metadata") or {}).get("resourceVersion"):
+        live, ref = self._live, self._live.ref()
+        if not (live.raw.get("metadata") or {}).get("resourceVersion"):
             raise ValueError(f"{self!r} was never read from the cluster: create() or get() it before update()")
-        self._remember()
+        live.remember()
         body = self.to_dict()
         for attempt in range(retry_on_conflict + 1):
             try:
                 send = partial(
-                    client.replace, self._resource(), namespace, name, body, field_manager=field_manager,
+                    ref.client.replace, ref.resource, ref.namespace, ref.name, body, field_manager=field_manager,
                     field_validation=field_validation,
                 )  # fmt: skip
                 return self._take(written(send, body, repr(self), field_validation))
             except ConflictError as error:
                 if attempt == retry_on_conflict:
                     raise
-                body = self._merged(client.get(self._resource(), namespace, name), error)
+                body = self._merged(ref.get(), error)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _merged(self, theirs: dict[str, Any], error: ConflictError) -> dict[str, Any]:
         """This object's own changes on top of ``theirs``; ConflictError where they contradict each other."""
         try:
-            return self._replayed(theirs)
+            return self._live.replayed(theirs)
         except merge.MergeConflict as conflict:
             if conflict.path == "metadata.uid":
                 raise self._replaced(error, theirs) from error
@@ -308,40 +276,30 @@ class BaseCustomResource(RawObject):
         """
         from ..transport.rest import APPLY_PATCH
 
-        _, _, body = self._to_create()
+        body = self._live.to_create()
         validation = check_field_validation(field_validation)
         query = {"fieldManager": field_manager, "force": force, "fieldValidation": validation}
         return self._patched(body, APPLY_PATCH, query)
 
-    @property
-    def _uid(self) -> Optional[str]:
-        """The uid it had when it was read; None if it never was."""
-        return _uid_of(self._raw)
+    def _take(self: Self, raw: dict[str, Any]) -> Self:
+        """Become what the server answered."""
+        self._live.take(raw)
+        return self
 
     def _patched(self: Self, patch: uidbound.Patch, content_type: str, query: dict[str, Any]) -> Self:
-        client, namespace, name = self._place()
-        body = uidbound.bind(patch, self._uid)
-        send = partial(client.patch, self._resource(), namespace, name, body, content_type, query=query)
+        ref = self._live.ref()
+        body = uidbound.bind(patch, ref.uid)
+        send = partial(ref.client.patch, ref.resource, ref.namespace, ref.name, body, content_type, query=query)
         try:
             return self._take(written(send, patch, repr(self), query["fieldValidation"]))
         except (ConflictError, InvalidError) as error:
             if body is patch:  # it is not bound to anything, or by the caller
                 raise
-            theirs = self._look_again()
-            replaced = uidbound.is_about_uid(error) if theirs is None else _uid_of(theirs) != self._uid
+            theirs = _look_again(ref)
+            replaced = uidbound.is_about_uid(error) if theirs is None else not ref.is_this(theirs)
             if not replaced:
                 raise
             raise self._replaced(error, theirs) from error
-
-    def _look_again(self) -> Optional[dict[str, Any]]:
-        """What the cluster has under this object's name now, ``{}`` if nothing; None if that cannot be told."""
-        client, namespace, name = self._place()
-        try:
-            return client.get(self._resource(), namespace, name)
-        except NotFoundError as error:
-            return {} if error.is_about(self._resource(), name) else None
-        except DevServersError:
-            return None
 
     def _replaced(self, error: APIError, theirs: Optional[Mapping[str, Any]]) -> ConflictError:
         """The error for a request that was refused because the object is not the one that was read any more."""
@@ -369,13 +327,11 @@ class BaseCustomResource(RawObject):
         from ..transport.deadline import Deadline
         from .lifecycle.waiting import wait_for_deletion
 
-        client, namespace, name = self._place()
-        deadline = Deadline(timeout, client.clock)
-        client.delete(
-            self._resource(), namespace, name, uid=self._uid, propagation_policy=propagation_policy, deadline=deadline,
-        )  # fmt: skip
+        ref = self._live.ref()
+        deadline = Deadline(timeout, ref.client.clock)
+        ref.delete(propagation_policy=propagation_policy, deadline=deadline)
         if wait:
-            wait_for_deletion(self, deadline)
+            wait_for_deletion(self._live, deadline)
 
     # -- watch, wait ----------------------------------------------------------------------------------------------
 
@@ -390,14 +346,14 @@ class BaseCustomResource(RawObject):
         The objects there come first, as ADDED, unless ``resource_version`` says where to begin. Ends after ``timeout``
         seconds (None: never), or by ``stop()`` of what is returned, from any thread.
         """
-        client = client or default_client()
         place = cls._collection(namespace, all_namespaces, client)
-        return _watch(client, cls._resource(), place, selectors_of(label_selector, None), timeout, resource_version)
+        return _watch(place, selectors_of(label_selector, None), timeout, resource_version)
 
     def watch(self, *, timeout: Optional[float] = None) -> Watch:
         """Events of this object, as :meth:`watch_all` gives them; its present state comes first, as ADDED."""
-        client, namespace, name = self._place()
-        return _watch(client, self._resource(), namespace, selectors_of(None, f"metadata.name={name}"), timeout, None)
+        ref = self._live.ref()
+        place = Collection(ref.client, ref.resource, ref.namespace)
+        return _watch(place, ref.field_selector, timeout, None)
 
     def wait_for_status(self, status: StatusWanted, timeout: Optional[float] = 30) -> Iterator[Event]:
         """Wait until the status holds, as a generator of the events on the way.
@@ -415,7 +371,7 @@ class BaseCustomResource(RawObject):
         """
         from .lifecycle.waiting import wait_for_status
 
-        return wait_for_status(self, status, timeout)
+        return wait_for_status(self._live, status, timeout)
 
     def wait_for_deletion(self, timeout: Optional[float] = 60) -> None:
         """Block until this very object is gone.
@@ -426,20 +382,26 @@ class BaseCustomResource(RawObject):
         from ..transport.deadline import Deadline
         from .lifecycle.waiting import wait_for_deletion
 
-        client, _, _ = self._place()
-        wait_for_deletion(self, Deadline(timeout, client.clock))
+        wait_for_deletion(self._live, Deadline(timeout, self._live.connected().clock))
 
 
 def _watch(
-    client: RESTClient, resource: Resource, namespace: Optional[str], selectors: dict[str, Optional[str]],
-    timeout: Optional[float], resource_version: Optional[str],
+    place: Collection, selectors: Mapping[str, Optional[str]], timeout: Optional[float],
+    resource_version: Optional[str],
 ) -> Watch:  # fmt: skip
     from ..transport.deadline import Deadline
     from ..transport.watch import Watch
 
+    client, resource, namespace = place
     deadline = Deadline(timeout, client.clock)
     return Watch(client, resource, namespace, selectors=selectors, resource_version=resource_version, deadline=deadline)
 
 
-def _uid_of(raw: Mapping[str, Any]) -> Optional[str]:
-    return (raw.get("metadata") or {}).get("uid")
+def _look_again(ref: ObjectRef) -> Optional[dict[str, Any]]:
+    """What the cluster has under this name now, ``{}`` if nothing; None if that cannot be told."""
+    try:
+        return ref.get()
+    except NotFoundError as error:
+        return {} if ref.is_denied_by(error) else None
+    except DevServersError:
+        return None

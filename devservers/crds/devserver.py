@@ -23,12 +23,11 @@ from .model.views import (
 )
 
 if TYPE_CHECKING:
-    from ..transport.deadline import Deadline
-    from ..transport.exec.session import ExecTarget
     from ..transport.rest import RESTClient
     from .commands.execution import Output
     from .files import TransferReport
     from .lifecycle.obligation import Obligation
+    from .lifecycle.settings import History, Managed
 
 __all__ = ["DevServer", "ExecResult", "LifecycleSpec", "PersistentHomeSpec", "SSHSpec", "VolumeSpec"]
 
@@ -87,10 +86,8 @@ class DevServer(BaseCustomResource):
     deletion_timeout: float = 10
     fail_fast: bool = True
     on_event: Optional[Callable[[str], object]] = None
-    _SHARED = BaseCustomResource._SHARED | {"on_event", "_obligations"}
-    _obligations: tuple[Obligation, ...] = ()  # of its with statements
-    _sent_metadata: Optional[dict[str, Any]] = None  # by the with statement before
-    _generated_name: str = ""  # by the API server, for the with statement before
+    _SHARED = frozenset({"on_event"})
+    _history: Optional[History] = None  # of its with statements
 
     def __init__(
         self, metadata: Metadata, spec: Mapping[str, Any], *, wait_timeout: Optional[float] = 300,
@@ -121,11 +118,6 @@ class DevServer(BaseCustomResource):
         server = super()._of(raw, client)
         server.sync_workspace = {}
         return server
-
-    def __deepcopy__(self: D, memo: dict[int, Any]) -> D:
-        twin = super().__deepcopy__(memo)
-        twin._obligations = ()  # it has created nothing
-        return twin
 
     # -- typed views of the spec ----------------------------------------------------------------------------------
 
@@ -182,11 +174,12 @@ class DevServer(BaseCustomResource):
             WaitTimeoutError (a TimeoutError), ResourceFailedError, ResourceDeletedError.
         """
         from ..transport.deadline import Deadline
+        from .lifecycle.progress import Teller
         from .lifecycle.readiness import wait_for_ready
 
-        client, _, _ = self._place()
-        deadline = Deadline(self.wait_timeout if timeout is None else timeout, client.clock)
-        wait_for_ready(self, deadline, self.fail_fast if fail_fast is None else fail_fast)
+        live = self._live
+        deadline = Deadline(self.wait_timeout if timeout is None else timeout, live.connected().clock)
+        wait_for_ready(live, deadline, self.fail_fast if fail_fast is None else fail_fast, Teller(live, self.on_event))
         return self
 
     @property
@@ -198,19 +191,27 @@ class DevServer(BaseCustomResource):
         """
         from .commands.target import own_pod
 
-        name: str = own_pod(self)["metadata"]["name"]
+        name: str = own_pod(self._live)["metadata"]["name"]
         return name
 
-    def __enter__(self: D) -> D:
-        from .lifecycle.managed import enter, leave, owed
+    def _managed(self) -> Managed:
+        from .lifecycle.settings import History, Managed
 
-        before = owed(self)
+        if self._history is None:
+            self._history = History()
+        return Managed(self._live, self, self._history)
+
+    def __enter__(self: D) -> D:
+        from .lifecycle.managed import enter, leave
+
+        managed = self._managed()
+        before = managed.history.owed()
         try:
-            enter(self)
+            enter(managed)
             return self
         except BaseException as error:
-            if len(owed(self)) > len(before):  # Ctrl-C on the very last step: there will be no __exit__
-                leave(self, error)
+            if len(managed.history.owed()) > len(before):  # Ctrl-C on the very last step: there will be no __exit__
+                leave(managed, error)
             raise
 
     def __exit__(
@@ -218,15 +219,16 @@ class DevServer(BaseCustomResource):
     ) -> None:
         before: tuple[Obligation, ...] = ()
         try:
-            from .lifecycle.managed import leave, owed
+            from .lifecycle.managed import leave
 
-            before = owed(self)
-            leave(self, error)
+            before = self._managed().history.owed()
+            leave(self._managed(), error)
         except BaseException:  # perhaps Ctrl-C, before the deletion was insisted upon
-            from .lifecycle.managed import leave, owed
+            from .lifecycle.managed import leave
 
-            if owed(self) == (before or owed(self)):
-                leave(self, error)
+            owed = self._managed().history.owed()
+            if owed == (before or owed):
+                leave(self._managed(), error)
             raise
 
     # -- use ------------------------------------------------------------------------------------------------------
@@ -289,12 +291,12 @@ class DevServer(BaseCustomResource):
             ExecError: the command may not be executed, ``cwd`` is not there, or there is no pod.
         """
         from .commands.execution import Options, execute
-        from .commands.target import telling_of_its_end
+        from .commands.target import locate, telling_of_its_end
 
         options = Options(input, timeout, check, text, encoding, errors, cwd, env, stdout, stderr)
-        client, _, _ = self._place()
-        with telling_of_its_end(self):
-            return execute(client, lambda deadline: self._target(container, deadline), args, shell, options)
+        live = self._live
+        with telling_of_its_end(live):
+            return execute(live.connected(), lambda deadline: locate(live, container, deadline), args, shell, options)
 
     def sync(self) -> list[TransferReport]:
         """Copy every local path of ``sync_workspace`` to its remote path, in order; see :meth:`upload`.
@@ -321,16 +323,9 @@ class DevServer(BaseCustomResource):
                 all of it, whatever the API server says.
         """
         from .commands.execution import run_raw
-        from .commands.target import telling_of_its_end
+        from .commands.target import locate, telling_of_its_end
         from .files import upload
 
-        client, _, _ = self._place()
-        target = self._target(container)
-        with telling_of_its_end(self):
+        client, target = self._live.connected(), locate(self._live, container)
+        with telling_of_its_end(self._live):
             return upload(lambda args, stdin=None: run_raw(client, target, args, stdin), local, remote)
-
-    def _target(self, container: Optional[str], deadline: Optional[Deadline] = None) -> ExecTarget:
-        """The pod and container that commands go to."""
-        from .commands.target import locate
-
-        return locate(self, container, deadline)

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
-from .. import __version__
 from ..errors import (
     APIError,
     ConnectionFailedError,
@@ -22,6 +21,7 @@ from ..errors import (
     TransportError,
     UnauthorizedError,
 )
+from ..version import __version__
 from . import retry
 from .apiwarning import pass_on_warnings
 from .auth.credentials import check_header_text
@@ -95,6 +95,10 @@ class RESTClient:
     def close(self) -> None:
         """Close idle connections. The client stays usable; what it opens from now on is closed after each call."""
         self._pool.close()
+
+    def afresh(self) -> RESTClient:
+        """A client for the same server that has no connection yet."""
+        return RESTClient(self.config, clock=self.clock)
 
     # -- resources ------------------------------------------------------------------------------------------------
 

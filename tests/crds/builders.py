@@ -10,9 +10,13 @@ from typing import Any, Optional
 
 from devservers.crds.base import ObjectMeta
 from devservers.crds.devserver import DevServer
+from devservers.crds.model.liveobject import LiveObject
+from devservers.transport.resources import Resource
+from devservers.transport.rest import RESTClient
 from tests.fakeapiserver import FakeAPIServer
 from tests.fakeapiserver.operator import Operator
 
+KIND = Resource("devserver.io", "v1", "devservers", "DevServer", namespaced=True)
 SPEC = {"flavor": "cpu-small", "image": "ubuntu:22.04"}
 V4_ONLY = ("v4.channel.k8s.io", "v3.channel.k8s.io", "v2.channel.k8s.io", "channel.k8s.io")
 V5_ONLY = ("v5.channel.k8s.io",)
@@ -25,6 +29,11 @@ LONG = 20.0
 def created(name: str = "dev", spec: Optional[dict[str, Any]] = None, **metadata: Any) -> DevServer:
     """A DevServer that stands on the cluster."""
     return DevServer.create(ObjectMeta(name=name, **metadata), SPEC if spec is None else spec)
+
+
+def live(server: DevServer, client: Optional[RESTClient] = None) -> LiveObject:
+    """The object that ``server`` stands for, as the modules below it take it."""
+    return LiveObject(KIND, server.to_dict(), client)
 
 
 def set_status(cluster: FakeAPIServer, name: str = "dev", **status: Any) -> None:

@@ -14,16 +14,13 @@ from devservers.crds.lifecycle import deletion
 from devservers.crds.lifecycle.deletion import delete_until_known
 from devservers.crds.model.reference import ObjectRef
 from devservers.transport import RESTClient
-from devservers.transport.resources import Resource
 from tests.fakeapiserver.faultyanswers import Suffer
 from tests.fakeapiserver.http import Response
 from tests.stopwatch import Stopwatch
 from tests.transport.scripted import FakeClock
 
-from .builders import SHORT, SPEC, created, names_on, requests_of, set_status
+from .builders import KIND, SHORT, SPEC, created, names_on, requests_of, set_status
 from .staged import StagedServer
-
-KIND = Resource("devserver.io", "v1", "devservers", "DevServer", True)
 
 
 def answer(code: int, body: str, content_type: str = "text/plain") -> Suffer:
@@ -51,8 +48,8 @@ LIES: dict[str, Suffer] = {
 }
 
 
-def ref(server: DevServer) -> ObjectRef:
-    return ObjectRef(KIND, "default", "dev", server.metadata.uid)
+def ref(client: RESTClient, server: DevServer) -> ObjectRef:
+    return ObjectRef(client, KIND, "default", "dev", server.metadata.uid)
 
 
 @pytest.mark.parametrize("lie", LIES)
@@ -60,7 +57,7 @@ def test_what_does_not_prove_that_it_is_gone_does_not_end_the_deletion(cluster: 
     server = created()
     lying = cluster.fault.inject(LIES[lie], "delete", "devservers", times=5)
     with RESTClient(clock=FakeClock()) as client, lying as fault:
-        assert delete_until_known(client, ref(server)) is False
+        assert delete_until_known(ref(client, server)) is False
     assert fault.suffered == 5
     assert names_on(cluster) == []
 
@@ -71,7 +68,7 @@ def test_an_answer_that_proves_nothing_to_the_end_is_the_error(cluster: StagedSe
     clock = FakeClock()
     with RESTClient(clock=clock) as client, cluster.fault.inject(LIES[lie], "delete", "devservers"):
         with pytest.raises(errors.DevServersError):
-            delete_until_known(client, ref(server))
+            delete_until_known(ref(client, server))
     assert 20 < clock.time <= 30
     assert names_on(cluster) == ["dev"]
 
@@ -81,7 +78,7 @@ def test_connections_that_are_refused_or_reset_are_tried_for_half_a_minute(clust
     clock = FakeClock()
     with RESTClient(clock=clock) as client, cluster.fault.reset_before_execution("delete") as fault:
         with pytest.raises(errors.ConnectionFailedError):
-            delete_until_known(client, ref(server))
+            delete_until_known(ref(client, server))
     assert fault.suffered > 8
     assert 20 < clock.time <= 30
 
@@ -90,7 +87,7 @@ def test_a_server_that_says_not_found_about_this_object_is_believed_at_once(clus
     server = created()
     cluster.store.delete("devservers", "dev", "default")
     with RESTClient() as client:
-        assert delete_until_known(client, ref(server)) is False
+        assert delete_until_known(ref(client, server)) is False
     assert len(cluster.requests) == 2
 
 
@@ -100,7 +97,7 @@ def test_a_namesake_is_left_alone_and_nothing_more_is_asked(cluster: StagedServe
     created()
     with RESTClient() as client:
         before = len(cluster.requests)
-        assert delete_until_known(client, ref(server)) is False
+        assert delete_until_known(ref(client, server)) is False
     assert len(cluster.requests) == before + 1
     assert names_on(cluster) == ["dev"]
 
@@ -109,7 +106,7 @@ def test_where_the_answer_proves_nothing_a_look_does(cluster: StagedServer) -> N
     server = created()
     cluster.store.delete("devservers", "dev", "default")
     with RESTClient() as client, cluster.fault.inject(LIES["a proxy"], "delete", "devservers") as fault:
-        assert delete_until_known(client, ref(server)) is False
+        assert delete_until_known(ref(client, server)) is False
     assert fault.suffered == 1
 
 
@@ -120,7 +117,7 @@ def test_a_connection_that_has_died_unnoticed_leaves_time_for_a_new_one(
     monkeypatch.setattr(deletion, "KEPT_ALIVE_SECONDS", SHORT)
     watch = Stopwatch()
     with RESTClient() as client, cluster.fault.stall("delete", "devservers", times=1) as fault:
-        assert delete_until_known(client, ref(server)) is False
+        assert delete_until_known(ref(client, server)) is False
     assert fault.suffered == 1
     assert watch.own_seconds < deletion.DELETE_SECONDS / 2
     assert names_on(cluster) == []
@@ -130,7 +127,7 @@ def test_a_refusal_for_good_is_the_error_at_once(cluster: StagedServer) -> None:
     server = created()
     cluster.rules.deny("admin", "delete", "devservers")
     with RESTClient() as client, pytest.raises(errors.ForbiddenError):
-        delete_until_known(client, ref(server))
+        delete_until_known(ref(client, server))
     assert len(requests_of(cluster, "DELETE")) == 1
 
 

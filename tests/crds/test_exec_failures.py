@@ -12,7 +12,7 @@ from devservers.crds.commands.target import telling_of_its_end
 from devservers.crds.devserver import DevServer
 from tests.fakeapiserver.pods import Pods
 
-from .builders import LONG, eventually, names_on, pod_name, requests_of
+from .builders import LONG, eventually, live, names_on, pod_name, requests_of
 from .staged import StagedServer
 
 # not found
@@ -218,7 +218,7 @@ def test_a_transfer_whose_other_side_ended_with_the_server_says_that_its_time_wa
     operated: StagedServer, modern: DevServer
 ) -> None:
     let_it_expire(operated, modern)
-    with pytest.raises(errors.SyncError, match=EXPIRED), telling_of_its_end(modern):
+    with pytest.raises(errors.SyncError, match=EXPIRED), telling_of_its_end(live(modern)):
         raise errors.SyncError("tar was killed")
 
 

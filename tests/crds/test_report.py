@@ -17,7 +17,7 @@ from devservers.crds.lifecycle.operatornotes import plain_message
 from devservers.crds.lifecycle.pods import Pods
 from devservers.crds.lifecycle.report import CAUSES, Seen, describe
 
-from .builders import SPEC, created, set_status
+from .builders import SPEC, created, live, set_status
 from .staged import StagedServer
 
 
@@ -348,6 +348,6 @@ def test_a_report_needs_no_server_that_answers(cluster: StagedServer) -> None:
     from devservers.crds.lifecycle.report import failure_report
 
     server = DevServer(ObjectMeta(name="dev"), SPEC)
-    assert "pod: none was found" in failure_report(server)
+    assert "pod: none was found" in failure_report(live(server))
     with cluster.fault.reset_before_execution():
-        assert "pod: cannot be looked at" in failure_report(server)
+        assert "pod: cannot be looked at" in failure_report(live(server))

@@ -20,7 +20,7 @@ from devservers.transport.deadline import Deadline
 from devservers.transport.http.opener import Answer
 from devservers.transport.resources import Query
 
-from .builders import LONG, SPEC, set_status
+from .builders import LONG, SPEC, live, set_status
 from .staged import StagedServer
 
 
@@ -70,7 +70,7 @@ def test_by_leaving_a_with_block_from_its_loop(server: DevServer) -> None:
 
 
 def test_by_closing_a_wait(server: DevServer) -> None:
-    events = observe(server, Deadline(LONG))
+    events = observe(live(server, InterruptedClient()), Deadline(LONG))
     list(islice(events, 2))
     with pytest.raises(KeyboardInterrupt):
         events.close()

@@ -25,7 +25,7 @@ from .run import incarnation
 
 if TYPE_CHECKING:
     from ...transport.rest import Object
-    from ..devserver import DevServer
+    from ..model.liveobject import LiveObject
 
 LOOK_SECONDS = 0.9
 """Time for finding out whether a command ended because its server did."""
@@ -34,35 +34,36 @@ KILLED = (128 + 9, 128 + 15)
 
 
 @contextmanager
-def telling_of_its_end(server: DevServer) -> Iterator[None]:
+def telling_of_its_end(live: LiveObject) -> Iterator[None]:
     """A command that ends because its server is deleted, its time being up or otherwise, says so."""
     try:
         yield
     except (NotFoundError, ServerError) as error:  # its pod went before the command began
-        why = _gone(server, _look(server))
+        why = _gone(live, _look(live))
         if why:
             raise error.with_hint(why) from None
         raise
     except (ExecConnectionLostError, CommandFailedError, SyncError) as error:
         if isinstance(error, CommandFailedError) and error.returncode not in KILLED:
             raise
-        why = _gone(server, _look(server))
+        why = _gone(live, _look(live))
         if why:
             error.args = (f"{error}; {why}",)
         raise
 
 
-def _look(server: DevServer) -> Deadline:
-    return Deadline(LOOK_SECONDS, server._place()[0].clock)
+def _look(live: LiveObject) -> Deadline:
+    return Deadline(LOOK_SECONDS, live.connected().clock)
 
 
-def locate(server: DevServer, container: Optional[str], deadline: Optional[Deadline] = None) -> ExecTarget:
-    """The container that commands of ``server`` go to."""
-    client, namespace, name = server._place()
+def locate(live: LiveObject, container: Optional[str], deadline: Optional[Deadline] = None) -> ExecTarget:
+    """The container that commands go to."""
+    ref = live.ref()
+    client, namespace = ref.client, ref.namespace
     try:
-        pod = own_pod(server, deadline)
+        pod = own_pod(live, deadline)
     except ForbiddenError as error:
-        conventional = f"{name}-0"  # of a StatefulSet
+        conventional = f"{ref.name}-0"  # of a StatefulSet
         try:
             client.get(PODS, namespace, conventional, deadline=deadline)
         except NotFoundError:
@@ -74,44 +75,43 @@ def locate(server: DevServer, container: Optional[str], deadline: Optional[Deadl
     return ExecTarget(namespace or "", pod["metadata"]["name"], container, incarnation(pod, container))
 
 
-def own_pod(server: DevServer, deadline: Optional[Deadline] = None) -> Object:
-    """The live pod of ``server``.
+def own_pod(live: LiveObject, deadline: Optional[Deadline] = None) -> Object:
+    """The live pod of a DevServer.
 
     Raises:
         ExecError: it has none; the message says why, and what to do. APIError: the lookup failed.
     """
-    client, namespace, name = server._place()
-    pods = look_up_pods(client, PodOwner.of(server._raw, namespace or "", name), deadline)
+    ref = live.ref()
+    pods = look_up_pods(ref.client, PodOwner.of(live.raw, ref.namespace or "", ref.name), deadline)
     if pods.live is not None:
         return pods.live
     why = f"pod: {pods}"
     if pods.own:
         why = f"its pod {pods.own[0]['metadata']['name']} is at its end"
-    phase = (server._raw.get("status") or {}).get("phase") or "unknown"
+    phase = live.status.get("phase") or "unknown"
     raise ExecError(
-        _gone(server, deadline)
-        or f"{server!r} has no running pod in namespace {namespace!r} (phase {phase}; {why}): "
+        _gone(live, deadline)
+        or f"{live} has no running pod in namespace {ref.namespace!r} (phase {phase}; {why}): "
         "call wait_for_ready() first, or use it in a with statement"
     )
 
 
-def _gone(server: DevServer, deadline: Optional[Deadline]) -> str:
+def _gone(live: LiveObject, deadline: Optional[Deadline]) -> str:
     """What to say of a server that is not there any more, or is on its way out; ``""`` if it stands."""
-    client, namespace, name = server._place()
-    uid = (server._raw.get("metadata") or {}).get("uid")
+    ref = live.ref()
+    now = ref.client.clock.wall()
     try:
-        raw = client.get(server._resource(), namespace, name, deadline=deadline)
+        raw = ref.get(deadline)
     except NotFoundError as error:
-        if not error.is_about(server._resource(), name):
+        if not ref.is_denied_by(error):
             return ""
-        if uid is None:
-            return f"{server!r} does not exist: create it first"
-        return f"{server!r} was deleted{expiry_note(server._raw, client.clock.wall())}"
+        if ref.uid is None:
+            return f"{live} does not exist: create it first"
+        return f"{live} was deleted{expiry_note(live.raw, now)}"
     except DevServersError:
         return ""  # not to be told: the lack of a pod is
-    metadata = raw.get("metadata") or {}
-    if uid is not None and metadata.get("uid") != uid:
-        return f"{server!r} was deleted, and another one of its name was created: get() that one"
-    if metadata.get("deletionTimestamp"):
-        return f"{server!r} is being deleted{expiry_note(raw, client.clock.wall())}"
+    if ref.uid is not None and not ref.is_this(raw):
+        return f"{live} was deleted, and another one of its name was created: get() that one"
+    if raw["metadata"].get("deletionTimestamp"):
+        return f"{live} is being deleted{expiry_note(raw, now)}"
     return ""

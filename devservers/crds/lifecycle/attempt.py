@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Optional
+from typing import Any, Optional
 
 from ...errors import (
     AlreadyExistsError,
@@ -27,15 +27,12 @@ from ...errors import (
 from ...notes import add_note
 from ...transport.deadline import Backoff, Deadline
 from ...transport.rest import REQUEST_TIMEOUT, Object
-from ..model.reading import find
-from ..model.reference import ObjectRef, held_by, named
+from ..model.reference import held_by, named
 from .creation import create
 from .deletion import last_seen
 from .obligation import Obligation, delete_obliged
-from .progress import tell, warn
-
-if TYPE_CHECKING:
-    from ..devserver import DevServer
+from .progress import warn
+from .settings import Managed
 
 FIELD_MANAGER = "devservers"
 LOOK_SECONDS = 10.0
@@ -48,19 +45,22 @@ _MAY_PASS = (TransportError, ServerError, TooManyRequestsError)
 class Attempt:
     """One entering of a ``with`` statement."""
 
-    def __init__(self, server: DevServer) -> None:
+    def __init__(self, server: Managed) -> None:
         self._server = server
-        self._resource = server._resource()
-        self._client, self._namespace, self._body = server._to_create()
-        if server._sent_metadata is not None:
+        history = server.history
+        self._place = server.live.collection()
+        self._clock = self._place.client.clock
+        self._body = server.live.to_create()
+        if history.sent_metadata is not None:
             self._body["metadata"] = metadata_anew(
-                self._body["metadata"], server._metadata_as_read(), server._sent_metadata
+                self._body["metadata"], server.live.metadata_as_read(), history.sent_metadata
             )
-        if server._generated_name and server._generated_name == self._body["metadata"].get("name"):
+        if history.generated_name and history.generated_name == self._body["metadata"].get("name"):
             del self._body["metadata"]["name"]  # entered again: the server makes up another one
-        server._sent_metadata = self._body["metadata"]
+        history.sent_metadata = self._body["metadata"]
+        self._what = named(self._place.resource, self._body)
         self.generates_name = "name" not in self._body["metadata"]
-        self.deadline = Deadline(server.wait_timeout, self._client.clock)
+        self.deadline = Deadline(server.settings.wait_timeout, self._clock)
         """For all of entering: the wait for a namesake to go, the create, and getting ready."""
         self._manager = f"{FIELD_MANAGER}-{os.urandom(6).hex()}"
         self._looking = False
@@ -97,8 +97,8 @@ class Attempt:
         """Send the create; after a lost answer, look whether it was executed, and if so go on with what it made."""
         try:
             raw = create(
-                self._client, self._resource, self._namespace, self._body,
-                field_manager=self._manager, deadline=self.deadline, sending=self._note_sending,
+                self._place, self._body, field_manager=self._manager, deadline=self.deadline,
+                sending=self._note_sending,
             )  # fmt: skip
         except _UNKNOWN_OUTCOME as error:
             if self._sent is None or (isinstance(error, TransportError) and error.nothing_sent):
@@ -114,12 +114,12 @@ class Attempt:
         return self._made(raw)
 
     def _note_sending(self) -> None:
-        self._sent = Deadline(REQUEST_TIMEOUT, self._client.clock)
+        self._sent = Deadline(REQUEST_TIMEOUT, self._clock)
 
     def _made(self, raw: Object) -> Object:
-        created = ObjectRef.of(raw, self._resource, self._namespace)
-        server = self._server
-        self.obligation = Obligation(self._client, created, lambda: server.delete_on_exit == "always")
+        settings = self._server.settings
+        created = self._place.ref_of(raw)
+        self.obligation = Obligation(created, lambda: settings.delete_on_exit == "always")
         self._sent = None
         return raw
 
@@ -130,8 +130,8 @@ class Attempt:
         then, it looks once more and no longer.
         """
         hurried, self._looking = self._looking, True
-        deadline = Deadline(0.0 if hurried else max(seconds, LOOK_SECONDS), self._client.clock)
-        uncertain = f"could not determine whether {named(self._resource, self._body)} was created; {self._advice()}"
+        deadline = Deadline(0.0 if hurried else max(seconds, LOOK_SECONDS), self._clock)
+        uncertain = f"could not determine whether {self._what} was created; {self._advice()}"
         try:
             found = self._find(deadline, told=seconds <= LOOK_SECONDS)
         except DevServersError as problem:
@@ -153,8 +153,9 @@ class Attempt:
         failure: Optional[DevServersError] = None
         while True:
             try:
-                look = Deadline(LOOK_SECONDS, self._client.clock)  # the last one may end later than the looking
-                items, _ = self._client.list_all(self._resource, self._namespace, selectors=selectors, deadline=look)
+                look = Deadline(LOOK_SECONDS, self._clock)  # the last one may end later than the looking
+                client, resource, namespace = self._place
+                items, _ = client.list_all(resource, namespace, selectors=selectors, deadline=look)
             except _MAY_PASS as error:
                 failure = error
             else:
@@ -167,7 +168,7 @@ class Attempt:
             if not told:
                 told = True
                 warn(
-                    f"the creation of {named(self._resource, self._body)} was interrupted: looking for up to "
+                    f"the creation of {self._what} was interrupted: looking for up to "
                     f"{deadline.seconds:.0f} s whether it was created all the same, to delete it "
                     "(Ctrl-C to look no longer)"
                 )
@@ -182,17 +183,15 @@ class Attempt:
 
     def _advice(self) -> str:
         name = self._body["metadata"].get("name", "")
-        words = f"{self._resource.plural}.{self._resource.group} {name}".strip()
-        return f"check for it, and delete it: kubectl get {words} -n {self._namespace}"
-
-    def _find_namesake(self, name: str) -> Optional[Object]:
-        return find(self._client, self._resource, self._namespace, name, self.deadline.sooner(LOOK_SECONDS))
+        words = self._place.named(name).kubectl_words
+        return f"check for it, and delete it: kubectl get {words}"
 
     def _wait_for_namesake(self, error: AlreadyExistsError) -> Optional[Object]:
         """None when the namesake has gone. If it is to stay: itself to attach to, or ``error`` is raised."""
         name = self._body["metadata"].get("name")
         try:
-            namesake = None if name is None else self._find_namesake(name)
+            look = self.deadline.sooner(LOOK_SECONDS)
+            namesake = None if name is None else self._place.named(name).find(look)
         except DevServersError:
             raise error from None  # the name is taken, and by what may not be told
         if namesake is None:
@@ -200,15 +199,15 @@ class Attempt:
                 raise error
             return None  # gone just now
         if _is_to_stay(namesake):
-            if self._server.if_exists == "attach":
+            if self._server.settings.if_exists == "attach":
                 return namesake
             raise error.with_hint(
-                f'use the one that is there ({self._resource.kind}.get("{name}"), or if_exists="attach"), choose '
+                f'use the one that is there ({self._place.resource.kind}.get("{name}"), or if_exists="attach"), choose '
                 "another name, or let the API server make one up (generate_name)"
             )
-        before = ObjectRef.of(namesake, self._resource, self._namespace)
-        tell(self._server, f"waiting until the earlier {before} is gone: it is being deleted")
-        left = last_seen(self._client, before, self.deadline)
+        before = self._place.ref_of(namesake)
+        self._server.teller().tell(f"waiting until the earlier {before} is gone: it is being deleted")
+        left = last_seen(before, self.deadline)
         if left is not None:
             raise WaitTimeoutError(
                 f"{before} was not created within {self.deadline.seconds:g} s: one of that name is still being deleted",

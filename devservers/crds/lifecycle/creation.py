@@ -12,24 +12,23 @@ from typing import TYPE_CHECKING, Optional
 
 from ...errors import AlreadyExistsError, APIError, ConflictError, DevServersError, TooManyRequestsError
 from ...transport.deadline import Backoff, Deadline
-from ..model.reading import find
-from ..model.reference import held_by, named
+from ..model.reference import Collection, held_by, named
 from ..model.writing import written
 
 if TYPE_CHECKING:
-    from ...transport.resources import Resource
-    from ...transport.rest import Object, RESTClient
+    from ...transport.rest import Object
 
 TRIES = 10
 """Creates sent where the caller set no time, the transport's own repetitions not counted."""
 
 
 def create(
-    client: RESTClient, resource: Resource, namespace: Optional[str], body: Object, *, dry_run: bool = False,
-    field_manager: Optional[str] = None, deadline: Optional[Deadline] = None,
-    field_validation: str = "Strict", sending: Optional[Callable[[], None]] = None,
+    place: Collection, body: Object, *, dry_run: bool = False, field_manager: Optional[str] = None,
+    field_validation: str = "Strict", deadline: Optional[Deadline] = None,
+    sending: Optional[Callable[[], None]] = None,
 ) -> Object:  # fmt: skip
     """Create an object, again after refusals that may pass: for as long as ``deadline`` allows, else a few times."""
+    client, resource, namespace = place
     backoff = Backoff(first=0.25, limit=5.0)
     tries = 0
     what = named(resource, body)
@@ -62,25 +61,24 @@ def _may_succeed_again(error: APIError, body: Object) -> bool:
     return isinstance(error, ConflictError) and error.details.get("kind") == "resourcequotas"
 
 
-def explained(
-    error: AlreadyExistsError, client: RESTClient, resource: Resource, namespace: Optional[str], name: Optional[str]
-) -> AlreadyExistsError:
+def explained(error: AlreadyExistsError, place: Collection, name: Optional[str]) -> AlreadyExistsError:
     """``error``, with advice: the namesake can be used, or is being deleted and the name free in a moment."""
     if name is None:  # made up by the server
         return error
     try:
-        namesake = find(client, resource, namespace, name)
+        namesake = place.named(name).find()
     except DevServersError:
         return error  # not to be told
     if namesake is None:
         return error.with_hint("it has gone since: create it again")
-    where = f', namespace="{namespace}"' if namespace else ""
+    kind = place.resource.kind
+    where = f', namespace="{place.namespace}"' if place.namespace else ""
     if not namesake["metadata"].get("deletionTimestamp"):
         return error.with_hint(
-            f'use the one that is there, {resource.kind}.get("{name}"{where}), choose another name, or let the API '
+            f'use the one that is there, {kind}.get("{name}"{where}), choose another name, or let the API '
             "server make one up (generate_name)"
         )
     return error.with_hint(
-        f"the {resource.kind} of that name is being deleted (its finalizers: {held_by(namesake)}): wait for that with "
-        f'{resource.kind}.get("{name}"{where}).wait_for_deletion(), then create yours'
+        f"the {kind} of that name is being deleted (its finalizers: {held_by(namesake)}): wait for that with "
+        f'{kind}.get("{name}"{where}).wait_for_deletion(), then create yours'
     )

@@ -23,8 +23,7 @@ from ...errors import (
     TransportError,
 )
 from ...transport.deadline import Backoff, Deadline
-from ...transport.rest import Object, RESTClient
-from ..model.reading import find, fresh_client
+from ...transport.rest import Object
 from ..model.reference import ObjectRef
 
 DELETE_SECONDS = 30.0
@@ -39,26 +38,26 @@ LOOK_SECONDS = 3.0
 _MAY_PASS = (TransportError, ServerError, TooManyRequestsError, NotFoundError, ConflictError)
 
 
-def delete_until_known(client: RESTClient, created: ObjectRef) -> bool:
+def delete_until_known(created: ObjectRef) -> bool:
     """True if the object is marked for deletion, False if it is gone.
 
     Raises:
         DevServersError: it was refused, or after :data:`DELETE_SECONDS` nobody could say what came of it.
     """
-    resource, namespace, name, uid = created
-    deadline = Deadline(DELETE_SECONDS, client.clock)
+    deadline = Deadline(DELETE_SECONDS, created.client.clock)
     backoff = Backoff(first=0.25, limit=3.0)
     with ExitStack() as stack:
-        asked, limit = client, KEPT_ALIVE_SECONDS
+        asked, limit = created, KEPT_ALIVE_SECONDS
         while True:
             try:
-                answer = asked.delete(resource, namespace, name, uid=uid, deadline=deadline.sooner(limit))
+                answer = asked.delete(deadline=deadline.sooner(limit))
                 return answer.get("kind") != "Status"  # which is the answer when nothing holds it
             except _MAY_PASS as error:
-                if isinstance(error, (NotFoundError, ConflictError)) and _is_gone(error, asked, created, deadline):
+                if isinstance(error, (NotFoundError, ConflictError)) and _is_gone(error, asked, deadline):
                     return False
-                if isinstance(error, RequestTimeoutError) and asked is client:
-                    asked, limit = stack.enter_context(fresh_client(client)), DELETE_SECONDS
+                if isinstance(error, RequestTimeoutError) and asked is created:
+                    asked = created.over(stack.enter_context(created.client.afresh()))
+                    limit = DELETE_SECONDS
                 pause = max(backoff.next(), getattr(error, "retry_after", None) or 0.0)
                 left = deadline.remaining()
                 if left is not None and pause >= left:
@@ -66,21 +65,20 @@ def delete_until_known(client: RESTClient, created: ObjectRef) -> bool:
             deadline.sleep(pause)
 
 
-def _is_gone(refusal: APIError, client: RESTClient, created: ObjectRef, deadline: Deadline) -> bool:
+def _is_gone(refusal: APIError, created: ObjectRef, deadline: Deadline) -> bool:
     """Whether a refusal proves that the object is gone; where it proves nothing, a look does."""
-    resource, namespace, name, uid = created
-    if isinstance(refusal, NotFoundError) and refusal.is_about(resource, name):
+    if isinstance(refusal, NotFoundError) and created.is_denied_by(refusal):
         return True
     if isinstance(refusal, ConflictError) and refusal.is_about_uid:
         return True
     try:
-        raw = find(client, resource, namespace, name, deadline)
+        raw = created.find(deadline)
     except DevServersError:
         return False
-    return raw is None or (raw.get("metadata") or {}).get("uid") != uid
+    return raw is None or not created.is_this(raw)
 
 
-def last_seen(client: RESTClient, created: ObjectRef, deadline: Deadline) -> Optional[Object]:
+def last_seen(created: ObjectRef, deadline: Deadline) -> Optional[Object]:
     """Wait until that very object is gone: None. Else, when the time is up, the object as it was seen last.
 
     Without an answer in all that time nothing is known of it: ``{}``.
@@ -92,14 +90,13 @@ def last_seen(client: RESTClient, created: ObjectRef, deadline: Deadline) -> Opt
     backoff = Backoff(first=0.1, limit=1.0)
     while True:
         try:
-            look = deadline.sooner(LOOK_SECONDS)
-            raw = find(client, created.resource, created.namespace, created.name, look)
+            raw = created.find(deadline.sooner(LOOK_SECONDS))
         except ForbiddenError:
             raise
         except DevServersError:
             pass  # it may pass
         else:
-            if raw is None or raw["metadata"].get("uid") != created.uid:
+            if raw is None or not created.is_this(raw):
                 return None
             seen = raw
         if deadline.expired:

@@ -12,68 +12,65 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Optional, TypeVar
+from typing import Any, Optional, TypeVar
 
 from ...errors import ForbiddenError
 from ...notes import add_note
 from ...transport.deadline import Deadline
-from ..model.reference import ObjectRef, held_by
+from ..model.reference import held_by
 from .attempt import Attempt
 from .deletion import last_seen
 from .obligation import Obligation, delete_obliged
-from .progress import tell, warn
+from .progress import warn
 from .readiness import wait_for_ready
-
-if TYPE_CHECKING:
-    from ..devserver import DevServer
+from .settings import Managed
 
 T = TypeVar("T")
 
 
-def enter(server: DevServer) -> None:
+def enter(server: Managed) -> None:
     """The beginning of the ``with``: an object that was read or made before is used, else one is created.
 
     Raises:
         FileNotFoundError: a local path of ``sync_workspace`` does not exist; nothing has been created then.
     """
-    for local in server.sync_workspace:
+    for local in server.settings.sync_workspace:
         os.stat(os.path.expanduser(os.fspath(local)))
-    if not server._stands:
+    if not server.live.stands:
         create_and_wait(server)
         return
-    client, _, _ = server._place()
-    attach(server, Deadline(server.wait_timeout, client.clock))
+    attach(server, Deadline(server.settings.wait_timeout, server.live.connected().clock))
 
 
-def attach(server: DevServer, deadline: Deadline) -> None:
+def attach(server: Managed, deadline: Deadline) -> None:
     """Wait until what is there already is ready. It is not ours to delete."""
-    client, namespace, _ = server._place()
-    visit = Obligation.to_nothing(client, ObjectRef.of(server.to_dict(), server._resource(), namespace))
+    visit = Obligation.to_nothing(server.live.ref())
     try:
-        wait_for_ready(server, deadline, server.fail_fast)
-        tell(server, f"{visit.created} is ready; it was there before, and stays")
-        server._obligations = (*owed(server), visit)
+        wait_for_ready(server.live, deadline, server.settings.fail_fast, server.teller())
+        server.teller().tell(f"{visit.created} is ready; it was there before, and stays")
+        server.history.owe(visit)
     except BaseException:
         visit.settle()
         raise
 
 
-def create_and_wait(server: DevServer) -> None:
+def create_and_wait(server: Managed) -> None:
     """Create ``server`` and wait until it is ready; deleted again if anything goes wrong, Ctrl-C included."""
     attempt = Attempt(server)
+    teller = server.teller()
     try:
-        server._take(attempt.create())
+        server.live.take(attempt.create())
         obligation = attempt.obligation
         if obligation is None:
             attach(server, attempt.deadline)
             return
-        tell(server, f"{obligation.created} was created")
-        server._generated_name = server.metadata.name if attempt.generates_name else ""
-        wait_for_ready(server, attempt.deadline, server.fail_fast)
-        tell(server, f"{obligation.created} is ready")
-        server._obligations = (*owed(server), obligation)
+        teller.tell(f"{obligation.created} was created")
+        server.history.generated_name = obligation.created.name if attempt.generates_name else ""
+        wait_for_ready(server.live, attempt.deadline, server.settings.fail_fast, teller)
+        teller.tell(f"{obligation.created} is ready")
+        server.history.owe(obligation)
     except BaseException as error:
-        if server.delete_on_exit != "always":
+        if server.settings.delete_on_exit != "always":
             if attempt.obligation is not None:
                 attempt.obligation.settle()
             raise
@@ -83,22 +80,19 @@ def create_and_wait(server: DevServer) -> None:
         raise
 
 
-def owed(server: DevServer) -> tuple[Obligation, ...]:
-    """What the ``with`` statements of ``server`` that are under way have to delete, the innermost last."""
-    return tuple(each for each in server._obligations if each.is_open)
-
-
-def leave(server: DevServer, error: Optional[BaseException]) -> None:
+def leave(server: Managed, error: Optional[BaseException]) -> None:
     """The end of the ``with``: delete what it created, or keep it; ``error`` is what the body raised."""
-    if not owed(server):
+    owed = server.history.owed()
+    if not owed:
         return
-    obligation = owed(server)[-1]
+    obligation = owed[-1]
     if not obligation.deletes:
         obligation.settle()
         return
-    if server.delete_on_exit == "never" or (server.delete_on_exit == "on_success" and error is not None):
+    wish = server.settings.delete_on_exit
+    if wish == "never" or (wish == "on_success" and error is not None):
         obligation.settle()
-        tell(server, f"{obligation.created} is kept (delete_on_exit={server.delete_on_exit!r})")
+        server.teller().tell(f"{obligation.created} is kept (delete_on_exit={wish!r})")
         return
     if _insist(partial(delete_obliged, obligation), error, lambda: obligation):
         _wait_until_gone(server, obligation, hiding=error)
@@ -126,7 +120,7 @@ def _insist(
         raise
 
 
-def _wait_until_gone(server: DevServer, obligation: Obligation, hiding: Optional[BaseException]) -> None:
+def _wait_until_gone(server: Managed, obligation: Obligation, hiding: Optional[BaseException]) -> None:
     """Wait until what was deleted is gone; Ctrl-C ends this at once, for the deletion goes on without us."""
     try:
         _watch_it_go(server, obligation)
@@ -136,21 +130,22 @@ def _wait_until_gone(server: DevServer, obligation: Obligation, hiding: Optional
         add_note(hiding, f"on_event raised {error!r}")
 
 
-def _watch_it_go(server: DevServer, obligation: Obligation) -> None:
+def _watch_it_go(server: Managed, obligation: Obligation) -> None:
     created = obligation.created
-    deadline = Deadline(server.deletion_timeout, obligation.client.clock)
+    seconds = server.settings.deletion_timeout
+    deadline = Deadline(seconds, created.client.clock)
     if deadline.expired:
         return
     try:
-        raw = last_seen(obligation.client, created, deadline)
+        raw = last_seen(created, deadline)
     except ForbiddenError:
-        tell(server, f"{created} was deleted; whether it is gone yet may not be looked at")
+        server.teller().tell(f"{created} was deleted; whether it is gone yet may not be looked at")
         return
     if raw is None:
-        tell(server, f"{created} is gone")
+        server.teller().tell(f"{created} is gone")
         return
     warn(
-        f"{created} is still being deleted after {server.deletion_timeout:g} s; its finalizers: "
+        f"{created} is still being deleted after {seconds:g} s; its finalizers: "
         f"{held_by(raw)}. Each is removed by the controller that has set it, when that has cleaned "
         "up: is it running?"
     )

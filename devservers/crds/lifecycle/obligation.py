@@ -11,16 +11,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from copy import copy
-from typing import TYPE_CHECKING, Optional
+from typing import Optional
 
 from ...errors import APIError, DevServersError
 from ...notes import add_note
 from ..model.reference import ObjectRef
 from .deletion import delete_until_known
-
-if TYPE_CHECKING:
-    from ...transport.rest import RESTClient
-
 
 _owed: list[Obligation] = []
 _seen_to_at_exit = False
@@ -29,8 +25,7 @@ _seen_to_at_exit = False
 class Obligation:
     """One object to delete. ``at_exit`` is asked at the interpreter's end: does it still have to go?"""
 
-    def __init__(self, client: RESTClient, created: ObjectRef, at_exit: Callable[[], bool]) -> None:
-        self.client = client
+    def __init__(self, created: ObjectRef, at_exit: Callable[[], bool]) -> None:
         self.created = created
         self.settled = False
         self.deletes = True
@@ -40,9 +35,9 @@ class Obligation:
         _see_to_it_at_exit()
 
     @classmethod
-    def to_nothing(cls, client: RESTClient, ref: ObjectRef) -> Obligation:
+    def to_nothing(cls, ref: ObjectRef) -> Obligation:
         """Of a ``with`` that has created nothing: it only tells the statements apart that are under way."""
-        visit = cls(client, ref, lambda: False)
+        visit = cls(ref, lambda: False)
         visit.deletes = False
         return visit
 
@@ -93,7 +88,7 @@ def delete_obliged(obligation: Obligation, hiding: Optional[BaseException] = Non
     """
     created = obligation.created
     try:
-        marked = delete_until_known(obligation.client, created)
+        marked = delete_until_known(created)
     except Exception as error:
         obligation.settle()
         if hiding is None:

@@ -7,22 +7,36 @@ loads it, for the standard library then writes it to stderr.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Optional
 
-if TYPE_CHECKING:
-    from ..devserver import DevServer
+from ..model.liveobject import LiveObject
 
 LOGGER = "devservers"
 
 
-def tell(server: DevServer, line: str) -> None:
-    """One step of a wait, for ``on_event`` and at INFO."""
-    if "logging" in sys.modules:
-        import logging
+class Teller:
+    """Tells the steps of a wait for one object, for ``on_event`` and at INFO."""
 
-        logging.getLogger(LOGGER).info("%s: %s", server, line)
-    if server.on_event is not None:
-        server.on_event(line)
+    def __init__(self, live: LiveObject, on_event: Optional[Callable[[str], object]]) -> None:
+        self._live = live
+        self._on_event = on_event
+        self._told: dict[str, str] = {}
+
+    def tell(self, line: str) -> None:
+        """One step."""
+        if "logging" in sys.modules:
+            import logging
+
+            logging.getLogger(LOGGER).info("%s: %s", self._live, line)
+        if self._on_event is not None:
+            self._on_event(line)
+
+    def tell_news(self, about: str, line: str) -> None:
+        """``line``, unless it is empty or what was told about this last."""
+        if line and self._told.get(about) != line:
+            self._told[about] = line
+            self.tell(line)
 
 
 def warn(line: str) -> None:
@@ -30,17 +44,3 @@ def warn(line: str) -> None:
     import logging
 
     logging.getLogger(LOGGER).warning("%s", line)
-
-
-class Teller:
-    """Tells each line once, until another one takes its place."""
-
-    def __init__(self, server: DevServer) -> None:
-        self._server = server
-        self._told: dict[str, str] = {}
-
-    def tell(self, about: str, line: str) -> None:
-        """``line`` unless it is what was told about this last."""
-        if line and self._told.get(about) != line:
-            self._told[about] = line
-            tell(self._server, line)

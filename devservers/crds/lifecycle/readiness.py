@@ -12,7 +12,7 @@ what was seen last.
 from __future__ import annotations
 
 from contextlib import closing
-from typing import TYPE_CHECKING, Optional
+from typing import Optional
 
 from ...errors import (
     ForbiddenError,
@@ -27,15 +27,12 @@ from ...errors import (
 from ...transport.deadline import Backoff, Deadline
 from .. import const
 from ..model.expiry import expiry_note
-from ..model.reading import find, fresh_client
+from ..model.liveobject import LiveObject
 from .hopeless import Hopeless
 from .pods import PodOwner, Pods, containers_ready, look_up_pods
 from .progress import Teller
 from .report import REPORT_SECONDS, containers_line, failure_report
 from .waiting import LAST_LOOK_SECONDS, LOOK_SECONDS, observe
-
-if TYPE_CHECKING:
-    from ..devserver import DevServer
 
 SLICE_SECONDS = 5.0
 """Seconds between two looks at the pod while the phase is not yet ``Running``."""
@@ -48,39 +45,39 @@ _PASSING = (TransportError, ServerError, TooManyRequestsError, NotFoundError)
 """A 404 among them is one that proves nothing: from a proxy, or an API server that is starting."""
 
 
-def wait_for_ready(server: DevServer, deadline: Deadline, fail_fast: bool) -> None:
-    """Block until ``server`` is ready.
+def wait_for_ready(live: LiveObject, deadline: Deadline, fail_fast: bool, teller: Teller) -> None:
+    """Block until the DevServer is ready.
 
     Raises:
         ResourceFailedError: it will not get ready. ResourceDeletedError: it is gone. WaitTimeoutError.
     """
-    client, _, _ = server._place()
+    clock = live.connected().clock
     seconds = deadline.seconds
     if deadline.expired:  # timeout=0: one look
-        deadline = Deadline(LOOK_SECONDS, client.clock)
+        deadline = Deadline(LOOK_SECONDS, clock)
     try:
-        wait = _Wait(server, deadline, fail_fast)
+        wait = _Wait(live, deadline, fail_fast, teller)
         if wait.until_ready():
             return
-        rest = Deadline(REPORT_SECONDS, client.clock)  # a wait takes a second more than its time at most
+        rest = Deadline(REPORT_SECONDS, clock)  # a wait takes a second more than its time at most
         if wait.is_ready_after_all(rest.sooner(LAST_LOOK_SECONDS)):
             return
     except ResourceDeletedError as error:
         message = str(error).partition("\n")[0]
-        raise ResourceDeletedError(message, report=failure_report(server)) from None
-    raise WaitTimeoutError(f"{server!r} was not ready within {seconds:g} s", report=failure_report(server, rest))
+        raise ResourceDeletedError(message, report=failure_report(live)) from None
+    raise WaitTimeoutError(f"{live} was not ready within {seconds:g} s", report=failure_report(live, rest))
 
 
 class _Wait:
     """One wait, and what it has seen so far."""
 
-    def __init__(self, server: DevServer, deadline: Deadline, fail_fast: bool) -> None:
-        self._server = server
+    def __init__(self, live: LiveObject, deadline: Deadline, fail_fast: bool, teller: Teller) -> None:
+        self._live = live
+        self._ref = live.ref()
+        self._clock = self._ref.client.clock
         self._deadline = deadline
-        self._client, namespace, self._name = server._place()
-        self._namespace = namespace or ""
-        self._hopeless = Hopeless(self._client) if fail_fast else None
-        self._teller = Teller(server)
+        self._hopeless = Hopeless(self._ref.client) if fail_fast else None
+        self._teller = teller
         self._failing_since: Optional[float] = None
 
     def until_ready(self) -> bool:
@@ -96,7 +93,8 @@ class _Wait:
     def is_ready_after_all(self, deadline: Deadline) -> bool:
         """The look before giving up, over a new connection: what was heard so far may be long out of date."""
         self._deadline = deadline
-        with fresh_client(self._client) as self._client:
+        with self._ref.client.afresh() as fresh:
+            self._ref = self._ref.over(fresh)
             try:
                 return self._still_running() and self._is_pod_ready(self._pods())
             except _PASSING:
@@ -106,10 +104,10 @@ class _Wait:
         """Watch the DevServer until it runs, for a slice at most."""
         try:
             slice_ = self._deadline.sooner(SLICE_SECONDS)
-            with closing(observe(self._server, slice_, last_look=False)) as events:
+            with closing(observe(self._live, slice_, last_look=False)) as events:
                 for event in events:
                     self._answered()
-                    self._server._take(event["object"])
+                    self._live.take(event["object"])
                     if self._is_running():
                         return True
         except WaitTimeoutError as error:  # it could not be looked at in all of the slice
@@ -117,14 +115,13 @@ class _Wait:
         return False
 
     def _is_running(self) -> bool:
-        server = self._server
-        if server.metadata.deletion_timestamp is not None:
-            note = expiry_note(server._raw, self._client.clock.wall())
-            raise ResourceDeletedError(f"{server!r} is being deleted{note}")
-        phase, message = server.status.get("phase"), server.status.get("message")
-        self._teller.tell("phase", f"phase {phase}" + (f": {message}" if message else "") if phase else "")
+        live = self._live
+        if live.raw["metadata"].get("deletionTimestamp"):
+            raise ResourceDeletedError(f"{live} is being deleted{self._expiry_note()}")
+        phase, message = live.status.get("phase"), live.status.get("message")
+        self._teller.tell_news("phase", f"phase {phase}" + (f": {message}" if message else "") if phase else "")
         if phase in const.PHASES_FAILED:
-            raise ResourceFailedError(f"{server!r} has failed", report=failure_report(server))
+            raise ResourceFailedError(f"{live} has failed", report=failure_report(live))
         return bool(phase == const.PHASE_RUNNING)
 
     def _until_pod_ready(self) -> bool:
@@ -149,11 +146,9 @@ class _Wait:
         except _PASSING as error:
             self._failed(error)
             return False
-        reason = self._hopeless.reason(self._server._raw, pods, self._deadline) if self._hopeless else ""
+        reason = self._hopeless.reason(self._live.raw, pods, self._deadline) if self._hopeless else ""
         if reason:
-            raise ResourceFailedError(
-                f"{self._server!r} will not get ready: {reason}", report=failure_report(self._server)
-            )
+            raise ResourceFailedError(f"{self._live} will not get ready: {reason}", report=failure_report(self._live))
         return self._is_pod_ready(pods)
 
     def _is_pod_ready(self, pods: Optional[Pods]) -> bool:
@@ -161,37 +156,38 @@ class _Wait:
 
     def _pods(self) -> Optional[Pods]:
         """The server's pods; None where they may not be listed."""
-        owner = PodOwner.of(self._server._raw, self._namespace, self._name)
+        owner = PodOwner.of(self._live.raw, self._ref.namespace or "", self._ref.name)
         try:
-            pods = look_up_pods(self._client, owner, self._deadline.sooner(LOOK_LIMIT))
+            pods = look_up_pods(self._ref.client, owner, self._deadline.sooner(LOOK_LIMIT))
         except ForbiddenError:
-            self._teller.tell("pod", "its pod may not be looked at: the phase is taken at its word")
+            self._teller.tell_news("pod", "its pod may not be looked at: the phase is taken at its word")
             return None
         if pods.last is not None:
-            self._teller.tell("pod", containers_line(pods.last))
+            self._teller.tell_news("pod", containers_line(pods.last))
         else:
-            self._teller.tell("pod", f"pod: {pods}")
+            self._teller.tell_news("pod", f"pod: {pods}")
         return pods
 
     def _still_running(self) -> bool:
         """Notice while waiting for the pod that the server itself has gone or failed."""
-        server, uid = self._server, self._server.metadata.uid
-        limit = self._deadline.sooner(LOOK_LIMIT)
-        raw = find(self._client, server._resource(), self._namespace, self._name, limit)
+        live = self._live
+        raw = self._ref.find(self._deadline.sooner(LOOK_LIMIT))
         if raw is None:
-            note = expiry_note(server._raw, self._client.clock.wall())
-            raise ResourceDeletedError(f"{server!r} was deleted while it was waited for{note}")
-        if (raw.get("metadata") or {}).get("uid") != uid:
-            raise ResourceDeletedError(f"{server!r} was deleted while it was waited for, and created again")
-        server._take(raw)
+            raise ResourceDeletedError(f"{live} was deleted while it was waited for{self._expiry_note()}")
+        if not live.ref().is_this(raw):
+            raise ResourceDeletedError(f"{live} was deleted while it was waited for, and created again")
+        live.take(raw)
         return self._is_running()
+
+    def _expiry_note(self) -> str:
+        return expiry_note(self._live.raw, self._clock.wall())
 
     def _answered(self) -> None:
         self._failing_since = None
 
     def _failed(self, error: BaseException) -> None:
         """Failures pass, but not for ever."""
-        now = self._client.clock.now()
+        now = self._clock.now()
         if self._failing_since is None:
             self._failing_since = now
         if now - self._failing_since > PATIENCE:

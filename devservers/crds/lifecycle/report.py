@@ -17,7 +17,7 @@ from .pods import PodOwner, Pods, look_up_pods
 
 if TYPE_CHECKING:
     from ...transport.rest import RESTClient
-    from ..devserver import DevServer
+    from ..model.liveobject import LiveObject
 
 REPORT_SECONDS = 0.9
 """Seconds for gathering the report: a wait ends no later than a second after its time."""
@@ -49,11 +49,12 @@ class Seen(NamedTuple):
     """The name of its flavor, if that is known not to exist."""
 
 
-def failure_report(server: DevServer, deadline: Optional[Deadline] = None) -> str:
+def failure_report(live: LiveObject, deadline: Optional[Deadline] = None) -> str:
     """What is known of ``server``: phase, operator, pod, containers, warnings, and the likely cause. Never raises."""
-    client, namespace, name = server._place()
-    owner = PodOwner.of(server._raw, namespace or "", name)
-    return describe(server._raw, _look(client, server._raw, owner, deadline or Deadline(REPORT_SECONDS, client.clock)))
+    ref = live.ref()
+    owner = PodOwner.of(live.raw, ref.namespace or "", ref.name)
+    deadline = deadline or Deadline(REPORT_SECONDS, ref.client.clock)
+    return describe(live.raw, _look(ref.client, live.raw, owner, deadline))
 
 
 def _look(client: RESTClient, raw: Mapping[str, Any], owner: PodOwner, deadline: Deadline) -> Seen:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, NoReturn, Optional
+from typing import Any, Callable, NoReturn, Optional, Union
 
 from ...errors import (
     ConnectionFailedError,
@@ -28,11 +28,11 @@ from ...transport.watch import LISTED, Event, Watch
 from ..model import merge
 from ..model.expiry import expiry_note
 from ..model.jsonvalue import copy_json
-from ..model.reading import find, fresh_client
-from ..model.reference import held_by
+from ..model.liveobject import LiveObject
+from ..model.reference import ObjectRef, held_by
 
-if TYPE_CHECKING:
-    from ..base import BaseCustomResource, StatusWanted
+StatusWanted = Union[Mapping[str, Any], Callable[[dict[str, Any]], bool]]
+"""A nested subset of the wanted status, or a predicate of the whole of it."""
 
 _PASSING = (ConnectionFailedError, RequestTimeoutError, ServerError, TooManyRequestsError)
 PATIENCE = 300.0
@@ -43,23 +43,19 @@ LAST_LOOK_SECONDS = 0.5
 """Time for the look before a wait gives up; a report may follow within the same second."""
 
 
-def wait_for_status(
-    resource: BaseCustomResource, wanted: StatusWanted, timeout: Optional[float]
-) -> Generator[Event, None, None]:
+def wait_for_status(live: LiveObject, wanted: StatusWanted, timeout: Optional[float]) -> Generator[Event, None, None]:
     """See :meth:`BaseCustomResource.wait_for_status`; the time runs from this call."""
     if not callable(wanted) and not isinstance(wanted, Mapping):
         raise TypeError(f"status: must be a mapping or a predicate, not {type(wanted).__name__}")
-    client, _, _ = resource._place()
-    return _until_status(resource, wanted, Deadline(timeout, client.clock))
+    live.ref()  # a name that cannot be is refused now
+    return _until_status(live, wanted, Deadline(timeout, live.connected().clock))
 
 
-def _until_status(
-    resource: BaseCustomResource, wanted: StatusWanted, deadline: Deadline
-) -> Generator[Event, None, None]:
+def _until_status(live: LiveObject, wanted: StatusWanted, deadline: Deadline) -> Generator[Event, None, None]:
     present = True  # the first event is what is there already
-    with closing(observe(resource, deadline)) as events:
+    with closing(observe(live, deadline)) as events:
         for event in events:
-            resource._take(copy_json(event["object"]))
+            live.take(copy_json(event["object"]))
             reached = holds(wanted, event["object"])
             if not (reached and present):
                 yield event
@@ -67,43 +63,42 @@ def _until_status(
                 return
             present = False
     raise WaitTimeoutError(
-        f"{resource!r} did not reach the wanted status within {deadline.seconds:g} s", report=_last_status(resource)
+        f"{live} did not reach the wanted status within {deadline.seconds:g} s", report=_last_status(live)
     )
 
 
-def observe(
-    resource: BaseCustomResource, deadline: Deadline, *, last_look: bool = True
-) -> Generator[Event, None, None]:
+def observe(live: LiveObject, deadline: Deadline, *, last_look: bool = True) -> Generator[Event, None, None]:
     """The present state as ADDED, then every change, until the deadline; :class:`ResourceDeletedError` when it goes.
 
     "It" is the very object that was read; without a uid, whichever is there first. With ``last_look`` the state at the
     deadline is told, too, as MODIFIED, if the watch has not told it before.
     """
-    uid = (resource._raw.get("metadata") or {}).get("uid")
+    ref = live.ref()
+    uid = ref.uid
     seen = False
-    last: Mapping[str, Any] = resource._raw
+    last: Mapping[str, Any] = live.raw
     one_look = deadline.expired  # timeout=0
-    with closing(_look(resource) if one_look else _watched(resource, deadline, last_look)) as changes:
+    with closing(_look(ref) if one_look else _watched(live, ref, deadline, last_look)) as changes:
         for event in changes:
             if event["type"] == LISTED:
                 if not seen:
-                    _missing(resource, uid, last)
+                    _missing(live, uid, last)
                 continue
             found = event["object"].get("metadata", {}).get("uid")
             uid = uid or found
             last = event["object"] if found == uid else last
             if event["type"] == "DELETED" or found != uid:
-                _missing(resource, uid, last)
+                _missing(live, uid, last)
             seen = True
             yield event
 
 
-def _watched(resource: BaseCustomResource, deadline: Deadline, last_look: bool) -> Generator[Event, None, None]:
+def _watched(live: LiveObject, ref: ObjectRef, deadline: Deadline, last_look: bool) -> Generator[Event, None, None]:
     """The changes until the deadline, and the last look."""
     version = ""
     failure: Optional[DevServersError] = None
     try:
-        with closing(_changes(resource, deadline)) as changes:
+        with closing(_changes(ref, deadline)) as changes:
             for event in changes:
                 version = event["object"].get("metadata", {}).get("resourceVersion", version)
                 yield event
@@ -113,11 +108,11 @@ def _watched(resource: BaseCustomResource, deadline: Deadline, last_look: bool) 
         return  # it was closed
     if last_look:
         try:
-            raw = look_afresh(resource)
+            raw = look_afresh(ref)
         except DevServersError as error:
             raise WaitTimeoutError(
-                f"{resource!r} could not be read within {deadline.seconds:g} s",
-                report=f"{_last_status(resource)}\n  last failure: {failure or error}",
+                f"{live} could not be read within {deadline.seconds:g} s",
+                report=f"{_last_status(live)}\n  last failure: {failure or error}",
             ) from error
         if raw is None:
             yield {"type": "DELETED" if version else LISTED, "object": {}}
@@ -127,26 +122,24 @@ def _watched(resource: BaseCustomResource, deadline: Deadline, last_look: bool) 
         raise failure
 
 
-def look_afresh(resource: BaseCustomResource) -> Optional[Object]:
+def look_afresh(ref: ObjectRef) -> Optional[Object]:
     """The object as it is now, over a new connection; None if it is known not to be there.
 
     Raises:
         DevServersError: there was no answer within :data:`LAST_LOOK_SECONDS`, or it proves nothing.
     """
-    client, namespace, name = resource._place()
-    with fresh_client(client) as fresh:
-        return find(fresh, resource._resource(), namespace, name, Deadline(LAST_LOOK_SECONDS, client.clock))
+    with ref.client.afresh() as fresh:
+        return ref.over(fresh).find(Deadline(LAST_LOOK_SECONDS, fresh.clock))
 
 
-def _changes(resource: BaseCustomResource, deadline: Deadline) -> Generator[Event, None, None]:
+def _changes(ref: ObjectRef, deadline: Deadline) -> Generator[Event, None, None]:
     """The watch of this one object; if it cannot begin, it is begun again and again for a while."""
-    client, namespace, name = resource._place()
-    selectors = {"fieldSelector": f"metadata.name={name}"}
+    client, resource, namespace = ref.client, ref.resource, ref.namespace
     patience, backoff = Deadline(PATIENCE, client.clock), Backoff()
     failure: Optional[Exception] = None
     while failure is None or not deadline.expired:
         begun = False
-        watch = Watch(client, resource._resource(), namespace, selectors=selectors, deadline=deadline, marks=True)
+        watch = Watch(client, resource, namespace, selectors=ref.field_selector, deadline=deadline, marks=True)
         try:
             with watch:
                 for event in watch:
@@ -155,37 +148,30 @@ def _changes(resource: BaseCustomResource, deadline: Deadline) -> Generator[Even
             if begun or failure is None:
                 return
         except _PASSING as error:
-            if begun or patience.expired or not _is_known(resource):
+            if begun or patience.expired or ref.uid is None:  # never read: perhaps it cannot be
                 raise
             failure = error
             client.clock.sleep(deadline.capped(backoff.next()) or 0.0)
     raise WaitTimeoutError(str(failure)) from failure  # :func:`_watched` says what it means
 
 
-def _is_known(resource: BaseCustomResource) -> bool:
-    """Whether it was read before: then the API server has been reached, and a failure now may pass."""
-    return (resource._raw.get("metadata") or {}).get("uid") is not None
-
-
-def _look(resource: BaseCustomResource) -> Generator[Event, None, None]:
-    client, namespace, name = resource._place()
-    raw = find(client, resource._resource(), namespace, name, Deadline(LOOK_SECONDS, client.clock))
+def _look(ref: ObjectRef) -> Generator[Event, None, None]:
+    raw = ref.find(Deadline(LOOK_SECONDS, ref.client.clock))
     if raw is not None:
         yield {"type": "ADDED", "object": raw}
     yield {"type": LISTED, "object": {}}
 
 
-def _missing(resource: BaseCustomResource, uid: Optional[str], last: Mapping[str, Any]) -> NoReturn:
+def _missing(live: LiveObject, uid: Optional[str], last: Mapping[str, Any]) -> NoReturn:
     """``last`` is the object as it was seen last."""
-    client, _, name = resource._place()
     if uid is None:
-        kind = resource._resource()
+        kind, name = live.resource, live.ref().name
         raise NotFoundError(
-            f"{resource!r} does not exist", status=404, reason="NotFound",
+            f"{live} does not exist", status=404, reason="NotFound",
             details={"name": name, "group": kind.group, "kind": kind.plural}, hint="create it before waiting for it",
         )  # fmt: skip
-    note = expiry_note(last, client.clock.wall())
-    raise ResourceDeletedError(f"{resource!r} was deleted while it was waited for{note}", report=_last_status(resource))
+    note = expiry_note(last, live.connected().clock.wall())
+    raise ResourceDeletedError(f"{live} was deleted while it was waited for{note}", report=_last_status(live))
 
 
 def holds(wanted: StatusWanted, raw: Mapping[str, Any]) -> bool:
@@ -194,30 +180,30 @@ def holds(wanted: StatusWanted, raw: Mapping[str, Any]) -> bool:
     return bool(wanted(dict(status))) if callable(wanted) else merge.contains(status, wanted)
 
 
-def wait_for_deletion(resource: BaseCustomResource, deadline: Deadline) -> None:
+def wait_for_deletion(live: LiveObject, deadline: Deadline) -> None:
     """See :meth:`BaseCustomResource.wait_for_deletion`."""
     last: Mapping[str, Any] = {}
     try:
-        with closing(observe(resource, deadline)) as events:
+        with closing(observe(live, deadline)) as events:
             for event in events:
                 last = event["object"]
     except ResourceDeletedError:
         return
     except NotFoundError as error:
-        if error.is_about(resource._resource(), resource._place()[2]):
+        if live.ref().is_denied_by(error):
             return
         raise
     marked = (last.get("metadata") or {}).get("deletionTimestamp")
     asked = "its deletion was asked for" if marked else "nobody has asked for its deletion"
     raise WaitTimeoutError(
-        f"{resource!r} is still there after {deadline.seconds:g} s",
+        f"{live} is still there after {deadline.seconds:g} s",
         report=f"  {asked}; finalizers that hold it: {held_by(last)}",
     )
 
 
-def _last_status(resource: BaseCustomResource) -> str:
+def _last_status(live: LiveObject) -> str:
     import json
 
-    status = resource._raw.get("status")
+    status = live.raw.get("status")
     text = json.dumps(status, sort_keys=True, default=str) if status else "none"
     return f"  last known status: {text if len(text) <= 300 else text[:300] + '…'}"

@@ -1,37 +1,109 @@
-"""A reference to one object: where it is, and which one of those that may bear its name in turn."""
+"""Where an object is, and which one of those that may bear its name in turn: client, resource,
+namespace, name and uid travel together.
+
+A look at an object has three outcomes: it is there, it is known not to be, or that cannot be told.
+A 404 proves nothing unless it is about this very object (:meth:`NotFoundError.is_about`). Who may
+not get an object may still be allowed to list it, which is all that a watch needs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
+from ...errors import ForbiddenError, NotFoundError
+
 if TYPE_CHECKING:
+    from ...transport.deadline import Deadline
     from ...transport.resources import Resource
+    from ...transport.rest import Object, RESTClient
+
+
+class Collection(NamedTuple):
+    """The objects of one kind in a namespace; None: in all of them, or of a cluster-scoped kind."""
+
+    client: RESTClient
+    resource: Resource
+    namespace: Optional[str]
+
+    def named(self, name: str, uid: Optional[str] = None) -> ObjectRef:
+        """The object of that name, whichever it is, or the one with that uid."""
+        return ObjectRef(self.client, self.resource, self.namespace, name, uid)
+
+    def ref_of(self, raw: Mapping[str, Any]) -> ObjectRef:
+        """The very object that ``raw`` is, as it was asked for here."""
+        metadata = raw["metadata"]
+        namespace = metadata.get("namespace") or self.namespace
+        return ObjectRef(self.client, self.resource, namespace, metadata["name"], metadata.get("uid"))
 
 
 class ObjectRef(NamedTuple):
-    """Kind, place, name and identity of an object."""
+    """One object; ``uid`` None: whichever bears the name."""
 
+    client: RESTClient
     resource: Resource
     namespace: Optional[str]
     name: str
-    uid: Optional[str]
+    uid: Optional[str] = None
 
     def __str__(self) -> str:
         where = f' in namespace "{self.namespace}"' if self.namespace else ""
         return f'{self.resource.kind} "{self.name}"{where}'
 
-    @classmethod
-    def of(cls, raw: Mapping[str, Any], resource: Resource, namespace: Optional[str]) -> ObjectRef:
-        """The object that ``raw`` is; ``namespace`` is where it was asked for."""
-        metadata = raw["metadata"]
-        return cls(resource, metadata.get("namespace") or namespace, metadata["name"], metadata.get("uid"))
-
     @property
     def kubectl_words(self) -> str:
         """The words by which kubectl finds it."""
         where = f" -n {self.namespace}" if self.namespace else ""
-        return f"{self.resource.plural}.{self.resource.group} {self.name}{where}"
+        kind = f"{self.resource.plural}.{self.resource.group}"
+        return " ".join(filter(None, (kind, self.name))) + where
+
+    @property
+    def field_selector(self) -> dict[str, str]:
+        """What selects it by name from its collection."""
+        return {"fieldSelector": f"metadata.name={self.name}"}
+
+    def over(self, client: RESTClient) -> ObjectRef:
+        """The same object, reached by another client."""
+        return self._replace(client=client)
+
+    def is_this(self, raw: Mapping[str, Any]) -> bool:
+        """Whether ``raw`` is this very object and not a namesake."""
+        return (raw.get("metadata") or {}).get("uid") == self.uid
+
+    def is_denied_by(self, error: NotFoundError) -> bool:
+        """Whether a 404 says that there is no object of this name, and not something else."""
+        return error.is_about(self.resource, self.name)
+
+    def get(self, deadline: Optional[Deadline] = None) -> Object:
+        """The object of this name as it is now; any failure is raised."""
+        return self.client.get(self.resource, self.namespace, self.name, deadline=deadline)
+
+    def find(self, deadline: Optional[Deadline] = None) -> Optional[Object]:
+        """The object of this name as it is now; None if it is known not to be there.
+
+        Raises:
+            DevServersError: it may not be read, there was no answer, or one that proves nothing.
+        """
+        try:
+            return self.get(deadline)
+        except ForbiddenError as refusal:
+            selectors = self.field_selector
+            try:
+                items, _ = self.client.list_all(self.resource, self.namespace, selectors=selectors, deadline=deadline)
+            except ForbiddenError:
+                raise refusal from None
+            return items[0] if items else None
+        except NotFoundError as error:
+            if self.is_denied_by(error):
+                return None
+            raise
+
+    def delete(self, *, propagation_policy: Optional[str] = None, deadline: Optional[Deadline] = None) -> Object:
+        """Delete it; with a uid only that very object (ConflictError else)."""
+        return self.client.delete(
+            self.resource, self.namespace, self.name, uid=self.uid,
+            propagation_policy=propagation_policy, deadline=deadline,
+        )  # fmt: skip
 
 
 def named(resource: Resource, body: Mapping[str, Any]) -> str:

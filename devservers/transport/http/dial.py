@@ -19,8 +19,8 @@ import ssl
 from functools import partial
 from typing import Callable, NoReturn, Optional, TypeVar, Union, cast
 
-from ... import __version__
 from ...errors import ConnectionFailedError, ProtocolError, RequestTimeoutError, TLSError
+from ...version import __version__
 from ..config.clientconfig import ClientConfig
 from ..config.proxies import Proxy
 from ..config.serverurl import certificate_name

@@ -10,11 +10,18 @@ import errno
 import http.client
 import socket
 import ssl
-from typing import Callable, TypeVar
+from typing import Callable, Optional, TypeVar
 
-from ...errors import ConnectionFailedError, DevServersError, ProtocolError, RequestTimeoutError, TransportError
+from ...errors import (
+    ConnectionFailedError,
+    DevServersError,
+    ProtocolError,
+    RequestTimeoutError,
+    TLSError,
+    TransportError,
+)
 from ..config.clientconfig import ClientConfig
-from ..tls.explain import refusal_of_certificate
+from ..tls.explain import explain_handshake_failure, is_alert
 
 T = TypeVar("T")
 
@@ -49,3 +56,16 @@ def translate(error: Exception, doing: str, config: ClientConfig) -> TransportEr
     if isinstance(error, OSError) and not isinstance(error, http.client.HTTPException):
         failure.__cause__ = error
     return failure
+
+
+def refusal_of_certificate(error: ssl.SSLError, config: ClientConfig) -> Optional[TLSError]:
+    """The error to raise for an alert that comes with the first read; None if ``error`` is no alert.
+
+    In TLS 1.3 the client is done with the handshake before the server has looked at its certificate, so that a missing,
+    expired or unknown one shows only then.
+    """
+    if not is_alert(error):
+        return None
+    certificate = config.credentials.client_certificate()
+    explanation = explain_handshake_failure(error, config.tls, certificate)
+    return TLSError(f"no TLS connection to {config.server}: {explanation}")

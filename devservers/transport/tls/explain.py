@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional
 
-from ...errors import TLSError
 from .context import ClientCertificate, TLSSettings
 
 if TYPE_CHECKING:
-    import ssl
-
-    from ..config.clientconfig import ClientConfig
+    pass
 
 # X509_V_ERR_*: issuer missing, signed by another of the same name (every rebuilt cluster's CA is "kubernetes"),
 # self-signed, unverifiable, not a CA (24 and, from OpenSSL 3 on, 79)
@@ -86,16 +83,3 @@ def is_alert(error: Exception) -> bool:
     import ssl
 
     return isinstance(error, ssl.SSLError) and "ALERT" in (getattr(error, "reason", None) or "")
-
-
-def refusal_of_certificate(error: ssl.SSLError, config: ClientConfig) -> Optional[TLSError]:
-    """The error to raise for an alert that comes with the first read; None if ``error`` is no alert.
-
-    In TLS 1.3 the client is done with the handshake before the server has looked at its certificate, so that a missing,
-    expired or unknown one shows only then.
-    """
-    if not is_alert(error):
-        return None
-    certificate = config.credentials.client_certificate()
-    explanation = explain_handshake_failure(error, config.tls, certificate)
-    return TLSError(f"no TLS connection to {config.server}: {explanation}")
