@@ -15,8 +15,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .version import __version__
-
 if TYPE_CHECKING:
     from . import errors
     from .crds.base import BaseCustomResource, ObjectMeta
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
     from .transport.config.sources import load_config
     from .transport.default import configure, reset
     from .transport.rest import RESTClient
+    from .version import __version__
 
 
 _HOMES = {
@@ -42,6 +41,7 @@ _HOMES = {
     "ObjectMeta": "crds.base",
     "PersistentHomeSpec": "crds.devserver",
     "RESTClient": "transport.rest",
+    "__version__": "version",
     "configure": "transport.default",
     "load_config": "transport.config.sources",
     "reset": "transport.default",
