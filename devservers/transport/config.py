@@ -8,17 +8,16 @@ an error, and when there is none the error lists every place that was looked at.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ..errors import KubeConfigError
-from .credentials import Credentials
-from .deadline import Deadline
+from .credentials import Credentials, Identity
+from .locks import ForkSafeLock
 from .proxies import DEFAULT_PORTS, Proxy, parse_proxy, proxy_from_environment
 from .serverurl import ServerURL, parse_server_url
-from .tls import InsecureTLSWarning, TLSSettings, make_context
+from .tls import ClientCertificate, InsecureTLSWarning, TLSSettings, make_context
 
 if TYPE_CHECKING:
     import ssl
@@ -32,9 +31,10 @@ class _ContextCache:
     """The TLS context in use; contexts hold the parsed CA bundle and are worth keeping between connections."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = ForkSafeLock()
         self.version: object = None
         self.context: Optional[ssl.SSLContext] = None
+        self.certificate: Optional[ClientCertificate] = None
         self.warned = False
 
 
@@ -122,17 +122,27 @@ class ClientConfig:
         verified_by = b"\0".join([b"".join(ca.split()), (self.tls.server_name or "").encode()])
         return self.server, hashlib.sha256(verified_by).hexdigest()
 
-    def ssl_context(self, deadline: Optional[Deadline] = None) -> ssl.SSLContext:
-        """The TLS context for the next connection: kept until the CA or the client certificate changes."""
-        certificate = self.credentials.client_certificate(deadline)
-        version = (self.tls.version(), certificate.version() if certificate else None)
+    def ssl_context(self, identity: Optional[Identity] = None) -> ssl.SSLContext:
+        """The TLS context for the next connection: kept until the CA or the client certificate changes.
+
+        Files that are being replaced at this moment (a certificate that is new, and a key that is not) change nothing
+        as yet: the context of before serves until they can be used.
+        """
+        identity = identity or self.credentials.identity()
+        version = (self.tls.version(), identity.version)
         cache = self._cache
         with cache.lock:
-            if cache.context is None or cache.version != version:
-                self._warn_if_insecure()
-                cache.context = make_context(self.tls, certificate)
-                cache.version = version
-            return cache.context
+            if cache.context is not None and cache.version == version:
+                return cache.context
+            self._warn_if_insecure()
+            try:
+                context = make_context(self.tls, identity.certificate)
+            except KubeConfigError:
+                if cache.context is None or cache.certificate != identity.certificate:
+                    raise
+                return cache.context
+            cache.context, cache.version, cache.certificate = context, version, identity.certificate
+            return context
 
     def _warn_if_insecure(self) -> None:
         if not self.tls.insecure or self._cache.warned:

@@ -29,6 +29,7 @@ from ..errors import (
 )
 from .config import ClientConfig
 from .connect import connect
+from .credentials import Identity
 from .deadline import Deadline
 from .failures import guarded
 from .paths import Query, request_info, with_query
@@ -147,13 +148,17 @@ def upgrade(
         TransportError: no connection, no answer in time, or an upgrade that breaks the protocol.
     """
     target = with_query(path, query)
-    return client.resend(UPGRADE, deadline, lambda fresh: _attempt(client, target, subprotocols, deadline))
+    return client.resend(
+        UPGRADE, deadline, lambda identity, _: _attempt(client, target, subprotocols, identity, deadline)
+    )
 
 
-def _attempt(client: RESTClient, target: str, subprotocols: Sequence[str], deadline: Deadline) -> WebSocketStream:
+def _attempt(
+    client: RESTClient, target: str, subprotocols: Sequence[str], identity: Identity, deadline: Deadline
+) -> WebSocketStream:
+    headers = client.headers(identity)
     try:
-        headers = client.headers(deadline)
-        sock = connect(client.config, deadline, tunnel=True)
+        sock = connect(client.config, deadline, identity, tunnel=True)
     except TransportError as error:
         error.nothing_sent = True
         raise
