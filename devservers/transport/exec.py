@@ -2,7 +2,8 @@
 
 The session sends stdin as the server takes it and hands output to its sinks as it comes, both at
 once, until channel 3 says how it ended. What was not said is not guessed: a stream that ends
-without a Status is :class:`ExecConnectionLostError`, and a failure that is no exit code is an
+without a Status is :class:`ExecConnectionLostError`, so is one that has died in silence (see
+:mod:`.heartbeat`), and a failure that is no exit code is an
 exception of its own.
 
 Which protocol is spoken matters. API servers since Kubernetes 1.30 pass v4 through to the kubelet,
@@ -27,13 +28,12 @@ from ..errors import (
 from . import channels
 from .channels import ExitStatus
 from .deadline import Deadline
+from .heartbeat import PING_SECONDS, PINGS_UNANSWERED, Heartbeat
 from .paths import PODS, request_info
 from .refusal import failure_of
 from .rest import RESTClient
 from .websocket import Message, NotUpgradedError, WebSocketStream, upgrade
 
-PING_SECONDS = 10.0
-"""Load balancers cut streams that were idle for 60 to 350 seconds."""
 LOOK_SECONDS = 0.5
 """Longest wait for the socket. A signal that comes just before a wait, or to another thread, does not end it."""
 SEND_AHEAD = 4 * channels.FRAME_PAYLOAD
@@ -68,7 +68,8 @@ class ExecSession:
 
     def __init__(self, stream: WebSocketStream, client: RESTClient, target: ExecTarget, name: str) -> None:
         self._stream = stream
-        self._clock = client.clock
+        self._heartbeat = Heartbeat(client.clock)
+        self._received = stream.received
         self._target = target
         self._command = name
         self._stdin: Optional[Iterator[bytes]] = None
@@ -96,7 +97,6 @@ class ExecSession:
         """
         self._stdin = None if stdin is None else iter(stdin)
         sinks = {channels.STDOUT: stdout, channels.STDERR: stderr}
-        next_ping = self._clock.now() + PING_SECONDS
         while True:
             if deadline.expired:
                 raise ExecTimeoutError(f"{self._name()} did not end within {deadline.seconds:g} s")
@@ -104,7 +104,7 @@ class ExecSession:
             if message is None and self._may_send():
                 continue
             if message is None:
-                next_ping = self._ping(next_ping)
+                self._keep_alive()
                 self._stream.wait(deadline.capped(LOOK_SECONDS))
                 continue
             status = self._dispatch(message, sinks)
@@ -120,6 +120,11 @@ class ExecSession:
             self._lost(str(error), error)
         if message is None and lost is not None:
             self._lost(str(lost), lost)
+        if self._stream.received != self._received:
+            self._received = self._stream.received
+            self._heartbeat.heard()
+        if message is not None and message.pong is not None:
+            self._heartbeat.pong(message.pong)
         return message
 
     def _send_stdin(self) -> Optional[ConnectionFailedError]:
@@ -129,8 +134,10 @@ class ExecSession:
             if chunk is None:
                 self._stdin = None
                 if self.protocol == channels.V5:
+                    self._heartbeat.sent_data()
                     self._stream.send(channels.encode_close(channels.STDIN))
                 break
+            self._heartbeat.sent_data()
             for message in channels.encode_stdin(chunk):
                 self._stream.send(message)
         try:
@@ -163,11 +170,16 @@ class ExecSession:
             self._lost("what the server sent as status is not one")
         return status
 
-    def _ping(self, due: float) -> float:
-        if self._clock.now() < due:
-            return due
-        self._stream.ping()
-        return self._clock.now() + PING_SECONDS
+    def _keep_alive(self) -> None:
+        """The next ping when it is due, for there was nothing to be read."""
+        if not self._heartbeat.due:
+            return
+        if self._heartbeat.is_lost:
+            self._lost(
+                f"nothing has come for {PINGS_UNANSWERED * PING_SECONDS:g} s, not even answers to pings: is the "
+                "network or the VPN down, or does something on the way keep a dead connection open?"
+            )
+        self._stream.ping(self._heartbeat.ping())
 
     def _name(self) -> str:
         return f"{self._command!r} in {self._target}"

@@ -56,12 +56,13 @@ UPGRADE = "UPGRADE"
 class Message(NamedTuple):
     """A whole message, or the close of the stream (``closed`` True; ``data`` is the reason given).
 
-    A ping or pong counts as a message without data, which means nothing.
+    A ping or pong counts as a message without data, which means nothing; ``pong`` is what a pong carried.
     """
 
     data: bytes
     closed: bool = False
     code: int = 0
+    pong: Optional[bytes] = None
 
 
 class NotUpgradedError(APIError):
@@ -92,9 +93,14 @@ class WebSocketStream:
         """Queue one binary message, as one frame."""
         self._ws.send_binary(message)
 
-    def ping(self) -> None:
-        """Queue a ping: traffic that keeps load balancers from cutting an idle stream."""
-        self._ws.ping()
+    @property
+    def received(self) -> int:
+        """Bytes that have arrived since the stream was opened."""
+        return self._pipe.received
+
+    def ping(self, payload: bytes) -> None:
+        """Queue a ping: traffic that keeps load balancers from cutting an idle stream, and a question to the peer."""
+        self._ws.ping(payload)
 
     def flush(self) -> None:
         """Send of what is queued as much as the peer takes now."""
@@ -115,6 +121,8 @@ class WebSocketStream:
             return None
         if opcode in (_library.ABNF.OPCODE_BINARY, _library.ABNF.OPCODE_TEXT):
             return Message(frame.data)
+        if opcode == _library.ABNF.OPCODE_PONG:
+            return Message(b"", pong=bytes(frame.data or b""))
         if opcode != _library.ABNF.OPCODE_CLOSE:
             return Message(b"")  # returned, so that a peer that only pings cannot keep us from our deadline
         data = frame.data or b""

@@ -10,6 +10,7 @@ import pytest
 
 from devservers import errors
 from devservers.transport import exec as exec_module
+from devservers.transport import heartbeat
 from devservers.transport.channels import V4, V5, ExitStatus
 from devservers.transport.deadline import Deadline
 from devservers.transport.exec import ExecTarget, open_session, returncode_of
@@ -240,7 +241,8 @@ def test_a_deadline_ends_an_endless_command() -> None:
 
 
 def test_an_idle_stream_is_pinged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exec_module, "PING_SECONDS", 0.05)
+    monkeypatch.setattr(heartbeat, "FIRST_PING_SECONDS", 0.05)
+    monkeypatch.setattr(heartbeat, "PING_SECONDS", 0.05)
     pings = [0]
 
     def script(peer: Peer) -> None:
