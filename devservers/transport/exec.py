@@ -28,7 +28,7 @@ from ..errors import (
 from . import channels
 from .channels import ExitStatus
 from .deadline import Deadline
-from .heartbeat import PING_SECONDS, PINGS_UNANSWERED, Heartbeat
+from .heartbeat import Heartbeat
 from .paths import PODS, request_info
 from .refusal import failure_of
 from .rest import RESTClient
@@ -69,7 +69,7 @@ class ExecSession:
     def __init__(self, stream: WebSocketStream, client: RESTClient, target: ExecTarget, name: str) -> None:
         self._stream = stream
         self._heartbeat = Heartbeat(client.clock)
-        self._received = stream.received
+        self._received = self._sent = self._data_end = 0  # positions in the two streams of bytes
         self._target = target
         self._command = name
         self._stdin: Optional[Iterator[bytes]] = None
@@ -85,17 +85,20 @@ class ExecSession:
         self._stream.close()
 
     def communicate(
-        self, stdin: Optional[Iterable[bytes]], stdout: Sink, stderr: Sink, deadline: Deadline
-    ) -> ExitStatus:
+        self, stdin: Optional[Iterable[bytes]], stdout: Sink, stderr: Sink, deadline: Deadline, *,
+        reads_on: bool = False,
+    ) -> ExitStatus:  # fmt: skip
         """Feed ``stdin``, pass output on, return the status.
 
-        On v5 the end of ``stdin`` becomes the end of the command's.
+        On v5 the end of ``stdin`` becomes the end of the command's. ``reads_on``: the command takes its stdin without
+        delay.
 
         Raises:
             ExecTimeoutError: the deadline passed; the command still runs.
             ExecConnectionLostError: no status came.
         """
         self._stdin = None if stdin is None else iter(stdin)
+        self._heartbeat.reads_on = reads_on
         sinks = {channels.STDOUT: stdout, channels.STDERR: stderr}
         while True:
             if deadline.expired:
@@ -120,12 +123,19 @@ class ExecSession:
             self._lost(str(error), error)
         if message is None and lost is not None:
             self._lost(str(lost), lost)
+        self._note_life(message)
+        return message
+
+    def _note_life(self, message: Optional[Message]) -> None:
+        if self._stream.sent != self._sent:
+            if self._sent < self._data_end:  # not only pings
+                self._heartbeat.sent()
+            self._sent = self._stream.sent
         if self._stream.received != self._received:
             self._received = self._stream.received
             self._heartbeat.heard()
         if message is not None and message.pong is not None:
             self._heartbeat.pong(message.pong)
-        return message
 
     def _send_stdin(self) -> Optional[ConnectionFailedError]:
         """Queue stdin up to SEND_AHEAD and flush; a failure is returned: the status may already be on its way."""
@@ -140,6 +150,7 @@ class ExecSession:
             self._heartbeat.sent_data()
             for message in channels.encode_stdin(chunk):
                 self._stream.send(message)
+            self._data_end = self._stream.sent + self._stream.queued
         try:
             self._stream.flush()
         except ConnectionFailedError as error:
@@ -176,8 +187,8 @@ class ExecSession:
             return
         if self._heartbeat.is_lost:
             self._lost(
-                f"nothing has come for {PINGS_UNANSWERED * PING_SECONDS:g} s, not even answers to pings: is the "
-                "network or the VPN down, or does something on the way keep a dead connection open?"
+                "nothing has come for a minute or more, not even answers to pings: is the network or the VPN down, or "
+                "does something on the way keep a dead connection open?"
             )
         self._stream.ping(self._heartbeat.ping())
 

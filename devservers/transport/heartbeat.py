@@ -18,7 +18,10 @@ Only the far end can tell, by a pong. But many a silence is none:
    frames, and to call such a peer lost would end every command that is quiet for a minute, whereas
    to wait for it is what we did before there were pings. The first ping goes out soon after the
    start, so that the time in which a path can die unnoticed is short.
-4. A minute in which we did not look (a callback that took its time, a stopped process) is none of
+4. A command of our own that takes its stdin without delay (the far end of a file transfer) is
+   different: data that it leaves unread for minutes, while nothing moves in either direction, is a
+   loss. Minutes, for what is on its way may fill large buffers before a slow link.
+5. A minute in which we did not look (a callback that took its time, a stopped process) is none of
    silence. So pings are counted, not seconds: each is sent when it is due and we look.
 """
 
@@ -32,12 +35,18 @@ PING_SECONDS = 10.0
 """Load balancers cut streams that were idle for 60 to 350 seconds."""
 PINGS_UNANSWERED = 6
 """Pings in a row after which, when the next is due, a peer that owes a pong is lost: 60 s."""
+PINGS_WITHOUT_PROGRESS = 30
+"""The same for one that ought to read and does not: 300 s."""
 
 
 class Heartbeat:
-    """The pings of one stream. ``due`` → send ``ping()`` → ``pong()`` or ``heard()``, until it ``is_lost``."""
+    """The pings of one stream. ``due`` → send ``ping()`` → ``pong()`` or ``heard()``, until it ``is_lost``.
 
-    def __init__(self, clock: Clock) -> None:
+    ``reads_on``: the command takes its stdin without delay.
+    """
+
+    def __init__(self, clock: Clock, reads_on: bool = False) -> None:
+        self.reads_on = reads_on
         self._clock = clock
         self._due_at = clock.now() + FIRST_PING_SECONDS
         self._sent = 0
@@ -46,6 +55,7 @@ class Heartbeat:
         self._answers = False  # the peer has answered a ping before
         self._owed = False  # a pong, since some ping before which all had been read
         self._unanswered = 0
+        self._without_progress = 0
 
     @property
     def due(self) -> bool:
@@ -55,7 +65,11 @@ class Heartbeat:
     @property
     def is_lost(self) -> bool:
         """Whether the peer, asked often enough, has owed a pong for too long."""
-        return self._answers and self._owed and self._unanswered >= PINGS_UNANSWERED
+        if not self._answers:
+            return False
+        if self.reads_on and self._without_progress >= PINGS_WITHOUT_PROGRESS:
+            return True
+        return self._owed and self._unanswered >= PINGS_UNANSWERED
 
     def ping(self) -> bytes:
         """The payload of the next ping."""
@@ -63,6 +77,7 @@ class Heartbeat:
         self._sent += 1
         self._owed = self._owed or self._all_read
         self._unanswered += self._owed
+        self._without_progress += 1
         return b"%d" % self._sent
 
     def sent_data(self) -> None:
@@ -70,8 +85,13 @@ class Heartbeat:
         self._all_read = False
         self._first_after_data = self._sent + 1
 
+    def sent(self) -> None:
+        """Data of ours has gone on its way."""
+        self._without_progress = 0
+
     def heard(self) -> None:
         """Bytes have arrived."""
+        self._without_progress = 0
         self._owed = False
         self._unanswered = 0
 

@@ -51,6 +51,7 @@ class Pipe:
         self._outbound: deque[memoryview] = deque()
         self.queued = 0
         self.received = 0
+        self.sent = 0
         self._read_wants_write = False
         self._write_wants_read = False
         self._dead = False
@@ -144,6 +145,7 @@ class Pipe:
                 self._write_wants_read = True
                 return
             self.queued -= sent
+            self.sent += sent
             if sent == len(chunk):
                 self._outbound.popleft()
             else:

@@ -11,6 +11,7 @@ Origin header, proxy variables, and its process-wide cookie jar (keyed by host n
 from __future__ import annotations
 
 import http.client
+import os
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -77,6 +78,7 @@ class WebSocketStream:
         self._pipe = pipe
         self._config = config
         self.subprotocol = subprotocol
+        self._pid = os.getpid()
 
     def __enter__(self) -> WebSocketStream:
         return self
@@ -97,6 +99,11 @@ class WebSocketStream:
     def received(self) -> int:
         """Bytes that have arrived since the stream was opened."""
         return self._pipe.received
+
+    @property
+    def sent(self) -> int:
+        """Bytes that the peer, or a buffer on the way to it, has taken."""
+        return self._pipe.sent
 
     def ping(self, payload: bytes) -> None:
         """Queue a ping: traffic that keeps load balancers from cutting an idle stream, and a question to the peer."""
@@ -133,10 +140,14 @@ class WebSocketStream:
         return self._pipe.wait(seconds)
 
     def close(self) -> None:
-        """Say goodbye if that is possible without waiting, and close the socket."""
+        """Say goodbye if that is possible without waiting, and close the socket.
+
+        A forked child that leaves a ``with`` statement says nothing: the stream is its parent's.
+        """
         try:
-            self._ws.send_close()
-            self._pipe.flush()
+            if self._pid == os.getpid():
+                self._ws.send_close()
+                self._pipe.flush()
         except Exception:
             pass  # the peer may be gone; nothing depends on it
         finally:

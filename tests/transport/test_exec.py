@@ -28,7 +28,7 @@ class Run:
 
     def __init__(
         self, script: Script, stdin: Optional[Iterator[bytes]] = None, timeout: Optional[float] = 10,
-        protocol: str = V5, clock: Clock = SYSTEM_CLOCK,
+        protocol: str = V5, clock: Clock = SYSTEM_CLOCK, reads_on: bool = False,
     ) -> None:  # fmt: skip
         self.stdout: list[bytes] = []
         self.stderr: list[bytes] = []
@@ -39,7 +39,9 @@ class Run:
                 client, TARGET, ["cmd"], stdin=stdin is not None, deadline=deadline, subprotocol=protocol
             ) as session:
                 try:
-                    self.status = session.communicate(stdin, self.stdout.append, self.stderr.append, deadline)
+                    self.status = session.communicate(
+                        stdin, self.stdout.append, self.stderr.append, deadline, reads_on=reads_on
+                    )
                 except errors.ExecError as error:
                     self.error = error
             self.head = server.requests[0]
@@ -290,8 +292,23 @@ def test_a_path_that_has_swallowed_everything_for_a_minute_is_a_lost_connection(
 
     run = Run(script, timeout=None, clock=_Hurried())
     assert isinstance(run.error, errors.ExecConnectionLostError)
-    assert "nothing has come for 60 s, not even answers to pings" in str(run.error)
+    assert "nothing has come for a minute or more, not even answers to pings" in str(run.error)
     assert run.stdout == [b"part of the output"]
+
+
+def test_a_transfer_that_is_swallowed_is_a_lost_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its far end takes what it is sent: when nothing moves for minutes, then because nobody is there."""
+    monkeypatch.setattr(exec_module, "LOOK_SECONDS", 0.02)
+
+    def script(peer: Peer) -> None:
+        ws = WSPeer(peer)
+        while not isinstance(event := ws.event(), Ping):
+            assert event is not None
+        ws.pong(event)
+        peer.hold()
+
+    run = Run(script, stdin=iter([bytes(40_000_000)]), timeout=None, clock=_Hurried(), reads_on=True)
+    assert isinstance(run.error, errors.ExecConnectionLostError)
 
 
 @pytest.mark.parametrize("size", [1000, 20_000_000], ids=["fits into the buffers", "does not"])

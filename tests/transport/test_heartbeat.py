@@ -10,9 +10,9 @@ from .scripted import FakeClock
 class Stream:
     """A heartbeat, looked at every second."""
 
-    def __init__(self) -> None:
+    def __init__(self, reads_on: bool = False) -> None:
         self.clock = FakeClock()
-        self.heartbeat = Heartbeat(self.clock)
+        self.heartbeat = Heartbeat(self.clock, reads_on)
         self.pings: list[bytes] = []
 
     def lost_within(self, seconds: int) -> bool:
@@ -106,3 +106,18 @@ def test_time_in_which_nobody_looked_is_no_silence() -> None:
     stream.lost_within(10)
     stream.clock.time += 600
     assert not stream.lost_within(40)
+
+
+def test_a_transfer_of_which_nothing_moves_for_five_minutes_is_lost() -> None:
+    stream = Stream(reads_on=True).answering()
+    stream.heartbeat.sent_data()
+    assert not stream.lost_within(300)
+    assert stream.lost_within(10)
+
+
+def test_a_transfer_that_crawls_is_not() -> None:
+    stream = Stream(reads_on=True).answering()
+    for _ in range(10):
+        stream.heartbeat.sent_data()
+        assert not stream.lost_within(250)
+        stream.heartbeat.sent()
