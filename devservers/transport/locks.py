@@ -2,7 +2,8 @@
 
 A child gets a copy of every lock as it stood, and of the threads only the one that forked: a lock
 that another thread held would stay shut for ever. So every lock of this package is a
-:class:`ForkSafeLock`, and the child replaces what is inside of each before anything else runs there.
+:class:`ForkSafeLock`, and the child replaces what is inside of each before anything else runs
+there.
 
 That leaves one duty to whoever uses one: what a lock guards must be whole at each moment (a value
 that is replaced, not one that is changed in steps), since the child may find it half-way.
@@ -34,7 +35,7 @@ class ForkSafeLock:
         return True
 
     def release(self) -> None:
-        """Let go of what was acquired, which is another lock than that of now if the holder has forked meanwhile."""
+        """Let go of what was acquired: another lock than that of now, if the holder has forked."""
         self._held.release()
 
     def __enter__(self) -> None:

@@ -17,6 +17,9 @@ from .credentials import Credentials, Identity
 from .deadline import Deadline
 
 
+_CHANGED = "the kubeconfig has changed since it was read"
+
+
 class Login:
     """The credentials of one call, which may need several requests."""
 
@@ -36,7 +39,8 @@ class Login:
         Raises: KubeConfigError, RequestTimeoutError; nothing was sent then.
         """
         try:
-            self._identity = self._next or (self._candidate or self._credentials).identity(self._deadline)
+            source = self._candidate or self._credentials
+            self._identity = self._next or source.identity(self._deadline)
         except KubeConfigError:
             self._identity = self._from_changed_kubeconfig()
             if self._identity is None:
@@ -78,12 +82,12 @@ class Login:
     def _from_changed_kubeconfig(self) -> Optional[Identity]:
         """Who its user is by now; None if that has not changed, or cannot be had."""
         if self._candidate is not None:
-            self._hint = "the kubeconfig has changed since it was read, but its new credentials are refused as well"
+            self._hint = f"{_CHANGED}, but its new credentials are refused as well"
             return None
         try:
             self._candidate = self._credentials.read_again()
             return None if self._candidate is None else self._candidate.identity(self._deadline)
         except KubeConfigError as error:
             self._candidate = None
-            self._hint = f"the kubeconfig has changed since it was read, and its new credentials are not used: {error}"
+            self._hint = f"{_CHANGED}, and its new credentials are not used: {error}"
             return None
