@@ -16,7 +16,6 @@ from ..errors import APIError, KubeConfigError, TransportError, UnauthorizedErro
 from .credentials import Credentials, Identity
 from .deadline import Deadline
 
-
 _CHANGED = "the kubeconfig has changed since it was read"
 
 
