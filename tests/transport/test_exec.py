@@ -10,11 +10,11 @@ import pytest
 from wsproto.events import Ping
 
 from devservers import errors
-from devservers.transport import exec as exec_module
-from devservers.transport import heartbeat
-from devservers.transport.channels import V4, V5, ExitStatus
 from devservers.transport.deadline import SYSTEM_CLOCK, Clock, Deadline
-from devservers.transport.exec import ExecTarget, open_session, returncode_of
+from devservers.transport.exec import heartbeat
+from devservers.transport.exec import session as exec_module
+from devservers.transport.exec.channels import V4, V5, ExitStatus
+from devservers.transport.exec.session import ExecTarget, open_session, returncode_of
 from tests.stopwatch import Stopwatch
 
 from .scripted import Peer, Script, scripted

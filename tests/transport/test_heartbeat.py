@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from devservers.transport.heartbeat import FIRST_PING_SECONDS, PING_SECONDS, PINGS_UNANSWERED, Heartbeat
+from devservers.transport.exec.heartbeat import FIRST_PING_SECONDS, PING_SECONDS, PINGS_UNANSWERED, Heartbeat
 
 from .scripted import FakeClock
 

@@ -15,10 +15,10 @@ import devservers
 from devservers import DevServer
 from devservers.errors import KubeConfigError, UnauthorizedError
 from devservers.transport import RESTClient, load_config
-from devservers.transport.channels import V4
 from devservers.transport.deadline import Deadline
-from devservers.transport.exec import ExecTarget, open_session
-from devservers.transport.paths import Resource
+from devservers.transport.exec.channels import V4
+from devservers.transport.exec.session import ExecTarget, open_session
+from devservers.transport.resources import Resource
 from tests.fakeapiserver import FakeAPIServer
 from tests.fakeapiserver.auth import MASTERS
 

@@ -16,10 +16,10 @@ from typing import Any, Callable, NamedTuple
 import pytest
 
 from devservers.transport import RESTClient, load_config
-from devservers.transport.channels import V4
 from devservers.transport.deadline import Deadline
-from devservers.transport.exec import ExecTarget, open_session
-from devservers.transport.paths import Resource
+from devservers.transport.exec.channels import V4
+from devservers.transport.exec.session import ExecTarget, open_session
+from devservers.transport.resources import Resource
 from tests.crds.staged import StagedServer
 from tests.fakeapiserver.auth import MASTERS
 from tests.fakeapiserver.faultyanswers import Proceed
