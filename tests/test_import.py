@@ -30,7 +30,7 @@ def _loaded_by(statement: str) -> set[str]:
         "from devservers.crds.devserver import PersistentHomeSpec; from devservers.crds.base import ObjectMeta",
         "from devservers.crds.errors import KubeConfigError, NotFoundError",
         "from devservers.crds.devserver import *; DevServer, ExecResult",
-        "import devservers.transport.config",
+        "import devservers.transport.config.sources",
         "from devservers import DevServer, ObjectMeta; DevServer(ObjectMeta(name='a'), {'flavor': 'x'}).spec",
     ],
 )

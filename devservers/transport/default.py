@@ -8,30 +8,21 @@ the next call gets a new client.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Optional, Union
 from weakref import WeakSet
+
+from .locks import ForkSafeLock
 
 if TYPE_CHECKING:
     from .rest import RESTClient
 
 _VARIABLES = ("KUBECONFIG", "HOME", "USERPROFILE", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT")
 
-_lock = threading.Lock()
+_lock = ForkSafeLock()
 _client: Optional[RESTClient] = None
 _defaults: WeakSet[RESTClient] = WeakSet()  # the one of now, and those of before that somebody still holds
 _made_under: Optional[tuple[Optional[str], ...]] = None  # None: configured, whatever the environment says
-
-
-def _after_fork() -> None:
-    """A thread of the parent may have held the lock; here there is nobody to let it go."""
-    global _lock
-    _lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
 
 
 def default_client() -> RESTClient:

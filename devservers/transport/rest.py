@@ -24,7 +24,8 @@ from ..errors import (
 from ..version import __version__
 from . import retry
 from .apiwarning import pass_on_warnings
-from .auth.credentials import check_header_text
+from .auth.credentials import Identity, check_header_text
+from .auth.login import Login
 from .config.clientconfig import ClientConfig
 from .deadline import SYSTEM_CLOCK, Backoff, Clock, Deadline
 from .http.opener import Answer, Request, build_opener
@@ -211,8 +212,8 @@ class RESTClient:
         doing = _doing(method, target, body)
         deadline = (deadline or Deadline(None, self.clock)).sooner(self._timeout)
 
-        def attempt(fresh: bool) -> bytes:
-            return self._exchange(method, target, data, content_type, deadline, doing, fresh, sending).read()
+        def attempt(identity: Identity, fresh: bool) -> bytes:
+            return self._exchange(method, target, data, content_type, identity, deadline, doing, fresh, sending).read()
 
         try:
             raw = self.resend(method, deadline, attempt, repeatable=repeatable)
@@ -228,31 +229,41 @@ class RESTClient:
         target = with_query(path, query)
         first = deadline.sooner(self._timeout)
 
-        def attempt(fresh: bool) -> Answer:
-            return self._exchange("GET", target, None, "", first, _doing("GET", target, None), fresh)
+        def attempt(identity: Identity, fresh: bool) -> Answer:
+            return self._exchange("GET", target, None, "", identity, first, _doing("GET", target, None), fresh)
 
         answer = self.resend("GET", first, attempt)
         self.served.answered(target)
         answer.extend(deadline, idle)
         return answer
 
-    def resend(self, method: str, deadline: Deadline, attempt: Callable[[bool], T], *, repeatable: bool = False) -> T:
-        """``attempt(fresh)`` until it succeeds or nothing more may be tried.
+    def resend(
+        self, method: str, deadline: Deadline, attempt: Callable[[Identity, bool], T], *, repeatable: bool = False
+    ) -> T:
+        """``attempt(identity, fresh)`` until it succeeds or nothing more may be tried.
 
-        What may go again is decided by :mod:`.retry`. Credentials that are refused (401) are renewed once, and the
-        request is sent with the new ones; that is not counted. ``fresh`` is True from the second time on.
+        What may go again is decided by :mod:`.retry`. Credentials that are refused (401) are renewed as :mod:`.login`
+        says, and the request is sent with the new ones; that is not counted. ``fresh`` is True from the second time on.
         """
+        login = Login(self.config.credentials, deadline)
         backoff = Backoff(first=0.1, limit=2.0)
         patience = deadline if deadline.seconds is not None else deadline.sooner(retry.PATIENCE)
-        refreshed, again, failures = False, False, 0
+        again, failures = False, 0
         while True:
+            identity = login.identity()
             try:
-                return attempt(refreshed or again)
+                result = attempt(identity, again)
+                login.answered()
+                return result
             except (APIError, ConnectionFailedError) as error:
-                if isinstance(error, UnauthorizedError) and not refreshed and self._refresh(deadline):
-                    refreshed = True
-                    continue
                 again = True
+                if isinstance(error, UnauthorizedError):
+                    self._pool.drop_idle()  # whatever it was that the server did not like about them
+                    if login.renew():
+                        continue
+                    raise login.explained(error) from None
+                if isinstance(error, APIError):
+                    login.answered(error)
                 failures += not isinstance(error, NotServedError)
                 wait = retry.wait_after(error, method, backoff, repeatable=repeatable)
                 left = (patience if isinstance(error, NotServedError) else deadline).remaining()
@@ -260,23 +271,18 @@ class RESTClient:
                     raise
             deadline.sleep(wait)
 
-    def _refresh(self, deadline: Deadline) -> bool:
-        if not self.config.credentials.refresh(deadline):
-            return False
-        self._pool.drop_idle()  # they may have been opened with another client certificate
-        return True
-
     def _exchange(
-        self, method: str, target: str, data: Optional[bytes], content_type: str, deadline: Deadline, doing: str,
-        fresh: bool, sending: Optional[Callable[[], None]] = None,
+        self, method: str, target: str, data: Optional[bytes], content_type: str, identity: Identity,
+        deadline: Deadline, doing: str, fresh: bool, sending: Optional[Callable[[], None]] = None,
     ) -> Answer:  # fmt: skip
         """Send once; an answer other than 2xx is raised."""
-        headers = self.headers(deadline)
+        headers = self.headers(identity)
         if data is not None:
             headers.append(("Content-Type", content_type))
         request = Request(
-            self.config.server + target, method, headers, data, deadline, doing=doing, fresh=fresh, sending=sending
-        )
+            self.config.server + target, method, headers, data, deadline,
+            identity=identity, doing=doing, fresh=fresh, sending=sending,
+        )  # fmt: skip
         answer = self._opener.open(request, timeout=None)
         assert isinstance(answer, Answer)
         if 200 <= answer.status < 300:
@@ -290,13 +296,13 @@ class RESTClient:
             failure = self.served.judged(failure, method, target)
         raise failure
 
-    def headers(self, deadline: Deadline) -> list[tuple[str, str]]:
+    def headers(self, identity: Identity) -> list[tuple[str, str]]:
         """What every request carries, upgrades included: who we are and what we accept."""
         return [
             ("User-Agent", self._user_agent),
             ("Accept", "application/json"),
             ("Accept-Encoding", "identity"),
-            *self.config.credentials.headers(deadline),
+            *identity.headers,
         ]
 
 

@@ -23,16 +23,21 @@ DISCOVERY_PATHS = ("/api", "/apis", "/openapi")
 
 
 class Tokens:
-    """The bearer tokens that are known, and whose they are."""
+    """The bearer tokens that are known, and whose they are; and whose client certificates have expired."""
 
     def __init__(self) -> None:
         self._users: dict[str, User] = {}
+        self._expired: set[str] = set()
 
     def add(self, token: str, name: str, groups: tuple[str, ...] = ()) -> None:
         self._users[token] = User(name, (*groups, AUTHENTICATED))
 
     def revoke(self, token: str) -> None:
         self._users.pop(token, None)
+
+    def expire_certificates(self, user: str) -> None:
+        """Client certificates of this user are expired: 401, also on connections that were opened before."""
+        self._expired.add(user)
 
     def authenticate(self, request: Request) -> User:
         """The sender; without credentials (or in a scheme other than Bearer) anonymous, with bad ones a 401."""
@@ -42,7 +47,10 @@ class Tokens:
             return self._owner(token)
         certificate = request.connection.peer_certificate()
         if certificate:
-            return _from_certificate(certificate)
+            user = _from_certificate(certificate)
+            if user.name in self._expired:
+                raise unauthorized()
+            return user
         return ADMIN if header is None and _credentials_withheld(request) else ANONYMOUS
 
     def owner(self, token: str) -> Optional[User]:

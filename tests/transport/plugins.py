@@ -57,7 +57,7 @@ def using(plugin: Plugin, cluster: Optional[dict[str, Any]] = None) -> ClientCon
 def failure_of(plugin: Plugin) -> str:
     """The message that comes out of a request with this plugin."""
     with pytest.raises(KubeConfigError) as caught:
-        using(plugin).credentials.headers()
+        using(plugin).credentials.identity()
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
     return str(caught.value)

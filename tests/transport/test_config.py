@@ -44,7 +44,7 @@ class Machine:
         return load(self.environ, kubeconfig, context, namespace, str(self.account))
 
     def token(self, kubeconfig: Optional[str] = None) -> str:
-        return dict(self.load(kubeconfig).credentials.headers())["Authorization"].partition(" ")[2]
+        return dict(self.load(kubeconfig).credentials.identity().headers)["Authorization"].partition(" ")[2]
 
 
 @pytest.fixture

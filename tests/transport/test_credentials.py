@@ -35,13 +35,13 @@ NO_LIMIT = Deadline(None)
 class TestTokens:
     def test_a_static_token_is_a_bearer_token_and_has_no_newer_one(self) -> None:
         credentials = Credentials(BearerToken("abc"))
-        assert credentials.headers() == [("Authorization", "Bearer abc")]
-        assert credentials.refresh() is False
+        assert credentials.identity().headers == [("Authorization", "Bearer abc")]
+        assert credentials.renewed(credentials.identity()) is None
 
     def test_nobody_is_anonymous(self) -> None:
-        assert Credentials().headers() == []
-        assert Credentials().refresh() is False
-        assert Credentials().client_certificate() is None
+        assert Credentials().identity().headers == []
+        assert Credentials().renewed(Credentials().identity()) is None
+        assert Credentials().identity().certificate is None
 
     @pytest.mark.parametrize("token", ["a\nb", "a\r\nX-Evil: 1", "a b", "a\x00", "tök", "", "a\x7f"])
     def test_a_token_that_no_header_can_carry_is_refused_unshown(self, token: str) -> None:
@@ -51,15 +51,15 @@ class TestTokens:
         assert not token or token not in str(caught.value)
 
     def test_basic_authentication_encodes_user_and_password_as_utf_8(self) -> None:
-        assert Credentials(BasicAuth("aladdin", "öffne dich")).headers() == [
+        assert Credentials(BasicAuth("aladdin", "öffne dich")).identity().headers == [
             ("Authorization", "Basic YWxhZGRpbjrDtmZmbmUgZGljaA==")
         ]
 
     def test_an_empty_password_is_a_password(self) -> None:
-        assert user_config(username="bob").credentials.headers() == [("Authorization", "Basic Ym9iOg==")]
+        assert user_config(username="bob").credentials.identity().headers == [("Authorization", "Basic Ym9iOg==")]
 
     def test_a_password_without_user_name_is_nothing(self) -> None:
-        assert user_config(password="pw").credentials.headers() == []
+        assert user_config(password="pw").credentials.identity().headers == []
 
 
 class TestTokenFile:
@@ -99,27 +99,26 @@ class TestTokenFile:
     def test_a_401_reads_it_at_once(self, tmp_path: Path) -> None:
         path, tokens, _ = self.file(tmp_path)
         credentials = Credentials(tokens)
-        credentials.headers()
+        refused = credentials.identity()
         path.write_text("second")
-        assert credentials.refresh() is True
-        assert credentials.headers() == [("Authorization", "Bearer second")]
+        assert credentials.renewed(refused) is not None
+        assert credentials.identity().headers == [("Authorization", "Bearer second")]
 
     def test_a_401_to_a_token_that_is_still_in_the_file_is_final(self, tmp_path: Path) -> None:
         credentials = Credentials(self.file(tmp_path)[1])
-        credentials.headers()
-        assert credentials.refresh() is False
+        assert credentials.renewed(credentials.identity()) is None
 
     def test_it_goes_before_a_token(self, tmp_path: Path) -> None:
         path, _, _ = self.file(tmp_path)
         config = user_config(token="static", tokenFile=str(path))
-        assert config.credentials.headers() == [("Authorization", "Bearer first")]
+        assert config.credentials.identity().headers == [("Authorization", "Bearer first")]
 
     def test_a_token_beside_it_serves_until_it_can_be_read(self, tmp_path: Path) -> None:
         path = tmp_path / "later"
         credentials = user_config(token="static", tokenFile=str(path)).credentials
-        assert credentials.headers() == [("Authorization", "Bearer static")]
+        assert credentials.identity().headers == [("Authorization", "Bearer static")]
         path.write_text("first")
-        assert credentials.headers() == [("Authorization", "Bearer first")]
+        assert credentials.identity().headers == [("Authorization", "Bearer first")]
 
     def test_surrounding_white_space_is_not_part_of_it(self, tmp_path: Path) -> None:
         assert self.file(tmp_path, b"\n  abc \r\n\n")[1].current(NO_LIMIT).authorization == "Bearer abc"
@@ -151,9 +150,10 @@ def test_many_threads_refused_with_the_same_token_renew_it_once() -> None:
     answers: list[tuple[bool, str]] = []
 
     def request() -> None:
-        credentials.headers()
+        refused = credentials.identity()
         all_refused.wait(10)
-        answers.append((credentials.refresh(), credentials.headers()[0][1]))
+        newer = credentials.renewed(refused)
+        answers.append((newer is not None, credentials.identity().headers[0][1]))
 
     threads = [threading.Thread(target=request) for _ in range(8)]
     for thread in threads:
@@ -170,16 +170,16 @@ class TestClientCertificateFiles:
             (tmp_path / name).write_bytes(b"old")
         user = {"client-certificate": "crt", "client-key": "key"}
         credentials = config_of(document(user=user), str(tmp_path / "config")).credentials
-        credentials.headers()
-        assert credentials.refresh() is False
+        refused = credentials.identity()
+        assert credentials.renewed(refused) is None
         (tmp_path / "new").write_bytes(b"newer")
         (tmp_path / "new").replace(tmp_path / "crt")
-        assert credentials.refresh() is True
-        credentials.headers()
-        assert credentials.refresh() is False
+        newer = credentials.renewed(refused)
+        assert newer is not None
+        assert credentials.renewed(newer) is None
 
     def test_a_configured_certificate_is_given_with_its_entries_as_names(self) -> None:
-        certificate = Credentials(certificate=authority().issue("alice@x.example").as_client()).client_certificate()
+        certificate = Credentials(certificate=authority().issue("alice@x.example").as_client()).identity().certificate
         assert certificate is not None
         assert "PRIVATE" not in repr(certificate)
         assert str(certificate.key) == "client-key-data of user 'alice'"
@@ -188,7 +188,7 @@ class TestClientCertificateFiles:
 class TestImpersonation:
     def test_groups_are_repeated_headers_in_their_order(self) -> None:
         user = {"token": "abc", "as": "bob", "as-uid": "7", "as-groups": ["ops", "dev"]}
-        assert config_of(document(user=user)).credentials.headers() == [
+        assert config_of(document(user=user)).credentials.identity().headers == [
             ("Authorization", "Bearer abc"),
             ("Impersonate-User", "bob"),
             ("Impersonate-Uid", "7"),

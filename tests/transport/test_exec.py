@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from typing import Optional
 
 import pytest
+from wsproto.events import Ping
 
 from devservers import errors
-from devservers.transport.deadline import Deadline
+from devservers.transport.deadline import SYSTEM_CLOCK, Clock, Deadline
+from devservers.transport.exec import heartbeat
 from devservers.transport.exec import session as exec_module
 from devservers.transport.exec.channels import V4, V5, ExitStatus
 from devservers.transport.exec.session import ExecTarget, open_session, returncode_of
@@ -25,18 +27,21 @@ class Run:
     """One session against a script, with what came of it."""
 
     def __init__(
-        self, script: Script, stdin: Optional[Iterator[bytes]] = None, timeout: Optional[float] = 10, protocol: str = V5
-    ) -> None:
+        self, script: Script, stdin: Optional[Iterator[bytes]] = None, timeout: Optional[float] = 10,
+        protocol: str = V5, clock: Clock = SYSTEM_CLOCK, reads_on: bool = False,
+    ) -> None:  # fmt: skip
         self.stdout: list[bytes] = []
         self.stderr: list[bytes] = []
         self.status: Optional[ExitStatus] = None
-        with scripted(script) as server, server.client() as client:
+        with scripted(script) as server, server.client(60, clock) as client:
             deadline = Deadline(timeout)
             with open_session(
                 client, TARGET, ["cmd"], stdin=stdin is not None, deadline=deadline, subprotocol=protocol
             ) as session:
                 try:
-                    self.status = session.communicate(stdin, self.stdout.append, self.stderr.append, deadline)
+                    self.status = session.communicate(
+                        stdin, self.stdout.append, self.stderr.append, deadline, reads_on=reads_on
+                    )
                 except errors.ExecError as error:
                     self.error = error
             self.head = server.requests[0]
@@ -240,7 +245,8 @@ def test_a_deadline_ends_an_endless_command() -> None:
 
 
 def test_an_idle_stream_is_pinged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exec_module, "PING_SECONDS", 0.05)
+    monkeypatch.setattr(heartbeat, "FIRST_PING_SECONDS", 0.05)
+    monkeypatch.setattr(heartbeat, "PING_SECONDS", 0.05)
     pings = [0]
 
     def script(peer: Peer) -> None:
@@ -251,6 +257,92 @@ def test_an_idle_stream_is_pinged(monkeypatch: pytest.MonkeyPatch) -> None:
         ws.success()
 
     assert Run(script).status is not None
+
+
+class _Hurried(Clock):
+    """Time flies: four seconds between two looks at the clock. ``late`` is set after a quarter of an hour."""
+
+    def __init__(self) -> None:
+        self._time = 0.0
+        self.late = threading.Event()
+
+    def now(self) -> float:
+        self._time += 4
+        if self._time > 900:
+            self.late.set()
+        return self._time
+
+
+@pytest.mark.parametrize("reads", [True, False], ids=["it reads on", "it does not even read"])
+def test_a_path_that_has_swallowed_everything_for_a_minute_is_a_lost_connection(
+    monkeypatch: pytest.MonkeyPatch, reads: bool
+) -> None:
+    """A gateway whose other side is dead: it acknowledges what we send, and nothing ever comes back."""
+    monkeypatch.setattr(exec_module, "LOOK_SECONDS", 0.02)
+
+    def script(peer: Peer) -> None:
+        ws = WSPeer(peer)
+        ws.send(1, b"part of the output")
+        ping = ws.event()
+        assert isinstance(ping, Ping)
+        ws.pong(ping)
+        while reads and ws.event() is not None:
+            pass
+        peer.hold()
+
+    run = Run(script, timeout=None, clock=_Hurried())
+    assert isinstance(run.error, errors.ExecConnectionLostError)
+    assert "nothing has come for a minute or more, not even answers to pings" in str(run.error)
+    assert run.stdout == [b"part of the output"]
+
+
+def test_a_transfer_that_is_swallowed_is_a_lost_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its far end takes what it is sent: when nothing moves for minutes, then because nobody is there."""
+    monkeypatch.setattr(exec_module, "LOOK_SECONDS", 0.02)
+
+    def script(peer: Peer) -> None:
+        ws = WSPeer(peer)
+        while not isinstance(event := ws.event(), Ping):
+            assert event is not None
+        ws.pong(event)
+        peer.hold()
+
+    run = Run(script, stdin=iter([bytes(40_000_000)]), timeout=None, clock=_Hurried(), reads_on=True)
+    assert isinstance(run.error, errors.ExecConnectionLostError)
+
+
+@pytest.mark.parametrize("size", [1000, 20_000_000], ids=["fits into the buffers", "does not"])
+def test_a_command_that_does_not_read_its_stdin_for_long_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """As with ``sleep 140; wc -c``: what it does not read is in the way of our pings."""
+    monkeypatch.setattr(exec_module, "LOOK_SECONDS", 0.02)
+    clock = _Hurried()
+    got = [0]
+
+    def script(peer: Peer) -> None:
+        ws = WSPeer(peer)
+        clock.late.wait(20)
+        while got[0] < size:
+            message = ws.message()
+            assert message is not None
+            got[0] += len(message[1])
+        ws.success()
+
+    assert Run(script, stdin=iter([bytes(size)]), timeout=None, clock=clock).status is not None
+    assert got == [size]
+
+
+def test_a_peer_that_never_answers_pings_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exec_module, "LOOK_SECONDS", 0.02)
+
+    def script(peer: Peer) -> None:
+        ws = WSPeer(peer)
+        for _ in range(12):
+            ws.event()
+        ws.success()
+
+    assert Run(script, timeout=None, clock=_Hurried()).status is not None
 
 
 def test_an_error_in_a_sink_is_the_callers_own_and_closes_the_stream() -> None:

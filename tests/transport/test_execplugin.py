@@ -29,7 +29,7 @@ CLUSTER_CONFIG = {"name": f"{GROUP}/exec", "extension": {"audience": "team"}}
 
 def told(plugin: Plugin, directory: Path, **cluster: Any) -> dict[str, Any]:
     """The KUBERNETES_EXEC_INFO that a plugin which copies its environment was given."""
-    using(plugin, cluster).credentials.headers()
+    using(plugin, cluster).credentials.identity()
     info: dict[str, Any] = json.loads((directory / "info").read_text())
     return info
 
@@ -79,20 +79,20 @@ class TestStanza:
         stanza = {"apiVersion": f"{GROUP}/v1beta1", "command": "bin/plugin", "args": None, "env": None}
         (tmp_path / "bin" / "output").write_text(exec_credential("v1beta1", token="abc"))
         config = config_of(document(user={"exec": stanza}), str(tmp_path / "config"))
-        assert config.credentials.headers() == [("Authorization", "Bearer abc")]
+        assert config.credentials.identity().headers == [("Authorization", "Bearer abc")]
 
     def test_a_bare_command_is_found_on_path(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         printing(tmp_path / "bin")
         monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
         config = user_config(exec={"apiVersion": f"{GROUP}/v1", "command": "plugin", "interactiveMode": "Never"})
-        assert config.credentials.headers() == [("Authorization", "Bearer t0ken")]
+        assert config.credentials.identity().headers == [("Authorization", "Bearer t0ken")]
 
     def test_no_shell_reads_command_and_arguments(self, tmp_path: Path) -> None:
         plugin = Plugin(
             tmp_path / "a b;$(false)", 'test "$1" = \'$HOME; *\' && cat "${0%/*}/output"', args=["$HOME; *"]
         )
         (plugin.path.parent / "output").write_text(exec_credential(token="abc"))
-        assert using(plugin).credentials.headers() == [("Authorization", "Bearer abc")]
+        assert using(plugin).credentials.identity().headers == [("Authorization", "Bearer abc")]
 
 
 class TestWhatThePluginIsTold:
@@ -147,9 +147,9 @@ class TestWhatThePluginIsTold:
             "disable-compression": True,
             "extensions": [{"name": f"{GROUP}/exec", "extension": {"audience": "<x>"}}],
         }
-        using(recording(tmp_path / "alone"), cluster).credentials.headers()
-        using(recording(tmp_path / "cluster", provideClusterInfo=True), cluster).credentials.headers()
-        using(recording(tmp_path / "plain", provideClusterInfo=True), {"server": "https://x"}).credentials.headers()
+        using(recording(tmp_path / "alone"), cluster).credentials.identity()
+        using(recording(tmp_path / "cluster", provideClusterInfo=True), cluster).credentials.identity()
+        using(recording(tmp_path / "plain", provideClusterInfo=True), {"server": "https://x"}).credentials.identity()
         begin = f'{{"kind":"ExecCredential","apiVersion":"{GROUP}/v1","spec":'
         assert (tmp_path / "alone" / "info").read_text() == begin + '{"interactive":false}}\n'
         assert (tmp_path / "cluster" / "info").read_text() == (
@@ -171,7 +171,7 @@ class TestWhatThePluginIsTold:
 
     def test_it_has_no_standard_input_when_it_may_not_interact(self, tmp_path: Path) -> None:
         plugin = Plugin(tmp_path, f"test -z \"$(cat)\" && echo '{exec_credential(token='abc')}'")
-        assert using(plugin).credentials.headers()
+        assert using(plugin).credentials.identity()
 
 
 class TestInteraction:
@@ -206,28 +206,30 @@ class TestInteraction:
 
 class TestAnswers:
     def test_a_token_becomes_a_bearer_token(self, tmp_path: Path) -> None:
-        assert using(printing(tmp_path)).credentials.headers() == [("Authorization", "Bearer t0ken")]
+        assert using(printing(tmp_path)).credentials.identity().headers == [("Authorization", "Bearer t0ken")]
 
     @pytest.mark.parametrize("before", ["\ufeff", "\n\n", ""])
     def test_what_kubectl_reads_past_does_no_harm(self, tmp_path: Path, before: str) -> None:
         answer = json.dumps({"apiVersion": f"{GROUP}/v1", "status": {"token": "t0ken", "more": 1}}) + "\n\n"
-        assert using(printing(tmp_path, before + answer)).credentials.headers() == [("Authorization", "Bearer t0ken")]
+        assert using(printing(tmp_path, before + answer)).credentials.identity().headers == [
+            ("Authorization", "Bearer t0ken")
+        ]
 
     def test_blanks_around_its_token_are_no_part_of_it(self, tmp_path: Path) -> None:
         plugin = printing(tmp_path, exec_credential(token=" abc\t"))
-        assert using(plugin).credentials.headers() == [("Authorization", "Bearer abc")]
+        assert using(plugin).credentials.identity().headers == [("Authorization", "Bearer abc")]
 
     def test_it_may_answer_in_yaml(self, tmp_path: Path) -> None:
         answer = f"apiVersion: {GROUP}/v1\nkind: ExecCredential\nstatus:\n  token: abc\n"
         answer += "  expirationTimestamp: 2999-01-01T00:00:00Z\n"
-        assert using(printing(tmp_path, answer)).credentials.headers() == [("Authorization", "Bearer abc")]
+        assert using(printing(tmp_path, answer)).credentials.identity().headers == [("Authorization", "Bearer abc")]
 
     def test_a_certificate_and_key_become_the_client_certificate(self, tmp_path: Path) -> None:
         pair = authority().issue("alice@x.example")
         output = exec_credential(clientCertificateData=pair.certificate.decode(), clientKeyData=pair.key.decode())
         credentials = using(printing(tmp_path, output)).credentials
-        certificate = credentials.client_certificate()
-        assert credentials.headers() == []
+        certificate = credentials.identity().certificate
+        assert credentials.identity().headers == []
         assert certificate is not None
         assert certificate.certificate.read() == pair.certificate
         assert using(printing(tmp_path, output)).ssl_context().cert_store_stats()
@@ -252,8 +254,7 @@ class TestAnswers:
                 assert shown is not None
                 assert shown["subjectAltName"] == (("email", f"{name}@x.example"),)
                 (tmp_path / "output").write_text(answer("bob"))
-                config.credentials.headers()
-                assert config.credentials.refresh() is True
+                assert config.credentials.renewed(config.credentials.identity()) is not None
 
     @pytest.mark.parametrize(
         ("output", "said"),
@@ -306,11 +307,11 @@ class TestCaching:
     )
     def test_a_credential_serves_until_it_expires(self, tmp_path: Path, expires: str) -> None:
         plugin, credentials, clock = self.plugin(tmp_path, expires)
-        assert credentials.headers() == credentials.headers() == [("Authorization", "Bearer token-1")]
+        assert credentials.identity().headers == credentials.identity().headers == [("Authorization", "Bearer token-1")]
         clock[0] += 59.9
-        assert credentials.headers() == [("Authorization", "Bearer token-1")]
+        assert credentials.identity().headers == [("Authorization", "Bearer token-1")]
         clock[0] += 0.1
-        assert credentials.headers() == [("Authorization", "Bearer token-2")]
+        assert credentials.identity().headers == [("Authorization", "Bearer token-2")]
         assert plugin.runs == 2
 
     @pytest.mark.parametrize("expires", [None, "0001-01-01T00:00:00Z"])
@@ -318,28 +319,26 @@ class TestCaching:
         plugin = printing(tmp_path, exec_credential(token="t0ken", expirationTimestamp=expires))
         credentials = using(plugin).credentials
         for _ in range(3):
-            credentials.headers()
-            credentials.client_certificate()
+            credentials.identity()
         assert plugin.runs == 1
 
     def test_a_401_runs_it_again(self, tmp_path: Path) -> None:
         _, credentials, _ = self.plugin(tmp_path)
-        credentials.headers()
-        assert credentials.refresh() is True
-        assert credentials.headers() == [("Authorization", "Bearer token-2")]
+        newer = credentials.renewed(credentials.identity())
+        assert newer is not None
+        assert newer.headers == credentials.identity().headers == [("Authorization", "Bearer token-2")]
 
     def test_a_401_is_final_when_the_plugin_gives_the_same_again(self, tmp_path: Path) -> None:
         credentials = using(printing(tmp_path)).credentials
-        credentials.headers()
-        assert credentials.refresh() is False
+        assert credentials.renewed(credentials.identity()) is None
 
     def test_a_failed_run_is_not_kept(self, tmp_path: Path) -> None:
         plugin = printing(tmp_path, "broken")
         credentials = using(plugin).credentials
         with pytest.raises(KubeConfigError):
-            credentials.headers()
+            credentials.identity()
         (tmp_path / "output").write_text(exec_credential(token="abc"))
-        assert credentials.headers() == [("Authorization", "Bearer abc")]
+        assert credentials.identity().headers == [("Authorization", "Bearer abc")]
 
     def in_threads(self, work: Callable[[], object], count: int = 8) -> None:
         threads = [threading.Thread(target=work) for _ in range(count)]
@@ -351,20 +350,20 @@ class TestCaching:
     def test_many_threads_run_it_once(self, tmp_path: Path) -> None:
         plugin, credentials, _ = self.plugin(tmp_path)
         got: list[object] = []
-        self.in_threads(lambda: got.append(credentials.headers()))
+        self.in_threads(lambda: got.append(credentials.identity().headers))
         assert got == [[("Authorization", "Bearer token-1")]] * 8
         assert plugin.runs == 1
 
     def test_many_threads_with_an_expired_credential_run_it_once_more(self, tmp_path: Path) -> None:
         plugin, credentials, clock = self.plugin(tmp_path)
-        credentials.headers()
+        credentials.identity()
         clock[0] += 30
-        self.in_threads(credentials.headers)
+        self.in_threads(credentials.identity)
         assert plugin.runs == 1
         status = exec_credential(token="later", expirationTimestamp="2031-01-01T00:00:00Z")
         plugin.path.write_text(f"#!/bin/sh\necho run >> '{tmp_path}/runs'\necho '{status}'\n")
         clock[0] += 31
-        self.in_threads(credentials.headers)
+        self.in_threads(credentials.identity)
         assert plugin.runs == 2
 
     def test_many_threads_refused_with_401_run_it_once_more(self, tmp_path: Path) -> None:
@@ -373,9 +372,9 @@ class TestCaching:
         renewed: list[bool] = []
 
         def request() -> None:
-            credentials.headers()
+            identity = credentials.identity()
             refused.wait(10)
-            renewed.append(credentials.refresh())
+            renewed.append(credentials.renewed(identity) is not None)
 
         self.in_threads(request)
         assert renewed == [True] * 8

@@ -104,8 +104,9 @@ def test_a_connection_is_not_used_by_a_forked_child(server: FakeAPIServer) -> No
     code = (
         "import os; from devservers import RESTClient; client = RESTClient(); client.request('GET', '/version')\n"
         "child = os.fork()\n"
-        "if child == 0: os._exit(0 if client._pool.take() is None else 1)\n"
-        "raise SystemExit(os.waitpid(child, 0)[1] or client._pool.take() is None)"
+        "if child == 0: os._exit(0 if client._pool.take(client.config.credentials.identity()) is None else 1)\n"
+        "assert os.waitpid(child, 0)[1] == 0\n"
+        "assert client._pool.take(client.config.credentials.identity()) is not None"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -41,7 +41,7 @@ def test_server_token_ca_and_namespace_come_from_the_pod(account: Path) -> None:
     config = in_cluster_config(environ(), directory=str(account))
     assert config.server == "https://10.0.0.1:443"
     assert config.namespace == "team"
-    assert config.credentials.headers() == [("Authorization", "Bearer pod-token")]
+    assert config.credentials.identity().headers == [("Authorization", "Bearer pod-token")]
     assert config.tls.ca is not None
     assert config.tls.ca.path == str(account / "ca.crt")
     assert config.source == "in-cluster service account"
@@ -90,9 +90,9 @@ def test_a_rotated_token_is_seen_after_fifty_seconds(account: Path) -> None:
     config = in_cluster_config(environ(), directory=str(account), clock=clock)
     (account / "token").write_text("rotated")
     clock.time += 49.9
-    assert config.credentials.headers() == [("Authorization", "Bearer pod-token")]
+    assert config.credentials.identity().headers == [("Authorization", "Bearer pod-token")]
     clock.time += 0.1
-    assert config.credentials.headers() == [("Authorization", "Bearer rotated")]
+    assert config.credentials.identity().headers == [("Authorization", "Bearer rotated")]
 
 
 def test_the_environments_proxy_never_applies(account: Path, monkeypatch: pytest.MonkeyPatch) -> None:

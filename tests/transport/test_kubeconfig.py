@@ -45,7 +45,7 @@ users:
 """
         config = client_config(parse(text, FILE), None, None)
         assert (config.server, config.namespace) == ("https://api.example:6443", "team")
-        assert config.credentials.headers() == [("Authorization", "Bearer abc")]
+        assert config.credentials.identity().headers == [("Authorization", "Bearer abc")]
 
     def test_flow_style_yaml_is_not_mistaken_for_json(self) -> None:
         assert parse(b"{current-context: dev, contexts: [{name: dev}]}", FILE).current_context == "dev"
@@ -64,19 +64,19 @@ users:
 
     def test_a_null_value_is_no_value(self) -> None:
         config = config_of(document(cluster={"proxy-url": None}, user={"token": None, "exec": None, "as-groups": None}))
-        assert config.credentials.headers() == []
+        assert config.credentials.identity().headers == []
 
     @pytest.mark.parametrize("plain", ["2024-01-31", "12:30", "190:20:30.15", "=", "1:2"])
     def test_what_is_plain_text_in_go_stays_text(self, plain: str) -> None:
         text = json.dumps(document(user={"token": "PLAIN"})).replace('"PLAIN"', plain + " ").replace("{", "{ ")
         config = client_config(parse(b"#\n" + text.encode(), FILE), None, None)
-        assert config.credentials.headers() == [("Authorization", f"Bearer {plain}")]
+        assert config.credentials.identity().headers == [("Authorization", f"Bearer {plain}")]
 
     @pytest.mark.parametrize("rest", ["---\n", "---\na: b\n", "...\n---\n{ not: [yaml\n"])
     def test_only_the_first_document_counts(self, rest: str) -> None:
         text = "---\n" + json.dumps(document(user={"token": "abc"})) + "\n" + rest
         config = client_config(parse(text.encode(), FILE), None, None)
-        assert config.credentials.headers() == [("Authorization", "Bearer abc")]
+        assert config.credentials.identity().headers == [("Authorization", "Bearer abc")]
 
     def test_a_file_of_nothing_but_comments_is_an_empty_configuration(self) -> None:
         assert parse(b"# to be filled\n", FILE).contexts == {}
@@ -85,7 +85,7 @@ users:
         content = document(user={"token": "abc"})
         for section in ("clusters", "contexts", "users"):
             content[section] = [None, {"name": ""}, {}, *content[section]]
-        assert config_of(content).credentials.headers() == [("Authorization", "Bearer abc")]
+        assert config_of(content).credentials.identity().headers == [("Authorization", "Bearer abc")]
 
     @pytest.mark.parametrize("change", [("\n", "\r\n"), ("\n", "\n\n"), ("\n", " # remark\n")])
     def test_line_ends_and_remarks_between_tokens_do_no_harm(self, change: tuple[str, str]) -> None:
@@ -147,7 +147,7 @@ class TestMerging:
         second = parse(json.dumps(document(user={"token": "abc"}, namespace="two")).encode(), "/two")
         config = client_config(merge([first, second]), None, None)
         assert config.namespace is None
-        assert config.credentials.headers() == [("Authorization", "Basic dTpw")]
+        assert config.credentials.identity().headers == [("Authorization", "Basic dTpw")]
 
     def test_a_context_may_use_entries_of_other_files(self) -> None:
         content = document(user={"token": "abc"})
@@ -180,7 +180,7 @@ class TestContexts:
     def test_a_context_argument_uses_that_contexts_cluster_user_and_namespace(self) -> None:
         config = config_of(self.two_contexts(), context="prod")
         assert (config.server, config.namespace) == ("http://other.example", "two")
-        assert config.credentials.headers() == []
+        assert config.credentials.identity().headers == []
 
     def test_a_missing_context_is_told_with_those_there_are(self) -> None:
         with pytest.raises(KubeConfigError, match=r"context 'stage' does not exist \(contexts there: dev, prod\)"):
@@ -204,7 +204,7 @@ class TestContexts:
         assert "context 'dev' in /etc/kube/config: names no cluster" in problem_of(_referring("cluster", ""))
 
     def test_a_context_without_a_user_is_anonymous(self) -> None:
-        assert config_of(_referring("user", "")).credentials.headers() == []
+        assert config_of(_referring("user", "")).credentials.identity().headers == []
 
 
 def _referring(kind: str, name: str) -> dict[str, Any]:
@@ -314,7 +314,7 @@ class TestUsers:
     def test_a_broken_user_that_is_not_used_does_no_harm(self) -> None:
         content = document(user={"token": "abc"})
         content["users"].append({"name": "old", "user": {"auth-provider": {"name": "gcp"}, "token": 7}})
-        assert config_of(content).credentials.headers() == [("Authorization", "Bearer abc")]
+        assert config_of(content).credentials.identity().headers == [("Authorization", "Bearer abc")]
 
     @pytest.mark.parametrize("name", ["eyecatching.crt", "ey-12345678.key"])
     def test_a_file_of_any_name_is_a_path(self, name: str) -> None:
@@ -323,22 +323,22 @@ class TestUsers:
 
     def test_a_key_without_its_certificate_is_passed_over_beside_another_credential(self) -> None:
         config = user_config(**{"token": "abc", "client-key-data": B64})
-        assert config.credentials.headers() == [("Authorization", "Bearer abc")]
-        assert config.credentials.client_certificate() is None
+        assert config.credentials.identity().headers == [("Authorization", "Bearer abc")]
+        assert config.credentials.identity().certificate is None
 
     @pytest.mark.parametrize("token", [" abc", "abc ", "\tabc\t"])
     def test_blanks_around_a_token_are_no_part_of_it(self, token: str) -> None:
-        assert user_config(token=token).credentials.headers() == [("Authorization", "Bearer abc")]
+        assert user_config(token=token).credentials.identity().headers == [("Authorization", "Bearer abc")]
 
     def test_keys_of_extra_may_be_numbers_as_yaml_reads_them(self) -> None:
         text = b"{users: [{name: u, user: {as: bob, as-user-extra: {7: [x]}}}], current-context: c,\n"
         text += b"contexts: [{name: c, context: {cluster: k, user: u}}], clusters: [{name: k, cluster: {server: h}}]}"
-        headers = client_config(parse(text, "config"), None, None).credentials.headers()
+        headers = client_config(parse(text, "config"), None, None).credentials.identity().headers
         assert headers == [("Impersonate-User", "bob"), ("Impersonate-Extra-7", "x")]
 
     def test_a_token_goes_before_a_plugin(self) -> None:
         config = user_config(token="abc", exec={"command": "never-run"})
-        assert config.credentials.headers() == [("Authorization", "Bearer abc")]
+        assert config.credentials.identity().headers == [("Authorization", "Bearer abc")]
 
 
 class TestPaths:
@@ -353,12 +353,12 @@ class TestPaths:
         kube = read(str(path))
         assert kube is not None
         config = client_config(kube, None, None)
-        certificate = config.credentials.client_certificate()
+        certificate = config.credentials.identity().certificate
         assert config.tls.ca is not None
         assert certificate is not None
         assert config.tls.ca.read() == b"ca.crt"
         assert (certificate.certificate.read(), certificate.key.read()) == (b"client.crt", b"client.key")
-        assert config.credentials.headers() == [("Authorization", "Bearer abc")]
+        assert config.credentials.identity().headers == [("Authorization", "Bearer abc")]
 
     def test_a_file_given_by_a_relative_path_resolves_against_its_own_directory(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -368,4 +368,4 @@ class TestPaths:
         monkeypatch.chdir(tmp_path)
         kube = read(os.path.join("sub", "config"))
         assert kube is not None
-        assert client_config(kube, None, None).credentials.headers() == [("Authorization", "Bearer abc")]
+        assert client_config(kube, None, None).credentials.identity().headers == [("Authorization", "Bearer abc")]

@@ -90,4 +90,4 @@ def test_relative_paths_in_a_dict_belong_to_the_working_directory(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "token").write_text(SECRET)
     config = load_config(document(user={"tokenFile": "token"}))
-    assert config.credentials.headers() == [("Authorization", f"Bearer {SECRET}")]
+    assert config.credentials.identity().headers == [("Authorization", f"Bearer {SECRET}")]

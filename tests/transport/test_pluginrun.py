@@ -28,7 +28,7 @@ def test_an_install_hint_cannot_move_the_cursor_of_the_terminal() -> None:
         exec={**stanza, "installHint": "\x1b[2JRun\x07 `get\r no-such-plugin`.\n  Now."}
     ).credentials
     with pytest.raises(KubeConfigError) as caught:
-        credentials.headers()
+        credentials.identity()
     assert str(caught.value).endswith("\nRun `get no-such-plugin`.\n  Now.")
 
 
@@ -36,7 +36,7 @@ def test_a_missing_command_shows_the_install_hint() -> None:
     stanza = {"apiVersion": f"{GROUP}/v1", "command": "no-such-plugin", "interactiveMode": "Never"}
     credentials = user_config(exec={**stanza, "installHint": "Run `get no-such-plugin`."}).credentials
     with pytest.raises(KubeConfigError) as caught:
-        credentials.headers()
+        credentials.identity()
     assert "exec plugin 'no-such-plugin'" in str(caught.value)
     assert "is not installed or not on PATH" in str(caught.value)
     assert "Run `get no-such-plugin`." in str(caught.value)
@@ -92,14 +92,14 @@ def test_a_child_that_it_leaves_behind_is_not_waited_for(tmp_path: Path) -> None
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     plugin = Plugin(tmp_path, f"cat '{fifo}' & echo '{exec_credential(token='abc')}'")
-    assert using(plugin).credentials.headers(Deadline(10)) == [("Authorization", "Bearer abc")]
+    assert using(plugin).credentials.identity(Deadline(10)).headers == [("Authorization", "Bearer abc")]
     os.close(os.open(fifo, os.O_WRONLY))  # opens since the child still lives, and ends it
 
 
 def test_a_child_left_behind_that_goes_on_writing_is_not_waited_for_either(tmp_path: Path) -> None:
     """Found by review: a daemon that logs to our pipe held the request until the plugin's time was up."""
     plugin = Plugin(tmp_path, f"yes noise >&2 & echo '{exec_credential(token='abc')}'")  # yes ends with our pipes
-    assert using(plugin).credentials.headers(Deadline(20)) == [("Authorization", "Bearer abc")]
+    assert using(plugin).credentials.identity(Deadline(20)).headers == [("Authorization", "Bearer abc")]
 
 
 def test_closed_output_is_not_the_end_of_it(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_closed_output_is_not_the_end_of_it(tmp_path: Path) -> None:
 def test_a_plugin_that_closes_its_output_and_stays_is_killed_too(tmp_path: Path) -> None:
     credentials = using(Plugin(tmp_path, "exec >&- 2>&-; exec sleep 60")).credentials
     with pytest.raises(RequestTimeoutError, match="did not end within"):
-        credentials.headers(Deadline(0.3))
+        credentials.identity(Deadline(0.3))
 
 
 def test_the_command_is_looked_for_on_our_path_and_not_on_that_of_its_env(
@@ -119,7 +119,7 @@ def test_the_command_is_looked_for_on_our_path_and_not_on_that_of_its_env(
     plugin = Plugin(tmp_path, f"echo '{exec_credential(token='abc')}'", env=[{"name": "PATH", "value": "/nowhere"}])
     plugin.stanza["command"] = plugin.path.name
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    assert using(plugin).credentials.headers() == [("Authorization", "Bearer abc")]
+    assert using(plugin).credentials.identity().headers == [("Authorization", "Bearer abc")]
 
 
 @pytest.mark.parametrize("path", ["", ".", "here", ":"])
@@ -164,20 +164,20 @@ def test_its_time_is_limited_and_its_children_end_with_it(tmp_path: Path) -> Non
 def test_the_deadline_of_the_request_goes_before_its_own_limit(tmp_path: Path) -> None:
     credentials = using(Plugin(tmp_path, "exec sleep 60")).credentials
     with pytest.raises(RequestTimeoutError, match="did not end within"):
-        credentials.headers(Deadline(0.2))
+        credentials.identity(Deadline(0.2))
 
 
 def test_a_request_does_not_wait_for_another_ones_plugin_longer_than_its_deadline(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     credentials = using(Plugin(tmp_path, f"cat '{fifo}'; echo '{exec_credential(token='abc')}'")).credentials
-    first = threading.Thread(target=credentials.headers)
+    first = threading.Thread(target=credentials.identity)
     first.start()
     writing = open(fifo, "w")  # noqa: SIM115 - opens once the plugin of the first request reads
     with writing, pytest.raises(RequestTimeoutError, match="still running"):
-        credentials.headers(Deadline(0.05))
+        credentials.identity(Deadline(0.05))
     first.join(10)
-    assert credentials.headers() == [("Authorization", "Bearer abc")]
+    assert credentials.identity().headers == [("Authorization", "Bearer abc")]
 
 
 @pytest.mark.parametrize("closes", ["", "exec >&- 2>&-; "], ids=["waiting for output", "waiting for its end"])
@@ -185,17 +185,17 @@ def test_a_cancellation_ends_the_plugin(tmp_path: Path, closes: str) -> None:
     started = tmp_path / "started"
     os.mkfifo(started)
     credentials = using(Plugin(tmp_path, f"echo > '{started}'; {closes}exec sleep 60")).credentials
-    cancelled_after(lambda: started.read_text(), credentials.headers)
+    cancelled_after(lambda: started.read_text(), credentials.identity)
 
 
 def test_a_cancellation_ends_the_wait_for_another_ones_plugin(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     credentials = using(Plugin(tmp_path, f"cat '{fifo}'; echo '{exec_credential(token='abc')}'")).credentials
-    first = threading.Thread(target=credentials.headers)
+    first = threading.Thread(target=credentials.identity)
     first.start()
     with open(fifo, "w"):  # opens once the plugin of the first request reads
-        cancelled_after(lambda: None, credentials.headers)
+        cancelled_after(lambda: None, credentials.identity)
     first.join(10)
 
 
@@ -247,7 +247,7 @@ def test_an_interrupt_ends_the_plugin_too(tmp_path: Path) -> None:
     try:
         thread.start()
         with pytest.raises(KeyboardInterrupt):
-            using(Plugin(tmp_path, HOLDING.format(fifo))).credentials.headers()
+            using(Plugin(tmp_path, HOLDING.format(fifo))).credentials.identity()
     finally:
         signal.signal(signal.SIGUSR1, before)
         interrupted.set()

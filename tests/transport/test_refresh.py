@@ -111,7 +111,7 @@ def test_many_requests_with_an_expired_plugin_token_run_the_plugin_once_more(
     plugin = Plugin(tmp_path, f"test $(wc -l < '{tmp_path}/runs') = 1 && echo '{stale}' || echo '{good}'")
     config = document(cluster={"server": quiet_server.url}, user={"exec": plugin.stanza})
     client = RESTClient(load_config(write(tmp_path / "config", config)))
-    client.config.credentials.headers()
+    client.config.credentials.identity()
     listed: list[object] = []
     threads = [
         threading.Thread(target=lambda: listed.append(client.list_all(DEVSERVERS, "default")[0])) for _ in range(8)

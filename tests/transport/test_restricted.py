@@ -32,7 +32,7 @@ config = load_config({path!r})
 with connect(config, Deadline(20)) as sock:
     sock.sendall(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
     answer = b"".join(iter(lambda: sock.recv(4096), b""))
-print(answer[-2:].decode(), config.credentials.headers())
+print(answer[-2:].decode(), config.credentials.identity().headers)
 """
 CONNECTED = "ok [('Authorization', 'Bearer abc')]"
 
@@ -106,7 +106,7 @@ class TestImports:
             "import devservers.transport.auth.plugin, devservers.transport.config.sources\n"
             "from devservers.transport import load_config\n"
             f"config = load_config({str(kubeconfig)!r})\n"
-            "config.proxy(); config.credentials.headers()\n"
+            "config.proxy(); config.credentials.identity().headers\n"
             f"print(sorted(set({HEAVY!r}) & set(sys.modules) - before))"
         )
         assert run_python(code, options=["-S"]) == "[]"
@@ -115,7 +115,7 @@ class TestImports:
         code = (
             "for name in ('socket', '_socket', 'ssl', '_ssl'): sys.modules[name] = None\n"
             "from devservers.transport import load_config\n"
-            f"print(load_config({str(kubeconfig)!r}).credentials.headers())"
+            f"print(load_config({str(kubeconfig)!r}).credentials.identity().headers)"
         )
         assert run_python(code) == "[('Authorization', 'Bearer abc')]"
 
@@ -236,7 +236,7 @@ class TestProcesses:
     def test_a_plugin_where_no_process_may_be_started_says_so(self, tmp_path: Path, denial: str) -> None:
         code = (
             "from devservers.transport import load_config\n"
-            f"load_config({self.plugin_config(tmp_path)!r}).credentials.headers()"
+            f"load_config({self.plugin_config(tmp_path)!r}).credentials.identity().headers"
         )
         said = run_python(denial + "\n" + failing(code))
         assert said.startswith("KubeConfigError True exec plugin 'plugin'")
@@ -248,7 +248,7 @@ class TestProcesses:
         code = (
             f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
             "from devservers.transport import load_config\n"
-            f"headers = load_config({self.plugin_config(tmp_path)!r}).credentials.headers()\n"
+            f"headers = load_config({self.plugin_config(tmp_path)!r}).credentials.identity().headers\n"
             f"open({str(tmp_path / 'outcome')!r}, 'w').write(str(headers))"
         )
         (tmp_path / "code.py").write_text(code)
@@ -289,5 +289,8 @@ class TestInPod:
 def test_a_json_kubeconfig_with_a_plugin_needs_no_yaml(tmp_path: Path) -> None:
     plugin = printing(tmp_path / "plugin", exec_credential(token="abc"))
     path = write(tmp_path / "config", document(user={"exec": plugin.stanza}))
-    code = f"from devservers.transport import load_config\nprint(load_config({str(path)!r}).credentials.headers())"
+    code = (
+        "from devservers.transport import load_config\n"
+        f"print(load_config({str(path)!r}).credentials.identity().headers)"
+    )
     assert run_python(code, options=["-I", "-S"]) == "[('Authorization', 'Bearer abc')]"

@@ -199,7 +199,7 @@ def test_a_failing_plugin(tmp_path: Path, script: str) -> None:
     config = config_of(document(user={"exec": plugin.stanza}))
 
     def request() -> None:
-        config.credentials.headers(Deadline(5 if "sleep" not in script else 0.3))
+        config.credentials.identity(Deadline(5 if "sleep" not in script else 0.3))
         config.ssl_context()
 
     with pytest.raises(DevServersError) as caught:
@@ -217,7 +217,7 @@ def test_no_repr_or_text_of_an_object_shows_it(tmp_path: Path) -> None:
     proxy_url = f"http://bob:{CANARY}@proxy.example"
     authorizers = [BearerToken(CANARY), BasicAuth("u", CANARY), TokenFile(str(tmp_path / "token"), "x")]
     config = config_of(document(user={"exec": plugin.stanza}, cluster={"proxy-url": proxy_url}))
-    config.credentials.headers()
+    config.credentials.identity()
     values: list[object] = [
         *authorizers,
         *(Credentials(authorizer, certificate, impersonation) for authorizer in authorizers),

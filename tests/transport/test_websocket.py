@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from pathlib import Path
 from typing import Optional
@@ -328,3 +329,22 @@ def test_a_server_under_a_path_prefix_is_asked_there() -> None:
         client = RESTClient(ClientConfig(server=f"{server.url}/k8s/c-1"))
         with upgrade(client, PATH, query={}, subprotocols=(V5,), deadline=Deadline(5)):
             assert server.requests[0].startswith(f"GET /k8s/c-1{PATH} ")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this platform")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_that_closes_the_stream_leaves_it_to_its_parent() -> None:
+    got: list[object] = []
+
+    def handler(peer: Peer) -> None:
+        got.append(WSPeer(peer).message())
+
+    with scripted(handler) as server, _open(server) as stream:
+        child = os.fork()
+        if child == 0:
+            stream.close()
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        stream.send(b"\0still here")
+        stream.flush()
+    assert got == [(0, b"still here")]

@@ -62,7 +62,7 @@ def test_it_loads_and_its_certificates_can_be_used(tool: str, tmp_path: Path) ->
     assert (config.server, config.namespace) == (expected.server, expected.namespace)
     assert config.tls.ca is not None
     if not expected.plugin:
-        assert (config.credentials.client_certificate() is not None) is expected.certificate
+        assert (config.credentials.identity().certificate is not None) is expected.certificate
         assert config.ssl_context().cert_store_stats()["x509"] == 1
 
 
@@ -74,7 +74,7 @@ def test_its_plugin_is_run_from_path_with_its_arguments(
     plugin = Plugin(tmp_path / "bin", script)
     plugin.path.rename(tmp_path / "bin" / EXPECTED[tool].plugin)
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
-    assert loaded(tool, tmp_path).credentials.headers() == [("Authorization", "Bearer abc")]
+    assert loaded(tool, tmp_path).credentials.identity().headers == [("Authorization", "Bearer abc")]
     expected = {"eks": "--region eu-west-9 eks get-token --cluster-name dev --output json\n", "gke": "\n"}
     arguments = (tmp_path / "arguments").read_text()
     assert arguments == expected.get(tool, arguments)
@@ -86,6 +86,6 @@ def test_all_that_were_written_are_expected() -> None:
 
 
 def test_an_openshift_token_is_a_bearer_token(tmp_path: Path) -> None:
-    ((name, value),) = loaded("openshift", tmp_path).credentials.headers()
+    ((name, value),) = loaded("openshift", tmp_path).credentials.identity().headers
     assert name == "Authorization"
     assert value.startswith("Bearer sha256~")

@@ -44,6 +44,10 @@ class WSPeer:
     def ping(self, payload: bytes) -> None:
         self.peer.send(self._ws.send(Ping(payload)))
 
+    def pong(self, ping: Ping) -> None:
+        """Answer that ping."""
+        self.peer.send(self._ws.send(ping.response()))
+
     def close(self, code: int = 1000) -> None:
         self.peer.send(self._ws.send(CloseConnection(code=code)))
 

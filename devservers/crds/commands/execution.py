@@ -132,5 +132,5 @@ def run_raw(
         client, target, lambda _: words, stdin=stdin is not None, deadline=deadline,
         name="the script of a file transfer",
     ) as session:  # fmt: skip
-        status = session.communicate(stdin, stdout.sink, stderr.sink, deadline)
+        status = session.communicate(stdin, stdout.sink, stderr.sink, deadline, reads_on=True)
     return RemoteResult(returncode_of(status, target, words), stdout.data, stderr.data)

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import base64
 import re
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import Callable, NamedTuple, Optional
 from urllib.parse import quote
 
 from ...errors import KubeConfigError
 from ..deadline import SYSTEM_CLOCK, Clock, Deadline
+from ..locks import ForkSafeLock
 from ..text import shown
 from ..tls.context import ClientCertificate
 
@@ -72,8 +72,8 @@ class Authorizer:
         return Credential()
 
     def renewed(self, refused: Credential, deadline: Deadline) -> Credential:
-        """The API server answered 401 to ``refused``: a newer credential, or the same if there is none to be had."""
-        return refused
+        """The API server answered 401 to ``refused``: a newer credential, or the one of now if none is to be had."""
+        return self.current(deadline)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
@@ -115,7 +115,7 @@ class TokenFile(Authorizer):
         self._path = path
         self._source = f"{source} ({shown(path)})"
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._credential = instead.current(Deadline(None)) if instead else None
         self._read_again_at = float("-inf")
 
@@ -176,48 +176,84 @@ def _extra_header(key: str) -> str:
     return "Impersonate-Extra-" + quote(key.lower(), safe="!#$&'*+-.^_`|~")
 
 
+@dataclass(frozen=True)
+class Identity:
+    """Who one request says it is: its headers, and the certificate that its connection must have been opened with.
+
+    ``version`` tells that certificate from the one before it and the one after it, under the same path, too.
+    """
+
+    credential: Credential = field(repr=False)
+    headers: Sequence[Header] = field(repr=False)
+    certificate: Optional[ClientCertificate] = None
+    version: object = field(default=None, repr=False)
+
+    @property
+    def shown(self) -> tuple[Credential, object]:
+        """What the API server sees of it, to tell whether another one is any different."""
+        return self.credential, self.version
+
+
+class _User(NamedTuple):
+    authorizer: Authorizer
+    certificate: Optional[ClientCertificate]
+    impersonation: Sequence[Header]
+
+
 class Credentials:
-    """Everything that tells the API server who is asking."""
+    """Everything that tells the API server who is asking.
+
+    ``read_again`` gives the credentials that stand by now where these were read, None if that are the same, and
+    raises KubeConfigError if what stands there cannot be used. They are to be tried, and :meth:`adopt` makes them ours.
+    """
 
     def __init__(
         self,
         authorizer: Optional[Authorizer] = None,
         certificate: Optional[ClientCertificate] = None,
         impersonation: Optional[Impersonation] = None,
+        read_again: Optional[Callable[[], Optional[Credentials]]] = None,
     ) -> None:
-        self._authorizer = authorizer or Authorizer()
-        self._certificate = certificate
-        self._impersonation = impersonation.headers() if impersonation else []
-        self._shown = threading.local()  # what this thread's request carried, so that its 401 is laid to that
+        headers = impersonation.headers() if impersonation else []
+        self._user = _User(authorizer or Authorizer(), certificate, headers)  # replaced whole
+        self._read_again = read_again
 
-    def headers(self, deadline: Optional[Deadline] = None) -> list[Header]:
-        """The headers for one request. Asking may read a file or run a plugin, in the time of ``deadline``.
+    def read_again(self) -> Optional[Credentials]:
+        """See ``read_again`` of the class."""
+        return None if self._read_again is None else self._read_again()
+
+    def adopt(self, accepted: Credentials) -> None:
+        """Be these from now on: the API server has accepted them."""
+        self._user, self._read_again = accepted._user, accepted._read_again
+
+    def identity(self, deadline: Optional[Deadline] = None) -> Identity:
+        """Who we are now, for one request. Asking may read a file or run a plugin, in the time of ``deadline``.
 
         Raises: KubeConfigError if the file or plugin gives no usable value; RequestTimeoutError.
         """
-        credential = self._authorizer.current(deadline or Deadline(None))
-        self._shown.credential, self._shown.certificate = credential, self._certificate_version()
-        if credential.authorization is None:
-            return list(self._impersonation)
-        return [("Authorization", credential.authorization), *self._impersonation]
+        user = self._user
+        return _identity(user, user.authorizer.current(deadline or Deadline(None)))
 
-    def refresh(self, deadline: Optional[Deadline] = None) -> bool:
-        """After a 401 to this thread's last :meth:`headers`: get newer credentials; True if sending again makes sense.
+    def renewed(self, refused: Identity, deadline: Optional[Deadline] = None) -> Optional[Identity]:
+        """After a 401 to ``refused``: who we are with newer credentials; None if there are none to be had.
 
         What another thread has renewed meanwhile counts: a plugin runs once, however many requests were refused.
-        A new client certificate takes effect with the next connection (kept ones still carry the old).
         """
-        refused = getattr(self._shown, "credential", None) or self._authorizer.current(deadline or Deadline(None))
-        certificate = getattr(self._shown, "certificate", None)
-        renewed = self._authorizer.renewed(refused, deadline or Deadline(None))
-        return renewed != refused or self._certificate_version() != certificate
-
-    def client_certificate(self, deadline: Optional[Deadline] = None) -> Optional[ClientCertificate]:
-        """The certificate for the next connection; one from the configuration goes before one from a plugin."""
-        return self._certificate or self._authorizer.current(deadline or Deadline(None)).certificate
-
-    def _certificate_version(self) -> object:
-        return self._certificate.version() if self._certificate else None
+        user = self._user
+        renewed = _identity(user, user.authorizer.renewed(refused.credential, deadline or Deadline(None)))
+        return renewed if renewed.shown != refused.shown else None
 
     def __repr__(self) -> str:
-        return f"Credentials({self._authorizer!r})"
+        return f"Credentials({self._user.authorizer!r})"
+
+
+def _identity(user: _User, credential: Credential) -> Identity:
+    """A certificate from the configuration goes before one from a plugin.
+
+    Its version is taken before it is read: what was opened with a newer one is at worst opened once more.
+    """
+    headers = list(user.impersonation)
+    if credential.authorization is not None:
+        headers.insert(0, ("Authorization", credential.authorization))
+    certificate = user.certificate or credential.certificate
+    return Identity(credential, headers, certificate, certificate.version() if certificate else None)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import threading
 import time
 from base64 import b64encode
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from typing import Any, Callable, Optional
 from ...errors import KubeConfigError, RequestTimeoutError
 from ..config.kubeconfig import Entry
 from ..deadline import Deadline
+from ..locks import ForkSafeLock
 from ..tls.context import ClientCertificate, Material
 from .credentials import BLANKS, Authorizer, Credential, check_token
 from .process import PluginRun
@@ -133,7 +133,7 @@ class ExecPlugin(Authorizer):
     def __init__(self, plugin: PluginCommand, wall_clock: Callable[[], float] = time.time) -> None:
         self._plugin = plugin
         self._wall_clock = wall_clock
-        self._running = threading.Lock()
+        self._running = ForkSafeLock()
         self._kept: Optional[tuple[float, Credential]] = None  # replaced whole, so that reading it needs no lock
 
     def current(self, deadline: Deadline) -> Credential:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Optional
 
 from ...errors import KubeConfigError
-from ..auth.credentials import Credentials
-from ..deadline import Deadline
-from ..tls.context import InsecureTLSWarning, TLSSettings, make_context
+from ..auth.credentials import Credentials, Identity
+from ..locks import ForkSafeLock
+from ..tls.context import ClientCertificate, InsecureTLSWarning, TLSSettings, make_context
 from .proxies import DEFAULT_PORTS, Proxy, parse_proxy, proxy_from_environment
 from .serverurl import ServerURL, parse_server_url
 
@@ -25,9 +24,10 @@ class _ContextCache:
     """The TLS context in use; contexts hold the parsed CA bundle and are worth keeping between connections."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = ForkSafeLock()
         self.version: object = None
         self.context: Optional[ssl.SSLContext] = None
+        self.certificate: Optional[ClientCertificate] = None
         self.warned = False
 
 
@@ -115,17 +115,27 @@ class ClientConfig:
         verified_by = b"\0".join([b"".join(ca.split()), (self.tls.server_name or "").encode()])
         return self.server, hashlib.sha256(verified_by).hexdigest()
 
-    def ssl_context(self, deadline: Optional[Deadline] = None) -> ssl.SSLContext:
-        """The TLS context for the next connection: kept until the CA or the client certificate changes."""
-        certificate = self.credentials.client_certificate(deadline)
-        version = (self.tls.version(), certificate.version() if certificate else None)
+    def ssl_context(self, identity: Optional[Identity] = None) -> ssl.SSLContext:
+        """The TLS context for the next connection: kept until the CA or the client certificate changes.
+
+        Files that are being replaced at this moment (a certificate that is new, and a key that is not) change nothing
+        as yet: the context of before serves until they can be used.
+        """
+        identity = identity or self.credentials.identity()
+        version = (self.tls.version(), identity.version)
         cache = self._cache
         with cache.lock:
-            if cache.context is None or cache.version != version:
-                self._warn_if_insecure()
-                cache.context = make_context(self.tls, certificate)
-                cache.version = version
-            return cache.context
+            if cache.context is not None and cache.version == version:
+                return cache.context
+            self._warn_if_insecure()
+            try:
+                context = make_context(self.tls, identity.certificate)
+            except KubeConfigError:
+                if cache.context is None or cache.certificate != identity.certificate:
+                    raise
+                return cache.context
+            cache.context, cache.version, cache.certificate = context, version, identity.certificate
+            return context
 
     def _warn_if_insecure(self) -> None:
         if not self.tls.insecure or self._cache.warned:

@@ -6,12 +6,14 @@ and the entry in the message, rather than as a puzzling 401 or TLS failure later
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from typing import Optional
+from typing import Callable, NamedTuple, Optional
 
 from ...errors import KubeConfigError
 from ..auth.credentials import BLANKS, Authorizer, BasicAuth, BearerToken, Credentials, Impersonation, TokenFile
 from ..deadline import Deadline
+from ..locks import ForkSafeLock
 from ..text import shown
 from ..tls.context import ClientCertificate, Material, TLSSettings
 from .clientconfig import ClientConfig
@@ -26,21 +28,94 @@ _AUTH_PROVIDER_ADVICE = {
 }
 
 
-def client_config(kube: KubeConfig, context: Optional[str], namespace: Optional[str]) -> ClientConfig:
-    """The configuration of one context (by default the current one) of ``kube``."""
+class _Choice(NamedTuple):
+    """A context, and what it names."""
+
+    name: str
+    context: Entry
+    cluster: Entry
+    user: Optional[Entry]
+
+    def whom(self) -> object:
+        """Equal as long as the user's entry is unchanged."""
+        if self.user is None:
+            return None
+        return self.user.body, os.path.dirname(os.path.abspath(self.user.file))
+
+    def where(self) -> object:
+        """Equal as long as the context leads to the same server, verified in the same way."""
+        body = self.cluster.body
+        return [body.get(key) for key in _WHERE], self.cluster.path("certificate-authority")
+
+
+_WHERE = ("server", "proxy-url", "tls-server-name", "insecure-skip-tls-verify", "certificate-authority-data")
+
+
+def client_config(
+    kube: KubeConfig, context: Optional[str], namespace: Optional[str],
+    read_again: Optional[Callable[[], KubeConfig]] = None,
+) -> ClientConfig:  # fmt: skip
+    """The configuration of one context (by default the current one) of ``kube``.
+
+    ``read_again`` reads the files of ``kube`` anew, for the day on which the credentials are refused.
+    """
+    choice = _choose(kube, context)
+    follow = None if read_again is None else _Reading(read_again, choice).changed_credentials
+    return ClientConfig(
+        server=_server(choice.cluster, choice.user),
+        namespace=namespace or choice.context.text("namespace") or None,
+        credentials=_credentials(choice, follow),
+        tls=_tls_settings(choice.cluster),
+        proxy_url=choice.cluster.text("proxy-url") or None,
+        source=f"kubeconfig {shown(choice.context.file)}, context {choice.name!r}",
+    )
+
+
+class _Reading:
+    """Where credentials were read, to find out whether something else stands there by now.
+
+    What is followed is the user of the context of that time. Its server is not: new credentials are never sent to
+    another server than the one that stands beside them, and a client stays with the server that it knows.
+    """
+
+    def __init__(self, read: Callable[[], KubeConfig], choice: _Choice) -> None:
+        self._read = read
+        self._name = choice.name
+        self._whom, self._where = choice.whom(), choice.where()
+        self._lock = ForkSafeLock()
+        self._found: Optional[tuple[object, Credentials]] = (
+            None  # so that many threads find one plugin, and run it once
+        )
+
+    def changed_credentials(self) -> Optional[Credentials]:
+        """The credentials of the user's entry, None if it says what it said.
+
+        Raises: KubeConfigError if they cannot be used, or are meant for another server.
+        """
+        choice = _choose(self._read(), self._name)
+        if choice.whom() == self._whom:
+            return None
+        if choice.where() != self._where:
+            raise choice.context.wrong(
+                "leads to another server, CA or proxy by now: make a new client (devservers.reset() makes one for the "
+                "whole process)"
+            )
+        if choice.user is None or not any(choice.user.body.get(key) for key in _CREDENTIALS):
+            raise (choice.user or choice.context).wrong("names no credentials any more; is it being written?")
+        with self._lock:
+            if self._found is None or self._found[0] != choice.whom():
+                follow = _Reading(self._read, choice).changed_credentials
+                self._found = choice.whom(), _credentials(choice, follow)
+            return self._found[1]
+
+
+def _choose(kube: KubeConfig, context: Optional[str]) -> _Choice:
     name, entry = _choose_context(kube, context)
     cluster = _referred(kube.clusters, entry, "cluster")
     user = _referred(kube.users, entry, "user")
     if cluster is None:
         raise entry.wrong("names no cluster; set its cluster")
-    return ClientConfig(
-        server=_server(cluster, user),
-        namespace=namespace or entry.text("namespace") or None,
-        credentials=_credentials(user, cluster) if user else Credentials(),
-        tls=_tls_settings(cluster),
-        proxy_url=cluster.text("proxy-url") or None,
-        source=f"kubeconfig {shown(entry.file)}, context {name!r}",
-    )
+    return _Choice(name, entry, cluster, user)
 
 
 def _choose_context(kube: KubeConfig, wanted: Optional[str]) -> tuple[str, Entry]:
@@ -128,8 +203,11 @@ def _require_readable(entry: Entry, key: str, path: str) -> None:
         ) from error
 
 
-def _credentials(user: Entry, cluster: Entry) -> Credentials:
-    return Credentials(_authorizer(user, cluster), _client_certificate(user), _impersonation(user))
+def _credentials(choice: _Choice, read_again: Optional[Callable[[], Optional[Credentials]]]) -> Credentials:
+    user = choice.user
+    if user is None:
+        return Credentials(read_again=read_again)
+    return Credentials(_authorizer(user, choice.cluster), _client_certificate(user), _impersonation(user), read_again)
 
 
 def _client_certificate(user: Entry) -> Optional[ClientCertificate]:
@@ -146,6 +224,7 @@ def _client_certificate(user: Entry) -> Optional[ClientCertificate]:
 
 
 _OTHER_CREDENTIALS = ("token", "tokenFile", "username", "exec")
+_CREDENTIALS = (*_OTHER_CREDENTIALS, "client-certificate", "client-certificate-data")
 
 
 def _authorizer(user: Entry, cluster: Entry) -> Authorizer:

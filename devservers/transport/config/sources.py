@@ -8,8 +8,9 @@ place that was looked at. The environment is read at call time.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Optional, Union
 
 from ...errors import KubeConfigError
@@ -51,20 +52,22 @@ def load(
     """The configuration from the first source that there is; ``service_account`` is the directory of the pod's."""
     directory = service_account or incluster.SERVICE_ACCOUNT
 
-    def of_context(kube: KubeConfig) -> ClientConfig:
-        config = client_config(kube, context, namespace)
+    def of_context(kube: KubeConfig, paths: Sequence[str]) -> ClientConfig:
+        again = partial(_read_again, [os.path.abspath(path) for path in paths]) if paths else None
+        config = client_config(kube, context, namespace, again)
         if config.namespace is not None or incluster.missing_pieces(environ, directory):
             return config
         return replace(config, namespace=incluster.pod_namespace(environ, directory))  # as kubectl has it
 
     if isinstance(kubeconfig, Mapping):
-        return of_context(from_mapping(kubeconfig))
+        return of_context(from_mapping(kubeconfig), [])
     if kubeconfig is not None:
-        return of_context(_explicit(os.fspath(kubeconfig)))
+        path = os.path.expanduser(os.fspath(kubeconfig))
+        return of_context(_explicit(path), [path])
     looked_at: list[str] = []
     kube = _from_files(environ, looked_at)
     if kube is not None and (context or kube.current_context):
-        return of_context(kube)
+        return of_context(kube, _paths(environ))
     missing = incluster.missing_pieces(environ, directory)
     if not missing and context is None:
         return incluster.in_cluster_config(environ, namespace, directory)
@@ -82,11 +85,18 @@ def _explicit(path: str) -> KubeConfig:
             "kubeconfig: must be a file path but contains the kubeconfig itself (not shown); write it to a file and "
             "give its path, or pass what it says as a dict"
         )
-    path = os.path.expanduser(path)
     kube = read(path)
     if kube is None:
         raise KubeConfigError(f"kubeconfig {shown(path)}: there is no such file; correct the path given as kubeconfig")
     return kube
+
+
+def _read_again(paths: Sequence[str]) -> KubeConfig:
+    """What the files say by now; those that are missing count no more than they did at first."""
+    found = [kube for path in paths if (kube := read(path)) is not None]
+    if not found:
+        raise KubeConfigError(f"kubeconfig {shown(os.pathsep.join(paths))}: there is no such file any more")
+    return merge(found)
 
 
 def _from_files(environ: Mapping[str, str], looked_at: list[str]) -> Optional[KubeConfig]:
@@ -97,17 +107,25 @@ def _from_files(environ: Mapping[str, str], looked_at: list[str]) -> Optional[Ku
             "KUBECONFIG: must be a list of file paths but contains the kubeconfig itself (not shown); write it to a "
             "file and set KUBECONFIG to its path"
         )
-    paths = [path for path in value.split(os.pathsep) if path]
-    found = [kube for path in paths if (kube := _noted(path, f"KUBECONFIG: {path}", looked_at)) is not None]
-    if paths:
+    paths = _paths(environ)
+    if value.strip(os.pathsep):
+        found = [kube for path in paths if (kube := _noted(path, f"KUBECONFIG: {path}", looked_at)) is not None]
         looked_at.append("~/.kube/config: not read, because KUBECONFIG is set")  # kubectl's rule
         return merge(found) if found else None
     looked_at.append("KUBECONFIG: not set")
-    home = _home(environ)
-    if not home:
+    if not paths:
         looked_at.append("~/.kube/config: HOME is not set")
         return None
-    return _noted(os.path.join(home, ".kube", "config"), "~/.kube/config", looked_at)
+    return _noted(paths[0], "~/.kube/config", looked_at)
+
+
+def _paths(environ: Mapping[str, str]) -> list[str]:
+    """Where the environment says that kubeconfig files are."""
+    listed = [path for path in environ.get("KUBECONFIG", "").split(os.pathsep) if path]
+    if listed:
+        return listed
+    home = _home(environ)
+    return [os.path.join(home, ".kube", "config")] if home else []
 
 
 def _noted(path: str, label: str, looked_at: list[str]) -> Optional[KubeConfig]:

@@ -50,6 +50,8 @@ class Pipe:
         self._taken = 0
         self._outbound: deque[memoryview] = deque()
         self.queued = 0
+        self.received = 0
+        self.sent = 0
         self._read_wants_write = False
         self._write_wants_read = False
         self._dead = False
@@ -93,7 +95,9 @@ class Pipe:
         if self._dead:
             raise dead_path()
         try:
-            return self.sock.recv(READ_SIZE)
+            data = self.sock.recv(READ_SIZE)
+            self.received += len(data)
+            return data
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLWantWriteError:
@@ -141,6 +145,7 @@ class Pipe:
                 self._write_wants_read = True
                 return
             self.queued -= sent
+            self.sent += sent
             if sent == len(chunk):
                 self._outbound.popleft()
             else:

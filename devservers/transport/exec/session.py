@@ -2,7 +2,8 @@
 
 The session sends stdin as the server takes it and hands output to its sinks as it comes, both at
 once, until channel 3 says how it ended. What was not said is not guessed: a stream that ends
-without a Status is :class:`ExecConnectionLostError`, and a failure that is no exit code is an
+without a Status is :class:`ExecConnectionLostError`, so is one that has died in silence (see
+:mod:`.heartbeat`), and a failure that is no exit code is an
 exception of its own.
 
 Which protocol is spoken matters. API servers since Kubernetes 1.30 pass v4 through to the kubelet,
@@ -30,10 +31,9 @@ from ..rest import RESTClient
 from ..status import failure_of
 from . import channels
 from .channels import ExitStatus
+from .heartbeat import Heartbeat
 from .websocket import Message, NotUpgradedError, WebSocketStream, upgrade
 
-PING_SECONDS = 10.0
-"""Load balancers cut streams that were idle for 60 to 350 seconds."""
 LOOK_SECONDS = 0.5
 """Longest wait for the socket. A signal that comes just before a wait, or to another thread, does not end it."""
 SEND_AHEAD = 4 * channels.FRAME_PAYLOAD
@@ -68,7 +68,8 @@ class ExecSession:
 
     def __init__(self, stream: WebSocketStream, client: RESTClient, target: ExecTarget, name: str) -> None:
         self._stream = stream
-        self._clock = client.clock
+        self._heartbeat = Heartbeat(client.clock)
+        self._received = self._sent = self._data_end = 0  # positions in the two streams of bytes
         self._target = target
         self._command = name
         self._stdin: Optional[Iterator[bytes]] = None
@@ -84,19 +85,21 @@ class ExecSession:
         self._stream.close()
 
     def communicate(
-        self, stdin: Optional[Iterable[bytes]], stdout: Sink, stderr: Sink, deadline: Deadline
-    ) -> ExitStatus:
+        self, stdin: Optional[Iterable[bytes]], stdout: Sink, stderr: Sink, deadline: Deadline, *,
+        reads_on: bool = False,
+    ) -> ExitStatus:  # fmt: skip
         """Feed ``stdin``, pass output on, return the status.
 
-        On v5 the end of ``stdin`` becomes the end of the command's.
+        On v5 the end of ``stdin`` becomes the end of the command's. ``reads_on``: the command takes its stdin without
+        delay.
 
         Raises:
             ExecTimeoutError: the deadline passed; the command still runs.
             ExecConnectionLostError: no status came.
         """
         self._stdin = None if stdin is None else iter(stdin)
+        self._heartbeat.reads_on = reads_on
         sinks = {channels.STDOUT: stdout, channels.STDERR: stderr}
-        next_ping = self._clock.now() + PING_SECONDS
         while True:
             if deadline.expired:
                 raise ExecTimeoutError(f"{self._name()} did not end within {deadline.seconds:g} s")
@@ -104,7 +107,7 @@ class ExecSession:
             if message is None and self._may_send():
                 continue
             if message is None:
-                next_ping = self._ping(next_ping)
+                self._keep_alive()
                 self._stream.wait(deadline.capped(LOOK_SECONDS))
                 continue
             status = self._dispatch(message, sinks)
@@ -120,7 +123,19 @@ class ExecSession:
             self._lost(str(error), error)
         if message is None and lost is not None:
             self._lost(str(lost), lost)
+        self._note_life(message)
         return message
+
+    def _note_life(self, message: Optional[Message]) -> None:
+        if self._stream.sent != self._sent:
+            if self._sent < self._data_end:  # not only pings
+                self._heartbeat.sent()
+            self._sent = self._stream.sent
+        if self._stream.received != self._received:
+            self._received = self._stream.received
+            self._heartbeat.heard()
+        if message is not None and message.pong is not None:
+            self._heartbeat.pong(message.pong)
 
     def _send_stdin(self) -> Optional[ConnectionFailedError]:
         """Queue stdin up to SEND_AHEAD and flush; a failure is returned: the status may already be on its way."""
@@ -129,10 +144,13 @@ class ExecSession:
             if chunk is None:
                 self._stdin = None
                 if self.protocol == channels.V5:
+                    self._heartbeat.sent_data()
                     self._stream.send(channels.encode_close(channels.STDIN))
                 break
+            self._heartbeat.sent_data()
             for message in channels.encode_stdin(chunk):
                 self._stream.send(message)
+            self._data_end = self._stream.sent + self._stream.queued
         try:
             self._stream.flush()
         except ConnectionFailedError as error:
@@ -163,11 +181,16 @@ class ExecSession:
             self._lost("what the server sent as status is not one")
         return status
 
-    def _ping(self, due: float) -> float:
-        if self._clock.now() < due:
-            return due
-        self._stream.ping()
-        return self._clock.now() + PING_SECONDS
+    def _keep_alive(self) -> None:
+        """The next ping when it is due, for there was nothing to be read."""
+        if not self._heartbeat.due:
+            return
+        if self._heartbeat.is_lost:
+            self._lost(
+                "nothing has come for a minute or more, not even answers to pings: is the network or the VPN down, or "
+                "does something on the way keep a dead connection open?"
+            )
+        self._stream.ping(self._heartbeat.ping())
 
     def _name(self) -> str:
         return f"{self._command!r} in {self._target}"

@@ -11,6 +11,7 @@ Origin header, proxy variables, and its process-wide cookie jar (keyed by host n
 from __future__ import annotations
 
 import http.client
+import os
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -27,6 +28,7 @@ from ...errors import (
     RequestTimeoutError,
     TransportError,
 )
+from ..auth.credentials import Identity
 from ..config.clientconfig import ClientConfig
 from ..deadline import Deadline
 from ..http.dial import connect
@@ -55,12 +57,13 @@ UPGRADE = "UPGRADE"
 class Message(NamedTuple):
     """A whole message, or the close of the stream (``closed`` True; ``data`` is the reason given).
 
-    A ping or pong counts as a message without data, which means nothing.
+    A ping or pong counts as a message without data, which means nothing; ``pong`` is what a pong carried.
     """
 
     data: bytes
     closed: bool = False
     code: int = 0
+    pong: Optional[bytes] = None
 
 
 class NotUpgradedError(APIError):
@@ -75,6 +78,7 @@ class WebSocketStream:
         self._pipe = pipe
         self._config = config
         self.subprotocol = subprotocol
+        self._pid = os.getpid()
 
     def __enter__(self) -> WebSocketStream:
         return self
@@ -91,9 +95,19 @@ class WebSocketStream:
         """Queue one binary message, as one frame."""
         self._ws.send_binary(message)
 
-    def ping(self) -> None:
-        """Queue a ping: traffic that keeps load balancers from cutting an idle stream."""
-        self._ws.ping()
+    @property
+    def received(self) -> int:
+        """Bytes that have arrived since the stream was opened."""
+        return self._pipe.received
+
+    @property
+    def sent(self) -> int:
+        """Bytes that the peer, or a buffer on the way to it, has taken."""
+        return self._pipe.sent
+
+    def ping(self, payload: bytes) -> None:
+        """Queue a ping: traffic that keeps load balancers from cutting an idle stream, and a question to the peer."""
+        self._ws.ping(payload)
 
     def flush(self) -> None:
         """Send of what is queued as much as the peer takes now."""
@@ -114,6 +128,8 @@ class WebSocketStream:
             return None
         if opcode in (_library.ABNF.OPCODE_BINARY, _library.ABNF.OPCODE_TEXT):
             return Message(frame.data)
+        if opcode == _library.ABNF.OPCODE_PONG:
+            return Message(b"", pong=bytes(frame.data or b""))
         if opcode != _library.ABNF.OPCODE_CLOSE:
             return Message(b"")  # returned, so that a peer that only pings cannot keep us from our deadline
         data = frame.data or b""
@@ -124,10 +140,14 @@ class WebSocketStream:
         return self._pipe.wait(seconds)
 
     def close(self) -> None:
-        """Say goodbye if that is possible without waiting, and close the socket."""
+        """Say goodbye if that is possible without waiting, and close the socket.
+
+        A forked child that leaves a ``with`` statement says nothing: the stream is its parent's.
+        """
         try:
-            self._ws.send_close()
-            self._pipe.flush()
+            if self._pid == os.getpid():
+                self._ws.send_close()
+                self._pipe.flush()
         except Exception:
             pass  # the peer may be gone; nothing depends on it
         finally:
@@ -147,13 +167,17 @@ def upgrade(
         TransportError: no connection, no answer in time, or an upgrade that breaks the protocol.
     """
     target = with_query(path, query)
-    return client.resend(UPGRADE, deadline, lambda fresh: _attempt(client, target, subprotocols, deadline))
+    return client.resend(
+        UPGRADE, deadline, lambda identity, _: _attempt(client, target, subprotocols, identity, deadline)
+    )
 
 
-def _attempt(client: RESTClient, target: str, subprotocols: Sequence[str], deadline: Deadline) -> WebSocketStream:
+def _attempt(
+    client: RESTClient, target: str, subprotocols: Sequence[str], identity: Identity, deadline: Deadline
+) -> WebSocketStream:
+    headers = client.headers(identity)
     try:
-        headers = client.headers(deadline)
-        sock = connect(client.config, deadline, tunnel=True)
+        sock = connect(client.config, deadline, identity, tunnel=True)
     except TransportError as error:
         error.nothing_sent = True
         raise

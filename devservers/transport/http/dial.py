@@ -21,6 +21,7 @@ from typing import Callable, NoReturn, Optional, TypeVar, Union, cast
 
 from ...errors import ConnectionFailedError, ProtocolError, RequestTimeoutError, TLSError
 from ...version import __version__
+from ..auth.credentials import Identity
 from ..config.clientconfig import ClientConfig
 from ..config.proxies import Proxy
 from ..config.serverurl import certificate_name
@@ -39,12 +40,15 @@ T = TypeVar("T")
 Stream = Union[socket.socket, ssl.SSLSocket, TunnelledTLS]
 
 
-def connect(config: ClientConfig, deadline: Deadline, *, tunnel: bool = False) -> socket.socket:
+def connect(
+    config: ClientConfig, deadline: Deadline, identity: Optional[Identity] = None, *, tunnel: bool = False
+) -> socket.socket:
     """A connected socket to the API server, ready for the first byte of HTTP.
 
     For an https server the TLS handshake is done and verified. Through a proxy, https is tunnelled by ``CONNECT``; for
     plain http only if ``tunnel`` (an upgrade would not survive the proxy), else the socket leads to the proxy and
-    requests must be in absolute form. The socket's timeout is what was left of the deadline; callers set their own.
+    requests must be in absolute form. ``identity`` is whose client certificate is shown; default: ours as of now. The
+    socket's timeout is what was left of the deadline; callers set their own.
 
     Raises: ConnectionFailedError, TLSError, ProtocolError, RequestTimeoutError, KubeConfigError.
     """
@@ -59,7 +63,7 @@ def connect(config: ClientConfig, deadline: Deadline, *, tunnel: bool = False) -
         if proxy is not None and (secure or tunnel):
             _request_tunnel(stream, config, proxy, deadline)
         if secure:
-            stream = _server_tls(stream, config, deadline)
+            stream = _server_tls(stream, config, identity or config.credentials.identity(deadline), deadline)
         stream.settimeout(_time_left(deadline, target))
     except BaseException:
         stream.close()
@@ -181,9 +185,8 @@ def _handshake(sock: socket.socket, context: ssl.SSLContext, name: str, deadline
     return secure
 
 
-def _server_tls(stream: Stream, config: ClientConfig, deadline: Deadline) -> Stream:
-    context = config.ssl_context(deadline)
-    certificate = config.credentials.client_certificate(deadline)
+def _server_tls(stream: Stream, config: ClientConfig, identity: Identity, deadline: Deadline) -> Stream:
+    context = config.ssl_context(identity)
     name = certificate_name(config.tls.server_name or config.host)
     deadline = _step_deadline(deadline, config.server)
     try:
@@ -193,7 +196,7 @@ def _server_tls(stream: Stream, config: ClientConfig, deadline: Deadline) -> Str
             return inner
         return _handshake(stream, context, name, deadline)
     except (OSError, ValueError) as error:
-        _fail(error, config.server, explain_handshake_failure(error, config.tls, certificate))
+        _fail(error, config.server, explain_handshake_failure(error, config.tls, identity.certificate))
 
 
 def _fail(error: Exception, target: str, explanation: str) -> NoReturn:

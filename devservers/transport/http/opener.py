@@ -14,6 +14,7 @@ import urllib.request
 from typing import Callable, Optional, cast
 
 from ...errors import ConnectionFailedError, TransportError
+from ..auth.credentials import Identity
 from ..config.clientconfig import ClientConfig
 from ..config.proxies import Proxy
 from ..deadline import Deadline
@@ -29,18 +30,20 @@ Headers = list[tuple[str, str]]
 class Request(urllib.request.Request):
     """A request whose headers are a list (Impersonate-Group repeats) and whose time is bounded.
 
-    ``doing`` says in messages what it is for. ``idle``: seconds of silence borne in its body. ``fresh``: use no
-    connection that was used before. ``sending`` is called when its first byte is about to go out.
+    ``identity``: who sends it. ``doing`` says in messages what it is for. ``idle``: seconds of silence borne in its
+    body. ``fresh``: use no connection that was used before. ``sending`` is called when its first byte is about to go
+    out.
     """
 
     def __init__(
         self, url: str, method: str, headers: Headers, body: Optional[bytes], deadline: Deadline, *,
-        doing: str = "", idle: Optional[float] = None, fresh: bool = False,
+        identity: Identity, doing: str = "", idle: Optional[float] = None, fresh: bool = False,
         sending: Optional[Callable[[], None]] = None,
     ) -> None:  # fmt: skip
         super().__init__(url, data=body, method=method)
         self.header_list = headers
         self.deadline = deadline
+        self.identity = identity
         self.idle = idle
         self.fresh = fresh
         self.sending = sending
@@ -115,7 +118,7 @@ class KeepAliveHandler(urllib.request.BaseHandler):
 
     def http_open(self, request: urllib.request.Request) -> Answer:
         assert isinstance(request, Request)
-        connection = (None if request.fresh else self._pool.take()) or self._connected(request)
+        connection = (None if request.fresh else self._pool.take(request.identity)) or self._connected(request)
         try:
             connection.timed.bind(request.deadline, request.idle)
             response = guarded(self._config, str(request), lambda: _exchange(request, connection))
@@ -132,7 +135,7 @@ class KeepAliveHandler(urllib.request.BaseHandler):
 
     def _connected(self, request: Request) -> Connection:
         try:
-            return Connection(self._config, request.host, request.deadline)
+            return Connection(self._config, request.host, request.identity, request.deadline)
         except TransportError as error:
             error.nothing_sent = True
             raise

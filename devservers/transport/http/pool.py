@@ -7,7 +7,10 @@ Invariants:
 2. Every wait on a socket is bounded by the deadline of the request that is under way (:class:`TimedSocket`), however
    slowly bytes drip, and ends when that is cancelled, or when the path turns out to be dead (see
    :mod:`.sockets`).
-3. An idle connection that has become readable was closed by the server (or is out of step): it is dropped before use.
+3. A connection shows the client certificate that it was opened with for as long as it lives. It is used only for
+   requests whose :class:`Identity` has that very certificate, in that very version: after a rotation the ones of
+   before are closed as they come back, however long they were busy.
+4. An idle connection that has become readable was closed by the server (or is out of step): it is dropped before use.
 """
 
 from __future__ import annotations
@@ -17,14 +20,15 @@ import io
 import os
 import socket
 import ssl
-import threading
 import time
 from functools import partial
 from typing import Any, Callable, Optional, cast
 
+from ..auth.credentials import Identity
 from ..config.clientconfig import ClientConfig
 from ..config.proxies import Proxy
 from ..deadline import Deadline
+from ..locks import ForkSafeLock
 from .dial import connect
 from .sockets import UNANSWERED_SECONDS, dead_path, unanswered, wait_ready
 
@@ -139,11 +143,13 @@ class Connection(http.client.HTTPConnection):
     response_class = FinalResponse
     auto_open = 0  # http.client never connects on its own: it would do so past proxies and TLS
 
-    def __init__(self, config: ClientConfig, host: str, deadline: Deadline) -> None:
+    def __init__(self, config: ClientConfig, host: str, identity: Identity, deadline: Deadline) -> None:
         super().__init__(host)
+        self.version = identity.version
+        """That of the client certificate it was opened with."""
         self.proxy: Optional[Proxy] = config.proxy() if config.scheme == "http" else None
         """The one this connection leads to, if requests must be in absolute form."""
-        self.timed = TimedSocket(connect(config, deadline))
+        self.timed = TimedSocket(connect(config, deadline, identity))
         self.sock = cast(socket.socket, self.timed)
         self._pid = os.getpid()
         self.idle_since: Optional[float] = None
@@ -165,15 +171,15 @@ class Pool:
     def __init__(self, config: ClientConfig) -> None:
         self.config = config
         self._idle: list[Connection] = []
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._closed = False
 
-    def take(self) -> Optional[Connection]:
-        """A connection that was used before and still can be."""
+    def take(self, identity: Identity) -> Optional[Connection]:
+        """A connection that was used before and still can be, by this one."""
         while True:
             with self._lock:
                 connection = self._idle.pop() if self._idle else None
-            if connection is None or connection.usable():
+            if connection is None or (connection.version == identity.version and connection.usable()):
                 return connection
             connection.close()
 

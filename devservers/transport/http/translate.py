@@ -66,6 +66,6 @@ def refusal_of_certificate(error: ssl.SSLError, config: ClientConfig) -> Optiona
     """
     if not is_alert(error):
         return None
-    certificate = config.credentials.client_certificate()
+    certificate = config.credentials.identity().certificate
     explanation = explain_handshake_failure(error, config.tls, certificate)
     return TLSError(f"no TLS connection to {config.server}: {explanation}")

@@ -1,0 +1,58 @@
+"""Locks that a forked child finds open.
+
+A child gets a copy of every lock as it stood, and of the threads only the one that forked: a lock
+that another thread held would stay shut for ever. So every lock of this package is a
+:class:`ForkSafeLock`, and the child replaces what is inside of each before anything else runs
+there.
+
+That leaves one duty to whoever uses one: what a lock guards must be whole at each moment (a value
+that is replaced, not one that is changed in steps), since the child may find it half-way.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from weakref import WeakSet
+
+_made: WeakSet[ForkSafeLock] = WeakSet()
+
+
+class ForkSafeLock:
+    """A ``threading.Lock`` that is open in a forked child, whoever held it in the parent."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held = self._lock
+        _made.add(self)
+
+    def acquire(self, timeout: float = -1) -> bool:
+        """Wait for it, for ``timeout`` seconds at most; negative: without limit."""
+        lock = self._lock
+        if not lock.acquire(timeout=timeout):
+            return False
+        self._held = lock
+        return True
+
+    def release(self) -> None:
+        """Let go of what was acquired: another lock than that of now, if the holder has forked."""
+        self._held.release()
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *exc: object) -> None:
+        self.release()
+
+    def renew(self) -> None:
+        """In a forked child: be open."""
+        self._lock = threading.Lock()
+
+
+def _renew_all() -> None:
+    for lock in list(_made):
+        lock.renew()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_renew_all)
