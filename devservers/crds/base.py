@@ -10,11 +10,13 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, ClassVar, Optional, TypeVar, Union
 
+from .. import arguments
 from ..errors import AlreadyExistsError, APIError, ConflictError, DevServersError, InvalidError, NotFoundError
-from ..transport.client import default_client
+from ..transport.client import checked_client, chosen_client
+from ..transport.deadline import Deadline
 from ..transport.paths import Resource, validate_name
 from . import merge, uidbound
-from .fieldcheck import check_field_validation
+from .fieldcheck import check_writing
 from .jsonvalue import copy_json
 from .metadata import Metadata, ObjectMeta, new_metadata
 from .rawobject import RawObject
@@ -59,15 +61,13 @@ class BaseCustomResource(RawObject):
     def __init__(
         self, metadata: Metadata, spec: Optional[Mapping[str, Any]] = None, *, client: Optional[RESTClient] = None
     ) -> None:
-        if spec is not None and not isinstance(spec, Mapping):
-            raise TypeError(f"spec: must be a dict, not {type(spec).__name__}")
-        self._client = client
+        self._client = None if client is None else checked_client(client)
         raw = new_metadata(metadata)
         if raw.get("namespace") and not self.namespaced:
             raise ValueError(f"{self.kind} is cluster-scoped: its metadata takes no namespace")
         self._raw = {"apiVersion": self._resource().api_version, "kind": self.kind, "metadata": raw}
         if spec is not None:
-            self._raw["spec"] = copy_json(spec, "spec")
+            self._raw["spec"] = copy_json(arguments.mapping(spec, "spec"), "spec")
 
     @classmethod
     def _resource(cls) -> Resource:
@@ -95,7 +95,7 @@ class BaseCustomResource(RawObject):
 
     @classmethod
     def _collection(cls, namespace: Optional[str], all_namespaces: bool, client: RESTClient) -> Optional[str]:
-        if all_namespaces and namespace is not None:
+        if arguments.flag(all_namespaces, "all_namespaces") and namespace is not None:
             raise ValueError(f"either namespace={namespace!r} or all_namespaces=True, not both")
         return None if all_namespaces else cls._namespace(namespace, client)
 
@@ -111,7 +111,7 @@ class BaseCustomResource(RawObject):
         An object that was pickled while it had a client of its own must be given one again, unless
         the process-wide client leads to the same cluster.
         """
-        self._client = client
+        self._client = checked_client(client)
         self._home = None
         return self
 
@@ -140,7 +140,8 @@ class BaseCustomResource(RawObject):
         """
         from .creation import create, explained
 
-        check_field_validation(field_validation)
+        check_writing(field_manager, field_validation)
+        arguments.flag(dry_run, "dry_run")
         resource = cls(metadata, spec, client=client)
         client, namespace, body = resource._to_create()
         place = resource._resource()
@@ -174,7 +175,7 @@ class BaseCustomResource(RawObject):
             NotFoundError: there is none of that name. ValueError: a name the server would refuse.
         """
         validate_name(name, "name")
-        client = client or default_client()
+        client = chosen_client(client)
         return cls._of(client.get(cls._resource(), cls._namespace(namespace, client), name), client)
 
     @classmethod
@@ -191,9 +192,10 @@ class BaseCustomResource(RawObject):
             label_selector: ``"team=red,tier in (1,2)"``, or a mapping of labels that must be equal.
             field_selector: ``"metadata.name=x"``.
         """
-        client = client or default_client()
+        selectors = selectors_of(label_selector, field_selector)
+        client = chosen_client(client)
         place = cls._collection(namespace, all_namespaces, client)
-        items, _ = client.list_all(cls._resource(), place, selectors=selectors_of(label_selector, field_selector))
+        items, _ = client.list_all(cls._resource(), place, selectors=selectors)
         return [cls._of(item, client) for item in items]
 
     @classmethod
@@ -207,11 +209,10 @@ class BaseCustomResource(RawObject):
         Raises while iterating:
             ExpiredError: the snapshot grew too old between two pages; begin again.
         """
-        if page_size < 1:
-            raise ValueError(f"page_size: must be at least 1, not {page_size}")
-        client = client or default_client()
-        place = cls._collection(namespace, all_namespaces, client)
+        page_size = arguments.count(page_size, "page_size", least=1)
         selectors = selectors_of(label_selector, field_selector)
+        client = chosen_client(client)
+        place = cls._collection(namespace, all_namespaces, client)
         return cls._iterate(client, place, selectors, page_size)
 
     @classmethod
@@ -244,7 +245,8 @@ class BaseCustomResource(RawObject):
             ConflictError: a field was changed on both sides, or ``retry_on_conflict`` is used up; nothing is changed,
                 here or there. InvalidError: the object breaks its schema. ValueError: it was never read or created.
         """
-        check_field_validation(field_validation)
+        check_writing(field_manager, field_validation)
+        retry_on_conflict = arguments.count(retry_on_conflict, "retry_on_conflict", least=0)
         client, namespace, name = self._place()
         if not (self._raw.get("metadata") or {}).get("resourceVersion"):
             raise ValueError(f"{self!r} was never read from the cluster: create() or get() it before update()")
@@ -290,10 +292,11 @@ class BaseCustomResource(RawObject):
         """
         from ..transport.rest import JSON_PATCH, MERGE_PATCH
 
+        check_writing(field_manager, field_validation)
         if not isinstance(body, (Mapping, list)):
             raise TypeError(f"patch: must be a dict (merge patch) or a list (JSON patch), not {type(body).__name__}")
         content_type = MERGE_PATCH if isinstance(body, Mapping) else JSON_PATCH
-        query = {"fieldManager": field_manager, "fieldValidation": check_field_validation(field_validation)}
+        query = {"fieldManager": field_manager, "fieldValidation": field_validation}
         return self._patched(copy_json(body, "patch"), content_type, query)
 
     def apply(self: Self, *, field_manager: str, force: bool = False, field_validation: str = "Strict") -> Self:
@@ -308,9 +311,10 @@ class BaseCustomResource(RawObject):
         """
         from ..transport.rest import APPLY_PATCH
 
+        check_writing(arguments.field_manager(field_manager), field_validation)
+        arguments.flag(force, "force")
         _, _, body = self._to_create()
-        validation = check_field_validation(field_validation)
-        query = {"fieldManager": field_manager, "force": force, "fieldValidation": validation}
+        query = {"fieldManager": field_manager, "force": force, "fieldValidation": field_validation}
         return self._patched(body, APPLY_PATCH, query)
 
     @property
@@ -357,6 +361,8 @@ class BaseCustomResource(RawObject):
     ) -> None:
         """Delete the object; if it was read from the cluster, only that very object and not a later namesake.
 
+        Works from a ``__del__`` while the interpreter ends, too (``wait`` does not).
+
         Args:
             propagation_policy: ``Foreground``, ``Background`` or ``Orphan``; default: the server's choice.
             wait: return only when it is gone (finalizers done).
@@ -366,15 +372,15 @@ class BaseCustomResource(RawObject):
             NotFoundError: it is gone already. ConflictError: an object of the same name, but not this one, is there.
             WaitTimeoutError: it was still there when the time was up.
         """
-        from ..transport.deadline import Deadline
-        from .waiting import wait_for_deletion
-
+        arguments.flag(wait, "wait")
         client, namespace, name = self._place()
         deadline = Deadline(timeout, client.clock)
         client.delete(
             self._resource(), namespace, name, uid=self._uid, propagation_policy=propagation_policy, deadline=deadline,
         )  # fmt: skip
-        if wait:
+        if wait:  # else nothing is imported, which the end of the interpreter does not allow
+            from .waiting import wait_for_deletion
+
             wait_for_deletion(self, deadline)
 
     # -- watch, wait ----------------------------------------------------------------------------------------------
@@ -390,9 +396,10 @@ class BaseCustomResource(RawObject):
         The objects there come first, as ADDED, unless ``resource_version`` says where to begin. Ends after ``timeout``
         seconds (None: never), or by ``stop()`` of what is returned, from any thread.
         """
-        client = client or default_client()
+        selectors = selectors_of(label_selector, None)
+        client = chosen_client(client)
         place = cls._collection(namespace, all_namespaces, client)
-        return _watch(client, cls._resource(), place, selectors_of(label_selector, None), timeout, resource_version)
+        return _watch(client, cls._resource(), place, selectors, timeout, resource_version)
 
     def watch(self, *, timeout: Optional[float] = None) -> Watch:
         """Events of this object, as :meth:`watch_all` gives them; its present state comes first, as ADDED."""
@@ -423,7 +430,6 @@ class BaseCustomResource(RawObject):
         Raises:
             WaitTimeoutError: it was still there after ``timeout`` seconds; the message lists its finalizers.
         """
-        from ..transport.deadline import Deadline
         from .waiting import wait_for_deletion
 
         client, _, _ = self._place()
@@ -434,7 +440,6 @@ def _watch(
     client: RESTClient, resource: Resource, namespace: Optional[str], selectors: dict[str, Optional[str]],
     timeout: Optional[float], resource_version: Optional[str],
 ) -> Watch:  # fmt: skip
-    from ..transport.deadline import Deadline
     from ..transport.watch import Watch
 
     deadline = Deadline(timeout, client.clock)

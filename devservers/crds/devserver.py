@@ -7,14 +7,25 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Optional, TypeVar, Union, overload
 
+from .. import arguments
+from ..transport.deadline import Deadline
 from . import const
 from .base import BaseCustomResource
 from .execresult import ExecResult
 from .metadata import Metadata
-from .spec import LifecycleSpec, PersistentHomeSpec, SSHSpec, VolumeSpec, get_view, get_views, set_view, set_views
+from .spec import (
+    LifecycleSpec,
+    PersistentHomeSpec,
+    SSHSpec,
+    VolumeSpec,
+    check_time_to_live,
+    get_view,
+    get_views,
+    set_view,
+    set_views,
+)
 
 if TYPE_CHECKING:
-    from ..transport.deadline import Deadline
     from ..transport.exec import ExecTarget
     from ..transport.rest import RESTClient
     from .execution import Output
@@ -24,18 +35,14 @@ if TYPE_CHECKING:
 __all__ = ["DevServer", "ExecResult", "LifecycleSpec", "PersistentHomeSpec", "SSHSpec", "VolumeSpec"]
 
 
-def _seconds(value: float, name: str) -> float:
-    if not isinstance(value, (int, float)):
-        raise TypeError(f"{name}: must be a number of seconds, not {type(value).__name__}")
-    if not value >= 0:
-        raise ValueError(f"{name}: must be at least 0 seconds, not {value!r}")
-    return value
-
-
 D = TypeVar("D", bound="DevServer")
 PathLike = Union[str, "os.PathLike[str]"]
 IF_EXISTS = ("fail", "attach")
 DELETE_ON_EXIT = ("always", "on_success", "never")
+
+
+def _nothing_to_leave(server: DevServer, error: Optional[BaseException]) -> None:
+    """No ``with`` has been entered."""
 
 
 class DevServer(BaseCustomResource):
@@ -78,8 +85,11 @@ class DevServer(BaseCustomResource):
     deletion_timeout: float = 10
     fail_fast: bool = True
     on_event: Optional[Callable[[str], object]] = None
-    _SHARED = BaseCustomResource._SHARED | {"on_event", "_obligations"}
+    _SHARED = BaseCustomResource._SHARED | {"on_event", "_obligations", "_leave"}
     _obligations: tuple[Obligation, ...] = ()  # of its with statements
+    # From __enter__ on :func:`.lifetime.leave`. It is kept, for a generator with a ``with`` in it may be closed when
+    # the interpreter ends, and nothing can be imported any more.
+    _leave: Callable[[Any, Optional[BaseException]], None] = staticmethod(_nothing_to_leave)
     _sent_metadata: Optional[dict[str, Any]] = None  # by the with statement before
     _generated_name: str = ""  # by the API server, for the with statement before
 
@@ -90,22 +100,17 @@ class DevServer(BaseCustomResource):
         on_event: Optional[Callable[[str], object]] = None,
         client: Optional[RESTClient] = None,
     ) -> None:  # fmt: skip
-        super().__init__(metadata, spec, client=client)
-        if delete_on_exit not in DELETE_ON_EXIT:
-            raise ValueError(f"delete_on_exit: must be one of {', '.join(DELETE_ON_EXIT)}, not {delete_on_exit!r}")
-        if if_exists not in IF_EXISTS:
-            raise ValueError(f"if_exists: must be one of {', '.join(IF_EXISTS)}, not {if_exists!r}")
-        if sync_workspace is not None and not isinstance(sync_workspace, Mapping):
-            raise TypeError("sync_workspace: must be a dict of local paths to remote paths")
+        super().__init__(metadata, arguments.mapping(spec, "spec"), client=client)
+        check_time_to_live(spec)
         if on_event is not None and not callable(on_event):
             raise TypeError(f"on_event: must be callable with a string, not {type(on_event).__name__}")
-        self.wait_timeout = None if wait_timeout is None else _seconds(wait_timeout, "wait_timeout")
-        self.deletion_timeout = _seconds(deletion_timeout, "deletion_timeout")
-        self.fail_fast = fail_fast
+        self.wait_timeout = arguments.timeout(wait_timeout, "wait_timeout")
+        self.deletion_timeout = arguments.seconds(deletion_timeout, "deletion_timeout")
+        self.fail_fast = arguments.flag(fail_fast, "fail_fast")
         self.on_event = on_event
-        self.sync_workspace = dict(sync_workspace or {})
-        self.delete_on_exit = delete_on_exit
-        self.if_exists = if_exists
+        self.sync_workspace = _checked_workspace(sync_workspace)
+        self.delete_on_exit = arguments.choice(delete_on_exit, "delete_on_exit", DELETE_ON_EXIT)
+        self.if_exists = arguments.choice(if_exists, "if_exists", IF_EXISTS)
 
     @classmethod
     def _of(cls: type[D], raw: dict[str, Any], client: RESTClient) -> D:
@@ -172,12 +177,12 @@ class DevServer(BaseCustomResource):
         Raises (each with a ``report`` of phase, operator, pod, containers and warnings):
             WaitTimeoutError (a TimeoutError), ResourceFailedError, ResourceDeletedError.
         """
-        from ..transport.deadline import Deadline
         from .readiness import wait_for_ready
 
+        hurried = self.fail_fast if fail_fast is None else arguments.flag(fail_fast, "fail_fast")
         client, _, _ = self._place()
         deadline = Deadline(self.wait_timeout if timeout is None else timeout, client.clock)
-        wait_for_ready(self, deadline, self.fail_fast if fail_fast is None else fail_fast)
+        wait_for_ready(self, deadline, hurried)
         return self
 
     @property
@@ -193,14 +198,15 @@ class DevServer(BaseCustomResource):
         return name
 
     def __enter__(self: D) -> D:
-        from .lifetime import enter, leave, owed
+        from .lifetime import enter, leave
 
-        before = owed(self)
+        self._leave = leave
+        before = self._owed
         try:
             enter(self)
             return self
         except BaseException as error:
-            if len(owed(self)) > len(before):  # Ctrl-C on the very last step: there will be no __exit__
+            if len(self._owed) > len(before):  # Ctrl-C on the very last step: there will be no __exit__
                 leave(self, error)
             raise
 
@@ -209,16 +215,17 @@ class DevServer(BaseCustomResource):
     ) -> None:
         before: tuple[Obligation, ...] = ()
         try:
-            from .lifetime import leave, owed
-
-            before = owed(self)
-            leave(self, error)
+            before = self._owed
+            self._leave(self, error)
         except BaseException:  # perhaps Ctrl-C, before the deletion was insisted upon
-            from .lifetime import leave, owed
-
-            if owed(self) == (before or owed(self)):
-                leave(self, error)
+            if self._owed == (before or self._owed):
+                self._leave(self, error)
             raise
+
+    @property
+    def _owed(self) -> tuple[Obligation, ...]:
+        """What its ``with`` statements that are under way have to delete, the innermost last."""
+        return tuple(each for each in self._obligations if each.is_open)
 
     # -- use ------------------------------------------------------------------------------------------------------
 
@@ -279,9 +286,12 @@ class DevServer(BaseCustomResource):
             CommandFailedError: with ``check``. APIError: refused.
             ExecError: the command may not be executed, ``cwd`` is not there, or there is no pod.
         """
+        from .command import check_container
         from .execution import Options, execute
         from .target import telling_of_its_end
 
+        check_container(container)
+        arguments.flags(shell=shell, check=check, text=text)
         options = Options(input, timeout, check, text, encoding, errors, cwd, env, stdout, stderr)
         client, _, _ = self._place()
         with telling_of_its_end(self):
@@ -294,6 +304,10 @@ class DevServer(BaseCustomResource):
             FileNotFoundError: a local path does not exist. SyncError: the container's side failed.
             ExecConnectionLostError: the connection was lost.
         """
+        from .workspace import check_paths
+
+        for local, remote in self.sync_workspace.items():
+            check_paths(local, remote)
         reports: list[TransferReport] = []  # a method called list stands in the way of a comprehension's type
         for local, remote in self.sync_workspace.items():
             reports.append(self.upload(local, remote))
@@ -311,10 +325,13 @@ class DevServer(BaseCustomResource):
             ExecConnectionLostError: the connection was lost before the container's side had confirmed
                 all of it, whatever the API server says.
         """
+        from .command import check_container
         from .execution import run_raw
         from .target import telling_of_its_end
-        from .workspace import upload
+        from .workspace import check_paths, upload
 
+        check_container(container)
+        check_paths(local, remote)
         client, _, _ = self._place()
         target = self._target(container)
         with telling_of_its_end(self):
@@ -325,3 +342,16 @@ class DevServer(BaseCustomResource):
         from .target import locate
 
         return locate(self, container, deadline)
+
+
+def _checked_workspace(workspace: Optional[Mapping[Any, PathLike]]) -> dict[Any, PathLike]:
+    if workspace is None:
+        return {}
+    if not isinstance(workspace, Mapping):
+        raise TypeError(
+            f"sync_workspace: must be a dict of local paths to remote paths, not {type(workspace).__name__}"
+        )
+    for local, remote in workspace.items():
+        arguments.path(local, "sync_workspace")
+        arguments.path(remote, f"sync_workspace[{local!r}]")
+    return dict(workspace)

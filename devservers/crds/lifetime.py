@@ -52,7 +52,7 @@ def attach(server: DevServer, deadline: Deadline) -> None:
     try:
         wait_for_ready(server, deadline, server.fail_fast)
         tell(server, f"{visit.created} is ready; it was there before, and stays")
-        server._obligations = (*owed(server), visit)
+        server._obligations = (*server._owed, visit)
     except BaseException:
         visit.settle()
         raise
@@ -71,7 +71,7 @@ def create_and_wait(server: DevServer) -> None:
         server._generated_name = server.metadata.name if attempt.generates_name else ""
         wait_for_ready(server, attempt.deadline, server.fail_fast)
         tell(server, f"{obligation.created} is ready")
-        server._obligations = (*owed(server), obligation)
+        server._obligations = (*server._owed, obligation)
     except BaseException as error:
         if server.delete_on_exit != "always":
             if attempt.obligation is not None:
@@ -83,16 +83,11 @@ def create_and_wait(server: DevServer) -> None:
         raise
 
 
-def owed(server: DevServer) -> tuple[Obligation, ...]:
-    """What the ``with`` statements of ``server`` that are under way have to delete, the innermost last."""
-    return tuple(each for each in server._obligations if each.is_open)
-
-
 def leave(server: DevServer, error: Optional[BaseException]) -> None:
     """The end of the ``with``: delete what it created, or keep it; ``error`` is what the body raised."""
-    if not owed(server):
+    if not server._owed:
         return
-    obligation = owed(server)[-1]
+    obligation = server._owed[-1]
     if not obligation.deletes:
         obligation.settle()
         return

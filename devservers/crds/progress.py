@@ -7,7 +7,7 @@ loads it, for the standard library then writes it to stderr.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .devserver import DevServer
@@ -17,9 +17,8 @@ LOGGER = "devservers"
 
 def tell(server: DevServer, line: str) -> None:
     """One step of a wait, for ``on_event`` and at INFO."""
-    if "logging" in sys.modules:
-        import logging
-
+    logging: Any = sys.modules.get("logging")
+    if logging is not None:
         logging.getLogger(LOGGER).info("%s: %s", server, line)
     if server.on_event is not None:
         server.on_event(line)

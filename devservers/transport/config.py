@@ -13,9 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Optional, Union
 
+from .. import arguments
 from ..errors import KubeConfigError
 from .credentials import Credentials
 from .deadline import Deadline
+from .paths import validate_namespace
 from .proxies import DEFAULT_PORTS, Proxy, parse_proxy, proxy_from_environment
 from .serverurl import ServerURL, parse_server_url
 from .tls import InsecureTLSWarning, TLSSettings, make_context
@@ -67,6 +69,14 @@ class ClientConfig:
     _cache: _ContextCache = field(init=False, repr=False, default_factory=_ContextCache)
 
     def __post_init__(self) -> None:
+        for name in ("server", "source"):
+            _check_type(getattr(self, name), name, str, "a string")
+        for name in ("namespace", "proxy_url", "user_agent"):
+            if getattr(self, name) is not None:
+                _check_type(getattr(self, name), name, str, "a string")
+        _check_type(self.credentials, "credentials", Credentials, "Credentials")
+        _check_type(self.tls, "tls", TLSSettings, "TLSSettings")
+        arguments.flag(self.proxy_from_environment, "proxy_from_environment")
         url = parse_server_url(self.server, self.source or "server")
         object.__setattr__(self, "_url", url)
         object.__setattr__(self, "server", str(url))
@@ -149,6 +159,11 @@ class ClientConfig:
         )
 
 
+def _check_type(value: object, name: str, wanted: type, told: str) -> None:
+    if not isinstance(value, wanted):
+        raise TypeError(f"{name}: must be {told}, not {type(value).__name__}")
+
+
 def load_config(
     kubeconfig: Union[str, os.PathLike[str], Mapping[str, Any], None] = None,
     context: Optional[str] = None,
@@ -169,4 +184,10 @@ def load_config(
     """
     from .loading import load
 
+    if kubeconfig is not None and not isinstance(kubeconfig, (str, os.PathLike, Mapping)):
+        raise TypeError(f"kubeconfig: must be the path of a file or a dict, not {type(kubeconfig).__name__}")
+    if context is not None:
+        arguments.text(context, "context")
+    if namespace is not None:
+        validate_namespace(namespace, "namespace")
     return load(os.environ, kubeconfig, context, namespace)

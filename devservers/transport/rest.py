@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
-from .. import __version__
+from .. import __version__, arguments
 from ..errors import (
     APIError,
     ConnectionFailedError,
@@ -44,6 +44,7 @@ Object = dict[str, Any]
 REQUEST_TIMEOUT = 60.0
 """Seconds for one call unless the caller says otherwise: the API server's own limit for what is not a watch."""
 PAGE_SIZE = 500
+PROPAGATION_POLICIES = ("Foreground", "Background", "Orphan")
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
@@ -70,6 +71,9 @@ class RESTClient:
         self, config: Optional[ClientConfig] = None, *, timeout: Optional[float] = REQUEST_TIMEOUT,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:  # fmt: skip
+        if config is not None and not isinstance(config, ClientConfig):
+            raise TypeError(f"config: must be a ClientConfig (load_config() makes one), not {type(config).__name__}")
+        timeout = arguments.timeout(timeout)
         self.config: ClientConfig = config if config is not None else load_config()
         self.clock: Clock = clock
         self.served = ServedKinds()
@@ -138,7 +142,9 @@ class RESTClient:
         if uid is not None:
             options["preconditions"] = {"uid": uid}
         if propagation_policy is not None:
-            options["propagationPolicy"] = propagation_policy
+            options["propagationPolicy"] = arguments.choice(
+                propagation_policy, "propagation_policy", PROPAGATION_POLICIES
+            )
         body = options if len(options) > 2 else None
         path = resource.item(namespace, name)
         return self.request("DELETE", path, body=body, deadline=deadline, repeatable=uid is not None)
