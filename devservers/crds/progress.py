@@ -7,7 +7,7 @@ loads it, for the standard library then writes it to stderr.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .devserver import DevServer
@@ -17,8 +17,9 @@ LOGGER = "devservers"
 
 def tell(server: DevServer, line: str) -> None:
     """One step of a wait, for ``on_event`` and at INFO."""
-    logging: Any = sys.modules.get("logging")
-    if logging is not None:
+    if "logging" in sys.modules:
+        import logging
+
         logging.getLogger(LOGGER).info("%s: %s", server, line)
     if server.on_event is not None:
         server.on_event(line)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-import warnings
 from typing import TYPE_CHECKING
 
 from ..errors import APIWarning
@@ -24,6 +23,8 @@ def pass_on_warnings(headers: Message, doing: str) -> None:
 
 def warn_user(text: str) -> None:
     """An :class:`APIWarning`, told of the line outside of this package that led to it."""
+    import warnings
+
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).startswith(_PACKAGE):
         frame, level = frame.f_back, level + 1
