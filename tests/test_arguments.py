@@ -306,7 +306,7 @@ WRITES: dict[str, Callable[[DevServer, Any], object]] = {
         ({"field_validation": "strict"}, ValueError),
         ({"field_validation": None}, ValueError),
     ],
-    ids=str,
+    ids=["a number", "empty", "a line break", "130 bytes", "lower case", "None"],
 )
 def test_what_every_write_takes_is_checked(
     cluster: FakeAPIServer, server: DevServer, verb: str, more: dict[str, Any], error: type[Exception]

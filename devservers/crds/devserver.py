@@ -179,10 +179,10 @@ class DevServer(BaseCustomResource):
         """
         from .readiness import wait_for_ready
 
-        hurried = self.fail_fast if fail_fast is None else arguments.flag(fail_fast, "fail_fast")
+        fail_fast = self.fail_fast if fail_fast is None else arguments.flag(fail_fast, "fail_fast")
         client, _, _ = self._place()
         deadline = Deadline(self.wait_timeout if timeout is None else timeout, client.clock)
-        wait_for_ready(self, deadline, hurried)
+        wait_for_ready(self, deadline, fail_fast)
         return self
 
     @property

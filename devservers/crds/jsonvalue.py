@@ -10,12 +10,14 @@ from typing import Any
 def copy_json(value: Any, field: str = "") -> Any:
     """A deep copy of ``value`` as plain JSON: tuples become lists, mappings and typed views dicts.
 
+    ``field`` names what a caller has given; without it, text is taken as it is: a server may have sent it.
+
     Raises:
-        TypeError: something in it has no JSON form. ValueError: NaN, infinity, or a value that holds itself. Each says
-            where in ``field``.
+        TypeError: something in it has no JSON form. ValueError: NaN, infinity, a value that holds itself, text that
+            cannot be encoded. Each says where in ``field``.
     """
     try:
-        return json.loads(_dumped(value))
+        return json.loads(_dumped(value, sent=bool(field)))
     except TypeError as error:
         raise TypeError(_complaint(value, field, error)) from None
     except ValueError as error:
@@ -24,10 +26,10 @@ def copy_json(value: Any, field: str = "") -> Any:
         raise ValueError(f"{field or 'the object'}: is nested too deeply") from None
 
 
-def _dumped(value: Any) -> str:
-    """JSON that can be sent: a lone surrogate has no encoding."""
+def _dumped(value: Any, *, sent: bool = True) -> str:
+    """As JSON, if need be as such that can be sent: a lone surrogate has no encoding."""
     text = json.dumps(value, default=_plain, allow_nan=False, ensure_ascii=False)
-    if not text.isascii():
+    if sent and not text.isascii():
         try:
             text.encode()
         except UnicodeEncodeError:

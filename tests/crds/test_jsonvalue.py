@@ -76,6 +76,10 @@ def test_text_without_an_encoding_is_a_value_error_that_names_its_field() -> Non
         copy_json({"flavor": "grüße", "image": "a\udc80"}, "spec")
 
 
+def test_text_of_a_servers_is_copied_as_it_is() -> None:
+    assert copy_json({"message": "a\udc80"}) == {"message": "a\udc80"}
+
+
 def test_what_is_nested_beyond_all_measure_is_a_value_error() -> None:
     value: list[Any] = []
     for _ in range(100_000):
