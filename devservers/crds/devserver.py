@@ -11,9 +11,9 @@ from .. import arguments
 from ..transport.deadline import Deadline
 from . import const
 from .base import BaseCustomResource
-from .execresult import ExecResult
-from .metadata import Metadata
-from .spec import (
+from .commands.result import ExecResult
+from .model.metadata import Metadata
+from .model.views import (
     LifecycleSpec,
     PersistentHomeSpec,
     SSHSpec,
@@ -26,11 +26,11 @@ from .spec import (
 )
 
 if TYPE_CHECKING:
-    from ..transport.exec import ExecTarget
+    from ..transport.exec.session import ExecTarget
     from ..transport.rest import RESTClient
-    from .execution import Output
-    from .obligation import Obligation
-    from .workspace import TransferReport
+    from .commands.execution import Output
+    from .files import TransferReport
+    from .lifecycle.obligation import Obligation
 
 __all__ = ["DevServer", "ExecResult", "LifecycleSpec", "PersistentHomeSpec", "SSHSpec", "VolumeSpec"]
 
@@ -177,7 +177,7 @@ class DevServer(BaseCustomResource):
         Raises (each with a ``report`` of phase, operator, pod, containers and warnings):
             WaitTimeoutError (a TimeoutError), ResourceFailedError, ResourceDeletedError.
         """
-        from .readiness import wait_for_ready
+        from .lifecycle.readiness import wait_for_ready
 
         fail_fast = self.fail_fast if fail_fast is None else arguments.flag(fail_fast, "fail_fast")
         client, _, _ = self._place()
@@ -192,13 +192,13 @@ class DevServer(BaseCustomResource):
         Raises:
             ExecError: it has none. APIError: pods may not be listed, or the lookup failed.
         """
-        from .target import own_pod
+        from .commands.target import own_pod
 
         name: str = own_pod(self)["metadata"]["name"]
         return name
 
     def __enter__(self: D) -> D:
-        from .lifetime import enter, leave
+        from .lifecycle.managed import enter, leave
 
         self._leave = leave
         before = self._owed
@@ -286,9 +286,9 @@ class DevServer(BaseCustomResource):
             CommandFailedError: with ``check``. APIError: refused.
             ExecError: the command may not be executed, ``cwd`` is not there, or there is no pod.
         """
-        from .command import check_container
-        from .execution import Options, execute
-        from .target import telling_of_its_end
+        from .commands.execution import Options, execute
+        from .commands.target import telling_of_its_end
+        from .commands.wrapper import check_container
 
         check_container(container)
         arguments.flags(shell=shell, check=check, text=text)
@@ -304,7 +304,7 @@ class DevServer(BaseCustomResource):
             FileNotFoundError: a local path does not exist. SyncError: the container's side failed.
             ExecConnectionLostError: the connection was lost.
         """
-        from .workspace import check_paths
+        from .files import check_paths
 
         for local, remote in self.sync_workspace.items():
             check_paths(local, remote)
@@ -325,10 +325,10 @@ class DevServer(BaseCustomResource):
             ExecConnectionLostError: the connection was lost before the container's side had confirmed
                 all of it, whatever the API server says.
         """
-        from .command import check_container
-        from .execution import run_raw
-        from .target import telling_of_its_end
-        from .workspace import check_paths, upload
+        from .commands.execution import run_raw
+        from .commands.target import telling_of_its_end
+        from .commands.wrapper import check_container
+        from .files import check_paths, upload
 
         check_container(container)
         check_paths(local, remote)
@@ -339,7 +339,7 @@ class DevServer(BaseCustomResource):
 
     def _target(self, container: Optional[str], deadline: Optional[Deadline] = None) -> ExecTarget:
         """The pod and container that commands go to."""
-        from .target import locate
+        from .commands.target import locate
 
         return locate(self, container, deadline)
 
