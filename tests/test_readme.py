@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,6 +77,24 @@ def test_indented_code_runs_where_the_contexts_it_names_exist(server: FakeAPISer
     server.write_kubeconfig(tmp_path / "home" / "other.yaml", contexts=contexts)
     assert len(_indented_code()) == 1
     _run(_indented_code()[0], tmp_path, KUBECONFIG=str(kubeconfig), HOME=str(tmp_path / "home"))
+
+
+def test_the_block_that_handles_sigterm_deletes_its_server_when_one_comes(
+    server: FakeAPIServer, tmp_path: Path
+) -> None:
+    block = next(block for block in _blocks() if "signal.SIGTERM" in block)
+    at_work = 'server.exec("echo at work")'
+    assert at_work in block
+    (tmp_path / "try.py").write_text(block.replace(at_work, 'print("at work", flush=True); server.exec("sleep 60")'))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen([sys.executable, "try.py"], cwd=tmp_path, env=environment, text=True, **pipes) as child:
+        assert child.stdout is not None
+        said = child.stdout.readline()
+        child.terminate()
+        rest, _ = child.communicate(timeout=60)
+    assert (said, rest, child.returncode) == ("at work\n", "", 128 + signal.SIGTERM)
+    assert _names(server)["devservers"] == []
 
 
 def test_the_line_that_tries_a_block_works(tmp_path: Path) -> None:

@@ -10,11 +10,13 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Optional, TypeVar, Union
 
+from .. import arguments
 from ..errors import AlreadyExistsError, APIError, ConflictError, DevServersError, InvalidError, NotFoundError
-from ..transport.default import default_client
+from ..transport.deadline import Deadline
+from ..transport.default import checked_client, chosen_client
 from ..transport.resources import Resource, validate_name
 from .model import merge, uidbound
-from .model.fieldcheck import check_field_validation
+from .model.fieldcheck import check_writing
 from .model.jsonvalue import copy_json
 from .model.liveobject import LiveObject
 from .model.metadata import Metadata, ObjectMeta, new_metadata
@@ -62,16 +64,14 @@ class BaseCustomResource(RawObject):
     def __init__(
         self, metadata: Metadata, spec: Optional[Mapping[str, Any]] = None, *, client: Optional[RESTClient] = None
     ) -> None:
-        if spec is not None and not isinstance(spec, Mapping):
-            raise TypeError(f"spec: must be a dict, not {type(spec).__name__}")
         raw = new_metadata(metadata)
         if raw.get("namespace") and not self.namespaced:
             raise ValueError(f"{self.kind} is cluster-scoped: its metadata takes no namespace")
         resource = self._resource()
         body = {"apiVersion": resource.api_version, "kind": self.kind, "metadata": raw}
         if spec is not None:
-            body["spec"] = copy_json(spec, "spec")
-        self._live = LiveObject(resource, body, client)
+            body["spec"] = copy_json(arguments.mapping(spec, "spec"), "spec")
+        self._live = LiveObject(resource, body, None if client is None else checked_client(client))
 
     @classmethod
     def _resource(cls) -> Resource:
@@ -87,11 +87,11 @@ class BaseCustomResource(RawObject):
     @classmethod
     def _collection(cls, namespace: Optional[str], all_namespaces: bool, client: Optional[RESTClient]) -> Collection:
         """Where a request goes to: the namespace as given, else the context's, else ``default``."""
-        if all_namespaces and namespace is not None:
+        if arguments.flag(all_namespaces, "all_namespaces") and namespace is not None:
             raise ValueError(f"either namespace={namespace!r} or all_namespaces=True, not both")
         if namespace is not None and not cls.namespaced:
             raise ValueError(f"{cls.kind} is cluster-scoped: it takes no namespace (given: {namespace!r})")
-        client = client or default_client()
+        client = chosen_client(client)
         if cls.namespaced and namespace is None and not all_namespaces:
             namespace = client.config.namespace or "default"
         return Collection(client, cls._resource(), namespace)
@@ -121,7 +121,8 @@ class BaseCustomResource(RawObject):
         """
         from .lifecycle.creation import create, explained
 
-        check_field_validation(field_validation)
+        check_writing(field_manager, field_validation)
+        arguments.flag(dry_run, "dry_run")
         resource = cls(metadata, spec, client=client)
         live = resource._live
         place, body = live.collection(), live.to_create()
@@ -162,8 +163,9 @@ class BaseCustomResource(RawObject):
             label_selector: ``"team=red,tier in (1,2)"``, or a mapping of labels that must be equal.
             field_selector: ``"metadata.name=x"``.
         """
+        selectors = selectors_of(label_selector, field_selector)
         client, resource, place = cls._collection(namespace, all_namespaces, client)
-        items, _ = client.list_all(resource, place, selectors=selectors_of(label_selector, field_selector))
+        items, _ = client.list_all(resource, place, selectors=selectors)
         return [cls._of(item, client) for item in items]
 
     @classmethod
@@ -177,10 +179,9 @@ class BaseCustomResource(RawObject):
         Raises while iterating:
             ExpiredError: the snapshot grew too old between two pages; begin again.
         """
-        if page_size < 1:
-            raise ValueError(f"page_size: must be at least 1, not {page_size}")
-        place = cls._collection(namespace, all_namespaces, client)
-        return cls._iterate(place, selectors_of(label_selector, field_selector), page_size)
+        page_size = arguments.count(page_size, "page_size", least=1)
+        selectors = selectors_of(label_selector, field_selector)
+        return cls._iterate(cls._collection(namespace, all_namespaces, client), selectors, page_size)
 
     @classmethod
     def _iterate(
@@ -212,7 +213,8 @@ class BaseCustomResource(RawObject):
             ConflictError: a field was changed on both sides, or ``retry_on_conflict`` is used up; nothing is changed,
                 here or there. InvalidError: the object breaks its schema. ValueError: it was never read or created.
         """
-        check_field_validation(field_validation)
+        check_writing(field_manager, field_validation)
+        retry_on_conflict = arguments.count(retry_on_conflict, "retry_on_conflict", least=0)
         live, ref = self._live, self._live.ref()
         if not (live.raw.get("metadata") or {}).get("resourceVersion"):
             raise ValueError(f"{self!r} was never read from the cluster: create() or get() it before update()")
@@ -258,10 +260,11 @@ class BaseCustomResource(RawObject):
         """
         from ..transport.rest import JSON_PATCH, MERGE_PATCH
 
+        check_writing(field_manager, field_validation)
         if not isinstance(body, (Mapping, list)):
             raise TypeError(f"patch: must be a dict (merge patch) or a list (JSON patch), not {type(body).__name__}")
         content_type = MERGE_PATCH if isinstance(body, Mapping) else JSON_PATCH
-        query = {"fieldManager": field_manager, "fieldValidation": check_field_validation(field_validation)}
+        query = {"fieldManager": field_manager, "fieldValidation": field_validation}
         return self._patched(copy_json(body, "patch"), content_type, query)
 
     def apply(self: Self, *, field_manager: str, force: bool = False, field_validation: str = "Strict") -> Self:
@@ -276,9 +279,10 @@ class BaseCustomResource(RawObject):
         """
         from ..transport.rest import APPLY_PATCH
 
+        check_writing(arguments.field_manager(field_manager), field_validation)
+        arguments.flag(force, "force")
         body = self._live.to_create()
-        validation = check_field_validation(field_validation)
-        query = {"fieldManager": field_manager, "force": force, "fieldValidation": validation}
+        query = {"fieldManager": field_manager, "force": force, "fieldValidation": field_validation}
         return self._patched(body, APPLY_PATCH, query)
 
     def _take(self: Self, raw: dict[str, Any]) -> Self:
@@ -315,6 +319,8 @@ class BaseCustomResource(RawObject):
     ) -> None:
         """Delete the object; if it was read from the cluster, only that very object and not a later namesake.
 
+        Works from a ``__del__`` while the interpreter ends, too (``wait`` does not).
+
         Args:
             propagation_policy: ``Foreground``, ``Background`` or ``Orphan``; default: the server's choice.
             wait: return only when it is gone (finalizers done).
@@ -324,13 +330,13 @@ class BaseCustomResource(RawObject):
             NotFoundError: it is gone already. ConflictError: an object of the same name, but not this one, is there.
             WaitTimeoutError: it was still there when the time was up.
         """
-        from ..transport.deadline import Deadline
-        from .lifecycle.waiting import wait_for_deletion
-
+        arguments.flag(wait, "wait")
         ref = self._live.ref()
         deadline = Deadline(timeout, ref.client.clock)
         ref.delete(propagation_policy=propagation_policy, deadline=deadline)
-        if wait:
+        if wait:  # else nothing is imported, which the end of the interpreter does not allow
+            from .lifecycle.waiting import wait_for_deletion
+
             wait_for_deletion(self._live, deadline)
 
     # -- watch, wait ----------------------------------------------------------------------------------------------
@@ -346,8 +352,8 @@ class BaseCustomResource(RawObject):
         The objects there come first, as ADDED, unless ``resource_version`` says where to begin. Ends after ``timeout``
         seconds (None: never), or by ``stop()`` of what is returned, from any thread.
         """
-        place = cls._collection(namespace, all_namespaces, client)
-        return _watch(place, selectors_of(label_selector, None), timeout, resource_version)
+        selectors = selectors_of(label_selector, None)
+        return _watch(cls._collection(namespace, all_namespaces, client), selectors, timeout, resource_version)
 
     def watch(self, *, timeout: Optional[float] = None) -> Watch:
         """Events of this object, as :meth:`watch_all` gives them; its present state comes first, as ADDED."""
@@ -379,7 +385,6 @@ class BaseCustomResource(RawObject):
         Raises:
             WaitTimeoutError: it was still there after ``timeout`` seconds; the message lists its finalizers.
         """
-        from ..transport.deadline import Deadline
         from .lifecycle.waiting import wait_for_deletion
 
         wait_for_deletion(self._live, Deadline(timeout, self._live.connected().clock))
@@ -389,7 +394,6 @@ def _watch(
     place: Collection, selectors: Mapping[str, Optional[str]], timeout: Optional[float],
     resource_version: Optional[str],
 ) -> Watch:  # fmt: skip
-    from ..transport.deadline import Deadline
     from ..transport.watch import Watch
 
     client, resource, namespace = place

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Optional, TypeVar, Union, overload
 
+from .. import arguments
+from ..transport.deadline import Deadline
 from . import const
 from .base import BaseCustomResource
 from .commands.result import ExecResult
@@ -16,6 +18,7 @@ from .model.views import (
     PersistentHomeSpec,
     SSHSpec,
     VolumeSpec,
+    check_time_to_live,
     get_view,
     get_views,
     set_view,
@@ -27,23 +30,19 @@ if TYPE_CHECKING:
     from .commands.execution import Output
     from .files import TransferReport
     from .lifecycle.obligation import Obligation
-    from .lifecycle.settings import History, Managed
+    from .lifecycle.settings import History
 
 __all__ = ["DevServer", "ExecResult", "LifecycleSpec", "PersistentHomeSpec", "SSHSpec", "VolumeSpec"]
-
-
-def _seconds(value: float, name: str) -> float:
-    if not isinstance(value, (int, float)):
-        raise TypeError(f"{name}: must be a number of seconds, not {type(value).__name__}")
-    if not value >= 0:
-        raise ValueError(f"{name}: must be at least 0 seconds, not {value!r}")
-    return value
 
 
 D = TypeVar("D", bound="DevServer")
 PathLike = Union[str, "os.PathLike[str]"]
 IF_EXISTS = ("fail", "attach")
 DELETE_ON_EXIT = ("always", "on_success", "never")
+
+
+def _nothing_to_leave(server: DevServer, error: Optional[BaseException]) -> None:
+    """No ``with`` has been entered."""
 
 
 class DevServer(BaseCustomResource):
@@ -86,8 +85,11 @@ class DevServer(BaseCustomResource):
     deletion_timeout: float = 10
     fail_fast: bool = True
     on_event: Optional[Callable[[str], object]] = None
-    _SHARED = frozenset({"on_event"})
+    _SHARED = frozenset({"on_event", "_leave"})
     _history: Optional[History] = None  # of its with statements
+    # From __enter__ on :func:`.lifecycle.managed.leave`. It is kept, for a generator with a ``with`` in it may be
+    # closed when the interpreter ends, and nothing can be imported any more.
+    _leave: Callable[[Any, Optional[BaseException]], None] = staticmethod(_nothing_to_leave)
 
     def __init__(
         self, metadata: Metadata, spec: Mapping[str, Any], *, wait_timeout: Optional[float] = 300,
@@ -96,22 +98,17 @@ class DevServer(BaseCustomResource):
         on_event: Optional[Callable[[str], object]] = None,
         client: Optional[RESTClient] = None,
     ) -> None:  # fmt: skip
-        super().__init__(metadata, spec, client=client)
-        if delete_on_exit not in DELETE_ON_EXIT:
-            raise ValueError(f"delete_on_exit: must be one of {', '.join(DELETE_ON_EXIT)}, not {delete_on_exit!r}")
-        if if_exists not in IF_EXISTS:
-            raise ValueError(f"if_exists: must be one of {', '.join(IF_EXISTS)}, not {if_exists!r}")
-        if sync_workspace is not None and not isinstance(sync_workspace, Mapping):
-            raise TypeError("sync_workspace: must be a dict of local paths to remote paths")
+        super().__init__(metadata, arguments.mapping(spec, "spec"), client=client)
+        check_time_to_live(spec)
         if on_event is not None and not callable(on_event):
             raise TypeError(f"on_event: must be callable with a string, not {type(on_event).__name__}")
-        self.wait_timeout = None if wait_timeout is None else _seconds(wait_timeout, "wait_timeout")
-        self.deletion_timeout = _seconds(deletion_timeout, "deletion_timeout")
-        self.fail_fast = fail_fast
+        self.wait_timeout = arguments.timeout(wait_timeout, "wait_timeout")
+        self.deletion_timeout = arguments.seconds(deletion_timeout, "deletion_timeout")
+        self.fail_fast = arguments.flag(fail_fast, "fail_fast")
         self.on_event = on_event
-        self.sync_workspace = dict(sync_workspace or {})
-        self.delete_on_exit = delete_on_exit
-        self.if_exists = if_exists
+        self.sync_workspace = _checked_workspace(sync_workspace)
+        self.delete_on_exit = arguments.choice(delete_on_exit, "delete_on_exit", DELETE_ON_EXIT)
+        self.if_exists = arguments.choice(if_exists, "if_exists", IF_EXISTS)
 
     @classmethod
     def _of(cls: type[D], raw: dict[str, Any], client: RESTClient) -> D:
@@ -173,13 +170,13 @@ class DevServer(BaseCustomResource):
         Raises (each with a ``report`` of phase, operator, pod, containers and warnings):
             WaitTimeoutError (a TimeoutError), ResourceFailedError, ResourceDeletedError.
         """
-        from ..transport.deadline import Deadline
         from .lifecycle.progress import Teller
         from .lifecycle.readiness import wait_for_ready
 
+        fail_fast = self.fail_fast if fail_fast is None else arguments.flag(fail_fast, "fail_fast")
         live = self._live
         deadline = Deadline(self.wait_timeout if timeout is None else timeout, live.connected().clock)
-        wait_for_ready(live, deadline, self.fail_fast if fail_fast is None else fail_fast, Teller(live, self.on_event))
+        wait_for_ready(live, deadline, fail_fast, Teller(live, self.on_event))
         return self
 
     @property
@@ -194,41 +191,34 @@ class DevServer(BaseCustomResource):
         name: str = own_pod(self._live)["metadata"]["name"]
         return name
 
-    def _managed(self) -> Managed:
-        from .lifecycle.settings import History, Managed
-
-        if self._history is None:
-            self._history = History()
-        return Managed(self._live, self, self._history)
-
     def __enter__(self: D) -> D:
         from .lifecycle.managed import enter, leave
+        from .lifecycle.settings import History
 
-        managed = self._managed()
-        before = managed.history.owed()
+        self._leave = leave
+        self._history = self._history or History()
+        before = self._history.owed()
         try:
-            enter(managed)
+            enter(self._history.managed(self._live, self))
             return self
         except BaseException as error:
-            if len(managed.history.owed()) > len(before):  # Ctrl-C on the very last step: there will be no __exit__
-                leave(managed, error)
+            if len(self._history.owed()) > len(before):  # Ctrl-C on the very last step: there will be no __exit__
+                self._leave(self._history.managed(self._live, self), error)
             raise
 
     def __exit__(
         self, kind: Optional[type[BaseException]], error: Optional[BaseException], traceback: Optional[TracebackType]
     ) -> None:
         before: tuple[Obligation, ...] = ()
+        history = self._history
+        if history is None:  # it was never entered
+            return
         try:
-            from .lifecycle.managed import leave
-
-            before = self._managed().history.owed()
-            leave(self._managed(), error)
+            before = history.owed()
+            self._leave(history.managed(self._live, self), error)
         except BaseException:  # perhaps Ctrl-C, before the deletion was insisted upon
-            from .lifecycle.managed import leave
-
-            owed = self._managed().history.owed()
-            if owed == (before or owed):
-                leave(self._managed(), error)
+            if history.owed() == (before or history.owed()):
+                self._leave(history.managed(self._live, self), error)
             raise
 
     # -- use ------------------------------------------------------------------------------------------------------
@@ -292,7 +282,10 @@ class DevServer(BaseCustomResource):
         """
         from .commands.execution import Options, execute
         from .commands.target import locate, telling_of_its_end
+        from .commands.wrapper import check_container
 
+        check_container(container)
+        arguments.flags(shell=shell, check=check, text=text)
         options = Options(input, timeout, check, text, encoding, errors, cwd, env, stdout, stderr)
         live = self._live
         with telling_of_its_end(live):
@@ -305,6 +298,10 @@ class DevServer(BaseCustomResource):
             FileNotFoundError: a local path does not exist. SyncError: the container's side failed.
             ExecConnectionLostError: the connection was lost.
         """
+        from .files import check_paths
+
+        for local, remote in self.sync_workspace.items():
+            check_paths(local, remote)
         reports: list[TransferReport] = []  # a method called list stands in the way of a comprehension's type
         for local, remote in self.sync_workspace.items():
             reports.append(self.upload(local, remote))
@@ -324,8 +321,24 @@ class DevServer(BaseCustomResource):
         """
         from .commands.execution import run_raw
         from .commands.target import locate, telling_of_its_end
-        from .files import upload
+        from .commands.wrapper import check_container
+        from .files import check_paths, upload
 
+        check_container(container)
+        check_paths(local, remote)
         client, target = self._live.connected(), locate(self._live, container)
         with telling_of_its_end(self._live):
             return upload(lambda args, stdin=None: run_raw(client, target, args, stdin), local, remote)
+
+
+def _checked_workspace(workspace: Optional[Mapping[Any, PathLike]]) -> dict[Any, PathLike]:
+    if workspace is None:
+        return {}
+    if not isinstance(workspace, Mapping):
+        raise TypeError(
+            f"sync_workspace: must be a dict of local paths to remote paths, not {type(workspace).__name__}"
+        )
+    for local, remote in workspace.items():
+        arguments.path(local, "sync_workspace")
+        arguments.path(remote, f"sync_workspace[{local!r}]")
+    return dict(workspace)

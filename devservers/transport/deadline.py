@@ -8,6 +8,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Callable, Optional
 
+from ..arguments import timeout
+
 if TYPE_CHECKING:
     import threading
 
@@ -65,10 +67,11 @@ def _nothing() -> None:
 class Deadline:
     """The moment a call must be over, fixed once and handed down to every step.
 
-    ``Deadline(None)`` never expires. A cancelled one has expired.
+    ``Deadline(None)`` and ``Deadline(inf)`` never expire. A cancelled one has expired. This is where every ``timeout``
+    of the public API arrives.
 
     Raises:
-        ValueError: ``seconds`` is not a number.
+        TypeError, ValueError: ``seconds`` is not a number, or not one of at least 0.
     """
 
     __slots__ = ("_at", "_clock", "cancellation", "seconds")
@@ -76,8 +79,7 @@ class Deadline:
     def __init__(
         self, seconds: Optional[float], clock: Clock = SYSTEM_CLOCK, cancellation: Optional[Cancellation] = None
     ) -> None:
-        if seconds is not None and seconds != seconds:
-            raise ValueError("timeout: must be a number of seconds, not NaN")
+        seconds = timeout(seconds)
         self.seconds: Optional[float] = None if seconds is None or seconds > FOREVER else seconds
         self.cancellation: Optional[Cancellation] = cancellation
         self._clock = clock
@@ -149,6 +151,8 @@ class Backoff:
 
 
 def _random() -> float:
-    from random import random  # loads hashlib: only when something is to be waited for
-
+    try:
+        from random import random  # loads hashlib: only when something is to be waited for
+    except ImportError:  # the interpreter is ending: nothing can be loaded any more
+        return 1.0
     return random()

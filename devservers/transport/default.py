@@ -43,6 +43,20 @@ def default_client() -> RESTClient:
         return _client
 
 
+def chosen_client(client: Optional[RESTClient]) -> RESTClient:
+    """``client`` if one was given, else the process-wide one."""
+    return default_client() if client is None else checked_client(client)
+
+
+def checked_client(client: object) -> RESTClient:
+    """``client`` itself. Raises TypeError if it is something else, such as a ClientConfig."""
+    from .rest import RESTClient
+
+    if not isinstance(client, RESTClient):
+        raise TypeError(f"client: must be a RESTClient, not {type(client).__name__}")
+    return client
+
+
 def was_default(client: RESTClient) -> bool:
     """Whether this is the process-wide client, or was: not one that was made to be passed as ``client=``."""
     return client in _defaults

@@ -15,7 +15,11 @@ _EXEC_QUERY = re.compile(r'(/exec/[^\s?"]*\?)[^\s"]*')
 
 def without_command(message: str) -> str:
     """``message`` with ``…`` for the query of each exec URL in it."""
-    return _EXEC_QUERY.sub(r"\1…", message)
+    return _EXEC_QUERY.sub(_abridged, message)  # a template would be compiled by an import each time
+
+
+def _abridged(match: re.Match[str]) -> str:
+    return f"{match[1]}…"
 
 
 def details_without_commands(details: Mapping[str, Any]) -> Mapping[str, Any]:

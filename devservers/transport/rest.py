@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
+from .. import arguments
 from ..errors import (
     APIError,
     ConnectionFailedError,
@@ -45,6 +46,7 @@ Object = dict[str, Any]
 REQUEST_TIMEOUT = 60.0
 """Seconds for one call unless the caller says otherwise: the API server's own limit for what is not a watch."""
 PAGE_SIZE = 500
+PROPAGATION_POLICIES = ("Foreground", "Background", "Orphan")
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
@@ -71,6 +73,9 @@ class RESTClient:
         self, config: Optional[ClientConfig] = None, *, timeout: Optional[float] = REQUEST_TIMEOUT,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:  # fmt: skip
+        if config is not None and not isinstance(config, ClientConfig):
+            raise TypeError(f"config: must be a ClientConfig (load_config() makes one), not {type(config).__name__}")
+        timeout = arguments.timeout(timeout)
         if config is None:
             from .config.sources import load_config
 
@@ -147,7 +152,9 @@ class RESTClient:
         if uid is not None:
             options["preconditions"] = {"uid": uid}
         if propagation_policy is not None:
-            options["propagationPolicy"] = propagation_policy
+            options["propagationPolicy"] = arguments.choice(
+                propagation_policy, "propagation_policy", PROPAGATION_POLICIES
+            )
         body = options if len(options) > 2 else None
         path = resource.item(namespace, name)
         return self.request("DELETE", path, body=body, deadline=deadline, repeatable=uid is not None)

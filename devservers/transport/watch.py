@@ -177,7 +177,9 @@ class Watch:
         selectors: Optional[Mapping[str, Optional[str]]] = None, resource_version: Optional[str] = None,
         deadline: Optional[Deadline] = None, marks: bool = False,
     ) -> None:  # fmt: skip
-        begin = "" if resource_version in (None, "", "0") else str(resource_version)
+        if resource_version is not None and not isinstance(resource_version, str):
+            raise TypeError(f"resource_version: must be a string, not {type(resource_version).__name__}")
+        begin = "" if resource_version in (None, "0") else resource_version
         self._client = client
         self._resource = resource
         self._namespace = namespace

@@ -59,8 +59,30 @@ def test_numbers_that_json_does_not_know_are_a_value_error_that_names_its_field(
         copy_json({"limits": [value]}, "spec")
 
 
-def test_a_value_that_holds_itself_is_refused() -> None:
-    value: dict[str, Any] = {}
-    value["self"] = {"again": value}
-    with pytest.raises(ValueError, match="Circular"):
+def test_a_value_that_holds_itself_is_refused_and_where_it_does_is_told() -> None:
+    value: dict[str, Any] = {"before": [1, 2]}
+    value["self"] = {"again": [0, value]}
+    with pytest.raises(ValueError, match=r"^spec\.self\.again\[1\]: holds itself"):
+        copy_json(value, "spec")
+
+
+def test_what_is_there_twice_does_not_hold_itself() -> None:
+    part = {"a": [1]}
+    assert copy_json({"one": part, "two": part}) == {"one": {"a": [1]}, "two": {"a": [1]}}
+
+
+def test_text_without_an_encoding_is_a_value_error_that_names_its_field() -> None:
+    with pytest.raises(ValueError, match=r"^spec\.image: holds text that cannot be encoded as UTF-8"):
+        copy_json({"flavor": "grüße", "image": "a\udc80"}, "spec")
+
+
+def test_text_of_a_servers_is_copied_as_it_is() -> None:
+    assert copy_json({"message": "a\udc80"}) == {"message": "a\udc80"}
+
+
+def test_what_is_nested_beyond_all_measure_is_a_value_error() -> None:
+    value: list[Any] = []
+    for _ in range(100_000):
+        value = [value]
+    with pytest.raises(ValueError, match=r"^spec: is nested too deeply"):
         copy_json(value, "spec")

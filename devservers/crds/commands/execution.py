@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from codecs import lookup, lookup_error
+from codecs import lookup_error
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, BinaryIO, NamedTuple, Optional, Union
 
+from ... import arguments
 from ...errors import ExecError, ExecTimeoutError, RequestTimeoutError
 from ...transport.deadline import Deadline
 from ...transport.exec.session import ExecTarget, Sink, open_in_turn, returncode_of
@@ -77,6 +78,7 @@ def execute(
 ) -> ExecResult[Any]:  # fmt: skip
     """See :meth:`DevServer.exec`. What was asked for is checked before ``locate`` sends the first request."""
     words = parse_command(args, shell)
+    _check_decoding(options.encoding, options.errors)
     env, cwd = check_environment(options.env), check_directory(options.cwd)
     command = Command(words, os.urandom(8).hex(), cwd, env)
     stdin = _stdin(options)
@@ -109,9 +111,19 @@ def _located(locate: Callable[[Deadline], ExecTarget], deadline: Deadline, words
         ) from error
 
 
+def _check_decoding(encoding: str, errors: str) -> None:
+    """Output must not be lost because it cannot be decoded when the command has run."""
+    try:
+        "".encode(arguments.text(encoding, "encoding"))  # which a codec for bytes ("hex") refuses
+    except LookupError as error:
+        raise LookupError(f"encoding: {error}") from None
+    try:
+        lookup_error(arguments.text(errors, "errors"))
+    except LookupError as error:
+        raise LookupError(f"errors: {error}") from None
+
+
 def _stdin(options: Options) -> Optional[bytes]:
-    lookup(options.encoding)
-    lookup_error(options.errors)
     if isinstance(options.input, str):
         return options.input.encode(options.encoding)
     if options.input is None or isinstance(options.input, (bytes, bytearray, memoryview)):

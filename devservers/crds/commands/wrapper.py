@@ -24,6 +24,8 @@ from collections.abc import Collection, Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple, Optional, Union
 
+from ... import arguments
+from ...transport.resources import validate_namespace
 from .proof import LEAD
 
 SHELL = "/bin/sh"
@@ -256,6 +258,7 @@ def check_environment(env: Optional[Mapping[str, str]]) -> Optional[dict[str, st
     """``env`` as a dict, its names and values checked."""
     if env is None:
         return None
+    arguments.mapping(env, "env")
     for name, value in env.items():
         if not isinstance(name, str) or not _ENV_NAME.fullmatch(name):
             raise ValueError(
@@ -266,6 +269,12 @@ def check_environment(env: Optional[Mapping[str, str]]) -> Optional[dict[str, st
             raise ValueError(f"env: the value of {name} must be a string, not {type(value).__name__}")
         _check_text(value, f"env: {name}")
     return dict(env)
+
+
+def check_container(container: Optional[str]) -> None:
+    """The name of a container: an RFC 1123 label. None leaves the choice to us."""
+    if container is not None:
+        validate_namespace(container, "container")
 
 
 def check_directory(cwd: Optional[str]) -> Optional[str]:

@@ -9,6 +9,6 @@ of file that exec in protocol v4 cannot send. ``scan`` looks, ``tarstream`` turn
 from __future__ import annotations
 
 from .scripts import RemoteResult
-from .transfer import RemoteRunner, TransferReport, upload
+from .transfer import RemoteRunner, TransferReport, check_paths, upload
 
-__all__ = ["upload", "TransferReport", "RemoteRunner", "RemoteResult"]
+__all__ = ["check_paths", "upload", "TransferReport", "RemoteRunner", "RemoteResult"]

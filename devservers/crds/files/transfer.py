@@ -13,6 +13,7 @@ from contextlib import closing
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, Optional, Protocol, Union
 
+from ... import arguments
 from ...errors import CommandNotFoundError, ExecConnectionLostError, SyncError
 from .scan import Scan, scan_directory, scan_file
 from .scripts import (
@@ -55,6 +56,21 @@ class TransferReport(NamedTuple):
     skipped: tuple[str, ...] = ()
 
 
+def check_paths(local: Union[str, os.PathLike[str]], remote: Union[str, os.PathLike[str]]) -> None:
+    """What can be told of the two paths before the container is looked for.
+
+    Raises:
+        TypeError, ValueError: as :func:`upload`. FileNotFoundError: ``local`` does not exist.
+    """
+    target_path(arguments.path(remote, "remote"))
+    try:
+        os.stat(os.path.expanduser(arguments.path(local, "local")))
+    except FileNotFoundError:
+        raise
+    except OSError:
+        pass  # what cannot be read is a SyncError of the upload
+
+
 def upload(
     run: RemoteRunner, local: Union[str, os.PathLike[str]], remote: Union[str, os.PathLike[str]]
 ) -> TransferReport:
@@ -86,9 +102,9 @@ def upload(
     """
     from .source import LocalFiles
 
-    remote = os.fspath(remote)
+    remote = arguments.path(remote, "remote")
     target = target_path(remote)
-    path = os.path.expanduser(os.fspath(local))
+    path = os.path.expanduser(arguments.path(local, "local"))
     plan = _plan(path)
     files = LocalFiles(plan.scan.root)
     result = _send(run, plan, target, files)

@@ -41,6 +41,9 @@ class History:
     def owe(self, obligation: Obligation) -> None:
         self.obligations = (*self.owed(), obligation)
 
+    def managed(self, live: LiveObject, settings: Settings) -> Managed:
+        return Managed(live, settings, self)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> History:
         twin = History()  # a copy has created nothing
         twin.sent_metadata, twin.generated_name = self.sent_metadata, self.generated_name

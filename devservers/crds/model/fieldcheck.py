@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Optional, Union
 
+from ... import arguments
 from ...errors import APIError, InvalidError
 
 FIELD_VALIDATIONS = ("Strict", "Warn", "Ignore")
@@ -25,10 +26,11 @@ _UNCOMPARED = frozenset({"metadata", "status"})
 """What servers change on their own, and have no unknown fields in."""
 
 
-def check_field_validation(value: str) -> str:
-    if value not in FIELD_VALIDATIONS:
-        raise ValueError(f"field_validation: must be one of {', '.join(FIELD_VALIDATIONS)}, not {value!r}")
-    return value
+def check_writing(field_manager: Optional[str], field_validation: str) -> None:
+    """The arguments that every write has."""
+    if field_manager is not None:
+        arguments.field_manager(field_manager)
+    arguments.choice(field_validation, "field_validation", FIELD_VALIDATIONS)
 
 
 def as_invalid(error: APIError, what: str) -> Optional[InvalidError]:

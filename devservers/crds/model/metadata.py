@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Optional, Union
 
+from ... import arguments
 from ...transport.resources import validate_generate_name, validate_name, validate_namespace
 from .jsonvalue import copy_json
 
@@ -24,6 +25,7 @@ SERVER_OWNED = (
 
 _TIME = re.compile(r"([0-9-]{10}T[0-9:]{8})(?:\.([0-9]+))?(Z|[+-][0-9]{2}:[0-9]{2})")
 
+_STRING_MAPS = ("labels", "annotations")
 COLLECTIONS = ("labels", "annotations", "finalizers", "ownerReferences")
 
 
@@ -62,7 +64,8 @@ class ObjectMeta:
         if namespace is not None:
             self._raw["namespace"] = validate_namespace(namespace)
         given = zip(COLLECTIONS, (labels, annotations, finalizers, owner_references))
-        self._raw.update({key: copy_json(value, f"metadata.{key}") for key, value in given if value})
+        checked = {key: _checked_collection(value, key) for key, value in given if value is not None}
+        self._raw.update({key: value for key, value in checked.items() if value})
 
     @classmethod
     def over(cls, raw: dict[str, Any]) -> ObjectMeta:
@@ -108,7 +111,7 @@ class ObjectMeta:
 
     @labels.setter
     def labels(self, value: Optional[Mapping[str, str]]) -> None:
-        self._set("labels", dict(value) if value else None)
+        self._set_collection("labels", value)
 
     @property
     def annotations(self) -> dict[str, str]:
@@ -118,7 +121,7 @@ class ObjectMeta:
 
     @annotations.setter
     def annotations(self, value: Optional[Mapping[str, str]]) -> None:
-        self._set("annotations", dict(value) if value else None)
+        self._set_collection("annotations", value)
 
     @property
     def finalizers(self) -> list[str]:
@@ -128,7 +131,7 @@ class ObjectMeta:
 
     @finalizers.setter
     def finalizers(self, value: Optional[list[str]]) -> None:
-        self._set("finalizers", list(value) if value else None)
+        self._set_collection("finalizers", value)
 
     @property
     def owner_references(self) -> list[dict[str, Any]]:
@@ -138,7 +141,7 @@ class ObjectMeta:
 
     @owner_references.setter
     def owner_references(self, value: Optional[list[dict[str, Any]]]) -> None:
-        self._set("ownerReferences", list(value) if value else None)
+        self._set_collection("ownerReferences", value)
 
     # -- what the server sets -------------------------------------------------------------------------------------
 
@@ -187,11 +190,33 @@ class ObjectMeta:
             value = self._raw[key] = empty
         return value
 
+    def _set_collection(self, key: str, value: Any) -> None:
+        self._set(key, None if value is None else _checked_collection(value, key) or None)
+
     def _set(self, key: str, value: Any) -> None:
         if value is None:
             self._raw.pop(key, None)
         else:
             self._raw[key] = value
+
+
+def _checked_collection(value: Any, key: str) -> Any:
+    """A copy of labels, annotations, finalizers or owner references; what the API cannot take is named."""
+    field = f"metadata.{key}"
+    parts: list[tuple[str, Any]]
+    if key in _STRING_MAPS:
+        parts = [(f"{field}[{name!r}]", part) for name, part in arguments.mapping(value, field).items()]
+        parts += [(f"{field}: the key {name!r}", name) for name in value]
+    elif isinstance(value, (list, tuple)):
+        parts = [(f"{field}[{index}]", part) for index, part in enumerate(value)]
+    else:
+        raise TypeError(f"{field}: must be a list, not {type(value).__name__}")
+    for where, part in parts:
+        if key == "ownerReferences":
+            arguments.mapping(part, where)
+        elif not isinstance(part, str):
+            raise TypeError(f"{where}: must be a string, not {type(part).__name__}")
+    return copy_json(value, field)
 
 
 def parse_time(value: Optional[str]) -> Optional[datetime.datetime]:
@@ -216,7 +241,8 @@ def new_metadata(metadata: Metadata) -> dict[str, Any]:
     """The metadata of an object to be created: a copy without what only the server sets, its names checked.
 
     Raises:
-        ValueError: a bad name, or neither ``name`` nor ``generate_name``. TypeError: not metadata at all.
+        ValueError: a bad name, or neither ``name`` nor ``generate_name``. TypeError: not metadata at all, or a label,
+            annotation or finalizer that is no string.
     """
     if isinstance(metadata, ObjectMeta):
         raw = metadata.to_dict()
@@ -225,6 +251,9 @@ def new_metadata(metadata: Metadata) -> dict[str, Any]:
     else:
         raise TypeError(f"metadata: must be an ObjectMeta, not {type(metadata).__name__}")
     raw = {key: value for key, value in raw.items() if key not in SERVER_OWNED}
+    for key in COLLECTIONS:
+        if raw.get(key) is not None:
+            _checked_collection(raw[key], key)
     if raw.get("name"):
         validate_name(raw["name"])
     elif raw.get("generateName"):

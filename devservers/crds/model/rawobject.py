@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from ...transport.default import checked_client
 from .liveobject import LiveObject
 from .metadata import Metadata, ObjectMeta
 
@@ -63,7 +64,7 @@ class RawObject:
         An object that was pickled while it had a client of its own must be given one again, unless
         the process-wide client leads to the same cluster.
         """
-        self._live.use(client)
+        self._live.use(checked_client(client))
         return self
 
     def __repr__(self) -> str:

@@ -21,6 +21,9 @@ Check = Callable[[Any, str], Any]
 """Takes a value and the name of its field; returns the value as in the API, or raises ValueError."""
 
 _QUANTITY = re.compile(r"\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[munkMGTPE]|[eE][+-]?[0-9]+)?")
+LONGEST_TIME_TO_LIVE = 2**63 // 10**9
+"""Seconds, 292 years: what Go's time.Duration can hold. Whoever adds more to a date fails, and never tells."""
+
 _TIME_TO_LIVE = re.compile(r"(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?")
 
 
@@ -57,6 +60,7 @@ def time_to_live(value: Any, field: str) -> str:
     total = value.total_seconds() if hasattr(value, "total_seconds") else 0
     if total <= 0 or total != int(total):
         raise ValueError(f"{field}: must be '1h30m' or a positive timedelta of whole seconds, not {value!r}")
+    _check_length(total, value, field)
     minutes, seconds = divmod(int(total), 60)
     hours, minutes = divmod(minutes, 60)
     parts = ((hours, "h"), (minutes, "m"), (seconds, "s"))
@@ -70,8 +74,25 @@ def parse_time_to_live(value: str, field: str) -> datetime.timedelta:
     match = _TIME_TO_LIVE.fullmatch(value)
     if match is None:
         raise ValueError(f"{field}: must be hours, minutes and seconds such as '8h' or '1h30m', not {value!r}")
+    if any(len((part or "").lstrip("0")) > 15 for part in match.groups()):  # more than int() may be asked to read
+        _check_length(float("inf"), value, field)
     hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    _check_length(hours * 3600 + minutes * 60 + seconds, value, field)
     return timedelta(hours=hours, minutes=minutes, seconds=seconds)
+
+
+def _check_length(seconds: float, value: object, field: str) -> None:
+    if seconds > LONGEST_TIME_TO_LIVE:
+        shown = value if isinstance(value, str) and len(value) <= 40 else "more"
+        raise ValueError(f"{field}: must be at most {LONGEST_TIME_TO_LIVE // 3600}h (292 years), not {shown}")
+
+
+def check_time_to_live(spec: Mapping[str, Any]) -> None:
+    """Of a spec as in the API: a time to live that is too long. What else is wrong with it the API server says."""
+    lifecycle = spec.get("lifecycle")
+    value = lifecycle.get("timeToLive") if isinstance(lifecycle, Mapping) else None
+    if isinstance(value, str) and _TIME_TO_LIVE.fullmatch(value):
+        parse_time_to_live(value, f"{LifecycleSpec.field}.timeToLive")
 
 
 def _check_known(key: object, known: Mapping[str, object], field: str) -> None:
@@ -301,5 +322,7 @@ def set_views(spec: dict[str, Any], key: str, values: Optional[Sequence[Any]], v
     """Assign a list of copies; None removes the key."""
     if values is None:
         spec.pop(key, None)
+    elif isinstance(values, (str, Mapping)) or not hasattr(values, "__iter__"):
+        raise ValueError(f"spec.{key}: must be a list of {view.__name__} or dict, not {type(values).__name__}")
     else:
         spec[key] = [view.checked(value) for value in values]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Optional
 
+from ... import arguments
 from ...errors import KubeConfigError
 from ..auth.credentials import Credentials, Identity
 from ..locks import ForkSafeLock
@@ -60,6 +61,14 @@ class ClientConfig:
     _cache: _ContextCache = field(init=False, repr=False, default_factory=_ContextCache)
 
     def __post_init__(self) -> None:
+        for name in ("server", "source"):
+            _check_type(getattr(self, name), name, str, "a string")
+        for name in ("namespace", "proxy_url", "user_agent"):
+            if getattr(self, name) is not None:
+                _check_type(getattr(self, name), name, str, "a string")
+        _check_type(self.credentials, "credentials", Credentials, "Credentials")
+        _check_type(self.tls, "tls", TLSSettings, "TLSSettings")
+        arguments.flag(self.proxy_from_environment, "proxy_from_environment")
         url = parse_server_url(self.server, self.source or "server")
         object.__setattr__(self, "_url", url)
         object.__setattr__(self, "server", str(url))
@@ -150,3 +159,8 @@ class ClientConfig:
             InsecureTLSWarning,
             stacklevel=2,
         )
+
+
+def _check_type(value: object, name: str, wanted: type, told: str) -> None:
+    if not isinstance(value, wanted):
+        raise TypeError(f"{name}: must be {told}, not {type(value).__name__}")

@@ -13,7 +13,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Optional, Union
 
+from ... import arguments
 from ...errors import KubeConfigError
+from ..resources import validate_namespace
 from ..text import shown
 from . import incluster
 from .clientconfig import ClientConfig
@@ -39,6 +41,12 @@ def load_config(
         KubeConfigError: no source, or a broken one; the message says which, where and what to do.
         MissingDependencyError: the kubeconfig is YAML and PyYAML is not installed (JSON needs nothing).
     """
+    if kubeconfig is not None and not isinstance(kubeconfig, (str, os.PathLike, Mapping)):
+        raise TypeError(f"kubeconfig: must be the path of a file or a dict, not {type(kubeconfig).__name__}")
+    if context is not None:
+        arguments.text(context, "context")
+    if namespace is not None:
+        validate_namespace(namespace, "namespace")
     return load(os.environ, kubeconfig, context, namespace)
 
 

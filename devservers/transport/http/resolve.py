@@ -12,6 +12,7 @@ nothing.
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 from typing import Any, Callable, Optional
 
@@ -64,15 +65,21 @@ class _Lookup:
 
     def result(self, deadline: Deadline) -> list[Any]:
         """What it found, or its error, if that comes within the deadline."""
-        try:
-            threading.Thread(target=self._run, name="devservers-resolve", daemon=True).start()
-        except RuntimeError:  # no more threads are to be had here
+        if sys.is_finalizing():  # where a thread does not run any more, and one that is waited for hangs
             self._run()
+        else:
+            self._run_beside()
         if not deadline.wait(self._done.wait):
             raise TimeoutError("timed out")
         if self._error is not None:
             raise self._error
         return self._found
+
+    def _run_beside(self) -> None:
+        try:
+            threading.Thread(target=self._run, name="devservers-resolve", daemon=True).start()
+        except RuntimeError:  # no more threads are to be had here
+            self._run()
 
     def _run(self) -> None:
         try:

@@ -34,7 +34,7 @@ def test_a_dangling_local_symlink_is_a_missing_path(gnu_box: Box, local: Path) -
 
 
 def test_a_bad_remote_path_is_an_error_before_anything_runs(gnu_box: Box, local: Path) -> None:
-    with pytest.raises(ValueError, match="remote path is empty"):
+    with pytest.raises(ValueError, match="remote: the path is empty"):
         upload(gnu_box, local, "")
     assert gnu_box.last_command == []
 
