@@ -32,6 +32,7 @@ from ..errors import (
 )
 from ..notes import add_note
 from ..transport import channels
+from ..transport.advice import LONG_DATA
 from ..transport.channels import ExitStatus
 from ..transport.deadline import Deadline
 from ..transport.exec import HONEST_FIRST, ExecSession, ExecTarget, Sink, open_in_turn, returncode_of
@@ -239,6 +240,7 @@ def _returncode(call: Call, command: Command, plan: Plan, status: ExitStatus, st
 
 _HINTS = {
     "permission denied": " (it is a directory, or it lacks execute permission)",
+    "argument list too long": f" (command and environment: {LONG_DATA})",
     "exec format error": " (is it a program for another kind of machine, or a script without a #! line?)",
 }
 

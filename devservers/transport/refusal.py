@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 
 from ..errors import APIError, ConnectionFailedError, NotServedError, ProtocolError, error_class
 from . import retry
-from .paths import RequestInfo, request_info
+from .advice import advice
+from .paths import request_info
 from .quoted import details_without_commands, without_command
 from .served import HTML_PAGE
 
@@ -85,25 +86,8 @@ def failure_of(status: Mapping[str, Any], method: str, target: str, *, retry_aft
     kind = error_class(code, reason)
     return kind(
         message, status=code, reason=reason, details=details, retry_after=retry_after, context=str(info),
-        hint=_hint(code, message, info),
+        hint=advice(code, reason, message, info, len(target)),
     )  # fmt: skip
-
-
-_NOT_BY_ROLE = ("exceeded quota", "admission", "denied the request", "is being terminated", "violates PodSecurity")
-"""What other refusals with code 403 say: quotas, webhooks and policies, where no Role would help."""
-
-
-def _hint(code: int, message: str, info: RequestInfo) -> str:
-    if code == 500 and ("error dialing backend" in message or "error sending request" in message):
-        return "the API server does not reach the kubelet of the pod's node: is that node ready?"
-    if code in (414, 431) and info.subresource == "exec":
-        return "command and environment travel in the request's URL: pass what is long as input, or upload it as a file"
-    if code == 401:
-        return "the API server does not accept these credentials: log in again, or check the user of the kubeconfig"
-    if code != 403 or any(sign in message for sign in _NOT_BY_ROLE):
-        return ""
-    kind = f'a Role in namespace "{info.namespace}"' if info.namespace else "a ClusterRole"
-    return f"{kind} bound to the user would allow it with the rule {info.rule()}"
 
 
 def _status(raw: bytes) -> Optional[dict[str, Any]]:
