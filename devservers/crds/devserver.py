@@ -276,15 +276,17 @@ class DevServer(BaseCustomResource):
             ExecTimeoutError (a TimeoutError): with the partial output; says whether the command was killed.
             ExecConnectionLostError: no status came, or a success without its proof: the exit code is
                 unknown, and is not guessed. With the partial output; says whether the command was killed.
-            CommandFailedError: with ``check``. APIError: refused.
-            ExecError: the command may not be executed, ``cwd`` is not there, or there is no pod.
+            CommandFailedError: with ``check``. APIError: refused. BadRequestError: no such
+                container; it lists those that are there.
+            ExecError: the command may not be executed, ``cwd`` is not there, there is no pod, or it is not
+                up: then with what ``wait_for_ready`` would say.
         """
         from .execution import Options, execute
         from .target import telling_of_its_end
 
         options = Options(input, timeout, check, text, encoding, errors, cwd, env, stdout, stderr)
         client, _, _ = self._place()
-        with telling_of_its_end(self):
+        with telling_of_its_end(self, container):
             return execute(client, lambda deadline: self._target(container, deadline), args, shell, options)
 
     def sync(self) -> list[TransferReport]:
@@ -309,7 +311,7 @@ class DevServer(BaseCustomResource):
         Raises:
             FileNotFoundError: ``local`` does not exist. SyncError: the container's side failed; with its stderr.
             ExecConnectionLostError: the connection was lost before the container's side had confirmed
-                all of it, whatever the API server says.
+                all of it, whatever the API server says. ExecError: as for :meth:`exec`.
         """
         from .execution import run_raw
         from .target import telling_of_its_end
@@ -317,7 +319,7 @@ class DevServer(BaseCustomResource):
 
         client, _, _ = self._place()
         target = self._target(container)
-        with telling_of_its_end(self):
+        with telling_of_its_end(self, container):
             return upload(lambda args, stdin=None: run_raw(client, target, args, stdin), local, remote)
 
     def _target(self, container: Optional[str], deadline: Optional[Deadline] = None) -> ExecTarget:

@@ -13,7 +13,7 @@ from ..transport.deadline import Deadline
 from ..transport.paths import EVENTS
 from .hopeless import missing_flavor, no_such_flavor
 from .operatornotes import OperatorNotes
-from .podlookup import PodOwner, Pods, look_up_pods
+from .podlookup import PodOwner, Pods, can_run_commands, default_container, look_up_pods
 
 if TYPE_CHECKING:
     from ..transport.rest import RESTClient
@@ -49,11 +49,17 @@ class Seen(NamedTuple):
     """The name of its flavor, if that is known not to exist."""
 
 
-def failure_report(server: DevServer, deadline: Optional[Deadline] = None) -> str:
-    """What is known of ``server``: phase, operator, pod, containers, warnings, and the likely cause. Never raises."""
+def failure_report(
+    server: DevServer, deadline: Optional[Deadline] = None, raw: Optional[Mapping[str, Any]] = None
+) -> str:
+    """What is known of ``server``: phase, operator, pod, containers, warnings, and the likely cause. Never raises.
+
+    ``raw`` is the object as it was read last, where that is not the one that ``server`` holds.
+    """
     client, namespace, name = server._place()
-    owner = PodOwner.of(server._raw, namespace or "", name)
-    return describe(server._raw, _look(client, server._raw, owner, deadline or Deadline(REPORT_SECONDS, client.clock)))
+    raw = server._raw if raw is None else raw
+    owner = PodOwner.of(raw, namespace or "", name)
+    return describe(raw, _look(client, raw, owner, deadline or Deadline(REPORT_SECONDS, client.clock)))
 
 
 def _look(client: RESTClient, raw: Mapping[str, Any], owner: PodOwner, deadline: Deadline) -> Seen:
@@ -137,13 +143,33 @@ def _pod_lines(seen: Seen) -> Iterator[str]:
 
 
 def containers_line(pod: Mapping[str, Any]) -> str:
-    """A pod and what its containers wait for, in one line."""
+    """A pod and what it and its containers wait for, in one line."""
     status = pod.get("status") or {}
     states = [line for container in _containers(status) for line in _container_lines(container)]
     unready = [str(c.get("name")) for c in status.get("containerStatuses") or [] if not c.get("ready")]
     if not states and unready:
         states = [f"not ready yet: {', '.join(unready)}"]
-    return "; ".join([_pod_phase(pod), *states])
+    return "; ".join([_line(_pod_phase(pod), status), *_obstacles(status), *states])
+
+
+def _obstacles(status: Mapping[str, Any]) -> Iterator[str]:
+    """What keeps its containers from being started: no node, or an init container that still runs."""
+    conditions = {each.get("type"): each for each in status.get("conditions") or []}
+    scheduled = conditions.get("PodScheduled") or {}
+    if scheduled.get("status") == "False":
+        yield _line("no node yet:", scheduled)
+    if (conditions.get("Initialized") or {}).get("status") == "False":
+        for container in status.get("initContainerStatuses") or []:
+            if "running" in (container.get("state") or {}):
+                yield f"init container {container.get('name')} is still running"
+
+
+def why_not_up(pods: Pods, container: Optional[str]) -> str:
+    """Why no command can be run in this container now (None: the default one), in one line; ``""`` if one can."""
+    pod = pods.live
+    if pod is not None and can_run_commands(pod, container or default_container(pod)):
+        return ""
+    return f"pod: {pods}" if pods.last is None else containers_line(pods.last)
 
 
 def _pod_phase(pod: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Optional
 
 from ..errors import (
+    BadRequestError,
     CommandFailedError,
     DevServersError,
     ExecConnectionLostError,
@@ -20,7 +21,8 @@ from ..transport.deadline import Deadline
 from ..transport.exec import ExecTarget
 from ..transport.paths import PODS
 from .expiry import expiry_note
-from .podlookup import PodOwner, default_container, look_up_pods
+from .podlookup import PodOwner, containers_of, default_container, look_up_pods
+from .report import REPORT_SECONDS, failure_report, why_not_up
 from .running import incarnation
 
 if TYPE_CHECKING:
@@ -33,23 +35,45 @@ KILLED = (128 + 9, 128 + 15)
 """Exit codes of what was killed: so ends a command whose pod is deleted, if its connection is not lost before."""
 
 
+_NOT_RUNNING = ("not running", "no running task", "stopped container", "paused container")
+"""So say container runtimes that a container is not up; what they say is an :class:`ExecError`."""
+
+
 @contextmanager
-def telling_of_its_end(server: DevServer) -> Iterator[None]:
-    """A command that ends because its server is deleted, its time being up or otherwise, says so."""
+def telling_of_its_end(server: DevServer, container: Optional[str] = None) -> Iterator[None]:
+    """A command that ends, or cannot begin, because its server is deleted or not up, says so."""
     try:
         yield
-    except (NotFoundError, ServerError) as error:  # its pod went before the command began
-        why = _gone(server, _look(server))
+    except (NotFoundError, ServerError, BadRequestError) as error:  # refused before the command began
+        deadline = _look(server)
+        gone = _gone(server, deadline)
+        if gone:
+            raise error.with_hint(gone) from None
+        why = _not_up(server, container, deadline)
         if why:
-            raise error.with_hint(why) from None
+            raise ExecError(why) from error
         raise
-    except (ExecConnectionLostError, CommandFailedError, SyncError) as error:
-        if isinstance(error, CommandFailedError) and error.returncode not in KILLED:
-            raise
-        why = _gone(server, _look(server))
+    except ExecError as error:
+        if _may_tell_of_its_end(error):
+            deadline = _look(server)
+            why = _gone(server, deadline) or _not_up(server, container, deadline)
+            if why:
+                error.args = (f"{error}; {why}",)
+        raise
+    except SyncError as error:
+        deadline = _look(server)
+        why = _gone(server, deadline) or _not_up(server, container, deadline)
         if why:
             error.args = (f"{error}; {why}",)
         raise
+
+
+def _may_tell_of_its_end(error: ExecError) -> bool:
+    if isinstance(error, CommandFailedError):
+        return error.returncode in KILLED
+    if isinstance(error, ExecConnectionLostError):
+        return True
+    return any(sign in str(error) for sign in _NOT_RUNNING)
 
 
 def _look(server: DevServer) -> Deadline:
@@ -57,21 +81,36 @@ def _look(server: DevServer) -> Deadline:
 
 
 def locate(server: DevServer, container: Optional[str], deadline: Optional[Deadline] = None) -> ExecTarget:
-    """The container that commands of ``server`` go to."""
+    """The container that commands of ``server`` go to.
+
+    Raises:
+        ExecError: there is no pod. BadRequestError: there is no such container in it.
+    """
     client, namespace, name = server._place()
     try:
         pod = own_pod(server, deadline)
     except ForbiddenError as error:
         conventional = f"{name}-0"  # of a StatefulSet
         try:
-            client.get(PODS, namespace, conventional, deadline=deadline)
+            pod = client.get(PODS, namespace, conventional, deadline=deadline)
         except NotFoundError:
             raise error from None
-        except ForbiddenError:
-            pass  # no pod may be looked at, and this one may still be right
-        return ExecTarget(namespace or "", conventional, container)
-    container = container or default_container(pod)
+        except ForbiddenError:  # no pod may be looked at, and this one may still be right
+            return ExecTarget(namespace or "", conventional, container)
+    container = _container_in(pod, container)
     return ExecTarget(namespace or "", pod["metadata"]["name"], container, incarnation(pod, container))
+
+
+def _container_in(pod: Object, wanted: Optional[str]) -> Optional[str]:
+    """The container that is meant; one that is not there is refused with the list of those that are."""
+    if not wanted:
+        return default_container(pod)
+    there = containers_of(pod)
+    if there and not any(wanted in names for names in there.values()):
+        listed = "; ".join(f"its {kind}: {', '.join(names)}" for kind, names in there.items())
+        message = f"container {wanted} is not valid for pod {pod['metadata']['name']}"  # the server's words
+        raise BadRequestError(message, status=400, reason="BadRequest", hint=listed)
+    return wanted
 
 
 def own_pod(server: DevServer, deadline: Optional[Deadline] = None) -> Object:
@@ -84,34 +123,62 @@ def own_pod(server: DevServer, deadline: Optional[Deadline] = None) -> Object:
     pods = look_up_pods(client, PodOwner.of(server._raw, namespace or "", name), deadline)
     if pods.live is not None:
         return pods.live
-    why = f"pod: {pods}"
-    if pods.own:
-        why = f"its pod {pods.own[0]['metadata']['name']} is at its end"
-    phase = (server._raw.get("status") or {}).get("phase") or "unknown"
-    raise ExecError(
-        _gone(server, deadline)
-        or f"{server!r} has no running pod in namespace {namespace!r} (phase {phase}; {why}): "
+    raw = _read(server, deadline)
+    gone = _gone_as(server, raw)
+    if gone:
+        raise ExecError(gone)
+    raw = raw or server._raw
+    phase = (raw.get("status") or {}).get("phase") or "unknown"
+    message = (
+        f"{server!r} has no running pod in namespace {namespace!r} (phase {phase}; {why_not_up(pods, None)}): "
         "call wait_for_ready() first, or use it in a with statement"
     )
+    if pods.own:
+        raise ExecError(message)
+    left = Deadline(REPORT_SECONDS, client.clock) if deadline is None else deadline.sooner(REPORT_SECONDS)
+    raise ExecError(f"{message}\n{failure_report(server, left, raw)}")
+
+
+def _not_up(server: DevServer, container: Optional[str], deadline: Deadline) -> str:
+    """What a wait for readiness would say of a container in which no command can be run; ``""`` if one can."""
+    client, namespace, name = server._place()
+    try:
+        pods = look_up_pods(client, PodOwner.of(server._raw, namespace or "", name), deadline)
+    except DevServersError:
+        return ""  # not to be told: the failure itself is
+    why = why_not_up(pods, container)
+    return why and f"{server!r} is not up: {why}; wait_for_ready() waits until it is, or says why it does not get up"
 
 
 def _gone(server: DevServer, deadline: Optional[Deadline]) -> str:
     """What to say of a server that is not there any more, or is on its way out; ``""`` if it stands."""
+    return _gone_as(server, _read(server, deadline))
+
+
+def _read(server: DevServer, deadline: Optional[Deadline]) -> Optional[Object]:
+    """The object as it is now: empty if it is not there, None if that cannot be told."""
     client, namespace, name = server._place()
-    uid = (server._raw.get("metadata") or {}).get("uid")
     try:
-        raw = client.get(server._resource(), namespace, name, deadline=deadline)
+        return client.get(server._resource(), namespace, name, deadline=deadline)
     except NotFoundError as error:
-        if not error.is_about(server._resource(), name):
-            return ""
-        if uid is None:
-            return f"{server!r} does not exist: create it first"
-        return f"{server!r} was deleted{expiry_note(server._raw, client.clock.wall())}"
+        return {} if error.is_about(server._resource(), name) else None
     except DevServersError:
-        return ""  # not to be told: the lack of a pod is
+        return None
+
+
+def _gone_as(server: DevServer, raw: Optional[Object]) -> str:
+    """See :func:`_gone`; ``raw`` is what :func:`_read` found."""
+    if raw is None:
+        return ""
+    clock = server._place()[0].clock
+    uid = (server._raw.get("metadata") or {}).get("uid")
+    if not raw and uid is None:
+        return f"{server!r} does not exist: create it first"
+    if not raw:
+        return f"{server!r} was deleted{expiry_note(server._raw, clock.wall())}"
     metadata = raw.get("metadata") or {}
     if uid is not None and metadata.get("uid") != uid:
         return f"{server!r} was deleted, and another one of its name was created: get() that one"
     if metadata.get("deletionTimestamp"):
-        return f"{server!r} is being deleted{expiry_note(raw, client.clock.wall())}"
+        return f"{server!r} is being deleted{expiry_note(raw, clock.wall())}"
     return ""
