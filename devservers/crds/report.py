@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 from ..transport.deadline import Deadline
 from ..transport.paths import EVENTS
 from .hopeless import missing_flavor, no_such_flavor
+from .lastlog import LastLog, last_logs
 from .operatornotes import OperatorNotes
 from .podlookup import PodOwner, Pods, can_run_commands, default_container, look_up_pods
 
@@ -47,6 +48,8 @@ class Seen(NamedTuple):
     events_problem: str = ""
     missing_flavor: Optional[str] = None
     """The name of its flavor, if that is known not to exist."""
+    logs: tuple[LastLog, ...] = ()
+    """Of containers that ended."""
 
 
 def failure_report(
@@ -82,7 +85,9 @@ def _look(client: RESTClient, raw: Mapping[str, Any], owner: PodOwner, deadline:
         events = [event for event in found if _concerns(event, owner, pods.last)]
     except Exception as error:
         events_problem = f"cannot be looked at ({error})"
-    return Seen(pods, pod_problem, tuple(events), events_problem, flavor)
+    # Last, for it is the kubelet that answers: it may not, and must not cost the report the rest.
+    logs = last_logs(client, pods.last, deadline) if pods.last is not None else []
+    return Seen(pods, pod_problem, tuple(events), events_problem, flavor, tuple(logs))
 
 
 def _concerns(event: Mapping[str, Any], owner: PodOwner, pod: Optional[Mapping[str, Any]]) -> bool:
@@ -102,11 +107,12 @@ def _concerns(event: Mapping[str, Any], owner: PodOwner, pod: Optional[Mapping[s
 def describe(raw: Mapping[str, Any], seen: Seen) -> str:
     """The report as text. Pure."""
     notes = OperatorNotes.of(raw)
-    lines = [
-        *_status_lines(raw, seen, notes), *_pod_lines(seen), *_event_lines(seen),
-    ]  # fmt: skip
-    text = "\n".join(f"  {line}" for line in lines)
-    cause = next((fix for signs, fix in CAUSES if any(sign in text for sign in signs)), "")
+    facts = [*_status_lines(raw, seen, notes), *_pod_lines(seen)]
+    warnings = list(_event_lines(seen))
+    logs = [f"  {line}" for log in seen.logs for line in log.report()]
+    signs_in = "\n".join([*facts, *warnings])  # a log may hold any word
+    cause = next((fix for signs, fix in CAUSES if any(sign in signs_in for sign in signs)), "")
+    text = "\n".join(f"  {line}" for line in [*facts, *logs, *warnings])
     return f"{text}\n  likely cause: {cause}" if cause else text
 
 
