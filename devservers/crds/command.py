@@ -24,7 +24,9 @@ from collections.abc import Collection, Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple, Optional, Union
 
+from ..transport.apiwarning import warn_user
 from .proof import LEAD
+from .shelloperators import find_operator
 
 SHELL = "/bin/sh"
 ENV = "env"
@@ -222,6 +224,8 @@ def _execution_failed(returncode: int, why: str) -> Complaint:
 def parse_command(args: Union[str, Sequence[str]], shell: bool) -> list[str]:
     """The words to run, by the rules of ``subprocess``: a string is split unless ``shell`` is True.
 
+    Warns (UserWarning) of a shell operator in a string that no shell will read.
+
     Raises:
         TypeError: a list with ``shell=True``, or words that are no strings.
         ValueError: nothing to run, or a NUL.
@@ -247,9 +251,17 @@ def _split(args: str) -> list[str]:
     import shlex
 
     try:
-        return shlex.split(args)
+        words = shlex.split(args)
     except ValueError as error:
         raise ValueError(f"args: {args!r} cannot be split into words ({error}); pass a list instead") from None
+    operator = find_operator(args)
+    if operator is not None:
+        warn_user(
+            f"{words[0]!r} is given {operator!r} as a plain word, because no shell reads the command: pass "
+            "shell=True to use shell syntax, or a list of words if it is meant so",
+            UserWarning,
+        )
+    return words
 
 
 def check_environment(env: Optional[Mapping[str, str]]) -> Optional[dict[str, str]]:
