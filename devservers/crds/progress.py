@@ -1,26 +1,23 @@
-"""Telling what goes on: short lines for ``on_event`` and the ``devservers`` logger.
+"""Telling what goes on: short lines for ``on_event`` and the ``devservers`` logger (see :mod:`..transport.told`).
 
-``logging`` is looked for, not imported: where nobody has loaded it there is nobody to read an INFO record. A warning
-loads it, for the standard library then writes it to stderr.
+A warning loads ``logging``, for the standard library then writes it to stderr.
 """
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
+
+from ..transport.told import INFO, LOGGER, listener
 
 if TYPE_CHECKING:
     from .devserver import DevServer
 
-LOGGER = "devservers"
-
 
 def tell(server: DevServer, line: str) -> None:
     """One step of a wait, for ``on_event`` and at INFO."""
-    if "logging" in sys.modules:
-        import logging
-
-        logging.getLogger(LOGGER).info("%s: %s", server, line)
+    logger = listener(INFO)
+    if logger is not None:
+        logger.info("%s: %s", server, line)
     if server.on_event is not None:
         server.on_event(line)
 

@@ -33,6 +33,7 @@ from .memory import Memory
 from .paths import Query, Resource, request_info, with_query
 from .refusal import failure_answer
 from .served import ServedKinds
+from .told import Exchange, tell_resend
 
 if TYPE_CHECKING:
     pass
@@ -207,7 +208,7 @@ class RESTClient:
             return self._exchange(method, target, data, content_type, deadline, doing, fresh, sending).read()
 
         try:
-            raw = self.resend(method, deadline, attempt, repeatable=repeatable)
+            raw = self.resend(method, target, deadline, attempt, repeatable=repeatable)
         except (ConnectionFailedError, RequestTimeoutError) as error:
             error.args = (_told(error, doing, method),)
             raise
@@ -223,12 +224,14 @@ class RESTClient:
         def attempt(fresh: bool) -> Answer:
             return self._exchange("GET", target, None, "", first, _doing("GET", target, None), fresh)
 
-        answer = self.resend("GET", first, attempt)
+        answer = self.resend("GET", target, first, attempt)
         self.served.answered(target)
         answer.extend(deadline, idle)
         return answer
 
-    def resend(self, method: str, deadline: Deadline, attempt: Callable[[bool], T], *, repeatable: bool = False) -> T:
+    def resend(
+        self, method: str, target: str, deadline: Deadline, attempt: Callable[[bool], T], *, repeatable: bool = False
+    ) -> T:  # fmt: skip
         """``attempt(fresh)`` until it succeeds or nothing more may be tried.
 
         What may go again is decided by :mod:`.retry`. Credentials that are refused (401) are renewed once, and the
@@ -236,13 +239,15 @@ class RESTClient:
         """
         backoff = Backoff(first=0.1, limit=2.0)
         patience = deadline if deadline.seconds is not None else deadline.sooner(retry.PATIENCE)
-        refreshed, again, failures = False, False, 0
+        refreshed, again, failures, number = False, False, 0, 0
         while True:
+            number += 1
             try:
                 return attempt(refreshed or again)
             except (APIError, ConnectionFailedError) as error:
                 if isinstance(error, UnauthorizedError) and not refreshed and self._refresh(deadline):
                     refreshed = True
+                    tell_resend(method, target, error, number, 0.0, "sending it with renewed credentials")
                     continue
                 again = True
                 failures += not isinstance(error, NotServedError)
@@ -250,6 +255,7 @@ class RESTClient:
                 left = (patience if isinstance(error, NotServedError) else deadline).remaining()
                 if wait is None or failures >= retry.ATTEMPTS or (left is not None and wait >= left):
                     raise
+                tell_resend(method, target, error, number, wait)
             deadline.sleep(wait)
 
     def _refresh(self, deadline: Deadline) -> bool:
@@ -263,24 +269,27 @@ class RESTClient:
         fresh: bool, sending: Optional[Callable[[], None]] = None,
     ) -> Answer:  # fmt: skip
         """Send once; an answer other than 2xx is raised."""
-        headers = self.headers(deadline)
-        if data is not None:
-            headers.append(("Content-Type", content_type))
-        request = Request(
-            self.config.server + target, method, headers, data, deadline, doing=doing, fresh=fresh, sending=sending
-        )
-        answer = self._opener.open(request, timeout=None)
-        assert isinstance(answer, Answer)
-        if 200 <= answer.status < 300:
-            pass_on_warnings(answer.headers, doing)
-            return answer
+        with Exchange(method, target, self.clock) as exchange:
+            headers = self.headers(deadline)
+            if data is not None:
+                headers.append(("Content-Type", content_type))
+            request = Request(
+                self.config.server + target, method, headers, data, deadline, doing=doing, fresh=fresh, sending=sending
+            )
+            answer = self._opener.open(request, timeout=None)
+            assert isinstance(answer, Answer)
+            exchange.status = answer.status
+            if not 200 <= answer.status < 300:
+                raise self._refusal(method, target, answer, headers)
+        pass_on_warnings(answer.headers, doing)
+        return answer
+
+    def _refusal(self, method: str, target: str, answer: Answer, headers: list[tuple[str, str]]) -> Exception:
         try:
             failure = failure_answer(method, target, answer.status, answer.headers, answer.read, headers)
         finally:
             answer.close()  # for one that was not read to its end
-        if isinstance(failure, APIError):
-            failure = self.served.judged(failure, method, target)
-        raise failure
+        return self.served.judged(failure, method, target) if isinstance(failure, APIError) else failure
 
     def headers(self, deadline: Deadline) -> list[tuple[str, str]]:
         """What every request carries, upgrades included: who we are and what we accept."""

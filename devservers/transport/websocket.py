@@ -35,6 +35,7 @@ from .paths import Query, request_info, with_query
 from .pipe import Pipe, Refused, Rest
 from .refusal import failure_answer
 from .rest import RESTClient
+from .told import Exchange
 
 try:
     import websocket as _library
@@ -147,7 +148,14 @@ def upgrade(
         TransportError: no connection, no answer in time, or an upgrade that breaks the protocol.
     """
     target = with_query(path, query)
-    return client.resend(UPGRADE, deadline, lambda fresh: _attempt(client, target, subprotocols, deadline))
+
+    def attempt(fresh: bool) -> WebSocketStream:
+        with Exchange(UPGRADE, target, client.clock) as exchange:
+            stream = _attempt(client, target, subprotocols, deadline)
+            exchange.status = http.client.SWITCHING_PROTOCOLS
+            return stream
+
+    return client.resend(UPGRADE, target, deadline, attempt)
 
 
 def _attempt(client: RESTClient, target: str, subprotocols: Sequence[str], deadline: Deadline) -> WebSocketStream:

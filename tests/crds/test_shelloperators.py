@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from devservers.crds.command import parse_command
 from devservers.crds.devserver import DevServer
-from devservers.crds.shelloperators import masked_words, find_operator
+from devservers.crds.shelloperators import find_operator, masked_words
 
 
 @pytest.mark.parametrize(
