@@ -14,6 +14,7 @@ from ..errors import (
     ExecError,
     ForbiddenError,
     NotFoundError,
+    NotServedError,
     ServerError,
     SyncError,
 )
@@ -123,14 +124,17 @@ def own_pod(server: DevServer, deadline: Optional[Deadline] = None) -> Object:
     pods = look_up_pods(client, PodOwner.of(server._raw, namespace or "", name), deadline)
     if pods.live is not None:
         return pods.live
-    raw = _read(server, deadline)
+    raw, problem = _read(server, deadline)
     gone = _gone_as(server, raw)
     if gone:
         raise ExecError(gone)
     raw = raw or server._raw
+    why = why_not_up(pods, None)
+    if isinstance(problem, (NotFoundError, NotServedError)):
+        why = f"{why}; {problem}"  # the kind itself is not there: so it is no wonder
     phase = (raw.get("status") or {}).get("phase") or "unknown"
     message = (
-        f"{server!r} has no running pod in namespace {namespace!r} (phase {phase}; {why_not_up(pods, None)}): "
+        f"{server!r} has no running pod in namespace {namespace!r} (phase {phase}; {why}): "
         "call wait_for_ready() first, or use it in a with statement"
     )
     if pods.own:
@@ -152,18 +156,19 @@ def _not_up(server: DevServer, container: Optional[str], deadline: Deadline) -> 
 
 def _gone(server: DevServer, deadline: Optional[Deadline]) -> str:
     """What to say of a server that is not there any more, or is on its way out; ``""`` if it stands."""
-    return _gone_as(server, _read(server, deadline))
+    raw, _ = _read(server, deadline)
+    return _gone_as(server, raw)
 
 
-def _read(server: DevServer, deadline: Optional[Deadline]) -> Optional[Object]:
-    """The object as it is now: empty if it is not there, None if that cannot be told."""
+def _read(server: DevServer, deadline: Optional[Deadline]) -> tuple[Optional[Object], Optional[DevServersError]]:
+    """The object as it is now: empty if it is not there, None if that cannot be told for an error."""
     client, namespace, name = server._place()
     try:
-        return client.get(server._resource(), namespace, name, deadline=deadline)
+        return client.get(server._resource(), namespace, name, deadline=deadline), None
     except NotFoundError as error:
-        return {} if error.is_about(server._resource(), name) else None
-    except DevServersError:
-        return None
+        return ({}, None) if error.is_about(server._resource(), name) else (None, error)
+    except DevServersError as error:
+        return None, error
 
 
 def _gone_as(server: DevServer, raw: Optional[Object]) -> str:
