@@ -36,6 +36,8 @@ KILLED = (128 + 9, 128 + 15)
 """Exit codes of what was killed: so ends a command whose pod is deleted, if its connection is not lost before."""
 
 
+_NO_CONTAINER = "is not valid for pod"
+"""The API server's words, and ours, for a container that the pod does not have."""
 _NOT_RUNNING = ("not running", "no running task", "stopped container", "paused container")
 """So say container runtimes that a container is not up; what they say is an :class:`ExecError`."""
 
@@ -46,6 +48,8 @@ def telling_of_its_end(server: DevServer, container: Optional[str] = None) -> It
     try:
         yield
     except (NotFoundError, ServerError, BadRequestError) as error:  # refused before the command began
+        if _NO_CONTAINER in error.message:
+            raise
         deadline = _look(server)
         gone = _gone(server, deadline)
         if gone:
@@ -74,7 +78,8 @@ def _may_tell_of_its_end(error: ExecError) -> bool:
         return error.returncode in KILLED
     if isinstance(error, ExecConnectionLostError):
         return True
-    return any(sign in str(error) for sign in _NOT_RUNNING)
+    said = str(error)
+    return "could not be started" in said and any(sign in said for sign in _NOT_RUNNING)
 
 
 def _look(server: DevServer) -> Deadline:
@@ -109,7 +114,7 @@ def _container_in(pod: Object, wanted: Optional[str]) -> Optional[str]:
     there = containers_of(pod)
     if there and not any(wanted in names for names in there.values()):
         listed = "; ".join(f"its {kind}: {', '.join(names)}" for kind, names in there.items())
-        message = f"container {wanted} is not valid for pod {pod['metadata']['name']}"  # the server's words
+        message = f"container {wanted} {_NO_CONTAINER} {pod['metadata']['name']}"
         raise BadRequestError(message, status=400, reason="BadRequest", hint=listed)
     return wanted
 

@@ -7,6 +7,7 @@ nothing. No message holds the credentials that were sent, though the answer may 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Callable, Optional
 from urllib.parse import urlsplit
@@ -16,7 +17,7 @@ from . import retry
 from .advice import advice
 from .paths import request_info
 from .quoted import details_without_commands, without_command
-from .served import HTML_PAGE
+from .served import HTML_PAGE, UNKNOWN_PATH
 
 if TYPE_CHECKING:
     from email.message import Message
@@ -98,9 +99,14 @@ def _status(raw: bytes) -> Optional[dict[str, Any]]:
     return decoded if isinstance(decoded, dict) and decoded.get("kind") == "Status" else None
 
 
+_LIST_OF_PATHS = re.compile(r'\{\s*"paths"\s*:')
+
+
 def _plain(raw: bytes) -> str:
     """A short message out of a body that is no Status: plain text as it is, HTML and the rest only named."""
     text = raw[:2000].decode("utf-8", "replace").strip()
     if text.startswith("<"):
         return HTML_PAGE
+    if _LIST_OF_PATHS.match(text):
+        return UNKNOWN_PATH
     return " ".join(text[:300].split())

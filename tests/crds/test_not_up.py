@@ -227,6 +227,14 @@ def test_a_container_that_is_not_there_is_told_with_those_that_are(
     assert requests_of(either, "GET", "/exec") == []
 
 
+def test_that_a_container_is_not_there_goes_before_what_its_pod_is_like(cluster: StagedServer) -> None:
+    server = stands(cluster, phase="Pending", containerStatuses=[container(state=waiting("ContainerCreating"))])
+    before = len(requests_of(cluster, "GET"))
+    with pytest.raises(errors.BadRequestError, match="; its containers: devserver, sidecar; its init containers: s"):
+        server.exec("ls", container="nosuch")
+    assert len(requests_of(cluster, "GET")) == before + 1
+
+
 def test_where_no_pod_may_be_read_the_server_says_that_the_container_is_not_there(cluster: StagedServer) -> None:
     server = created()
     cluster.store.create("pods", {"metadata": {"name": "dev-0"}, "spec": {"containers": [{"name": "main"}]}})
