@@ -156,7 +156,7 @@ def _not_up(server: DevServer, container: Optional[str], deadline: Deadline) -> 
     except DevServersError:
         return ""  # not to be told: the failure itself is
     why = why_not_up(pods, container)
-    return why and f"{server!r} is not up: {why}; wait_for_ready() waits until it is, or says why it does not get up"
+    return why and f"{server!r} is not up: {why}; wait_for_ready() waits for it, or says why it does not come up"
 
 
 def _gone(server: DevServer, deadline: Optional[Deadline]) -> str:

@@ -71,7 +71,7 @@ def said(use: Use, server: DevServer) -> str:
     return str(caught.value)
 
 
-UP = "; wait_for_ready() waits until it is, or says why it does not get up"
+UP = "; wait_for_ready() waits for it, or says why it does not come up"
 
 
 @pytest.fixture(params=["cluster", "cluster_of_v5"])
