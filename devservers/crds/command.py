@@ -24,6 +24,7 @@ from collections.abc import Collection, Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple, Optional, Union
 
+from ..transport.advice import is_too_long
 from ..transport.apiwarning import warn_user
 from .proof import LEAD
 from .shelloperators import find_operator
@@ -173,7 +174,7 @@ class Command(NamedTuple):
             return Complaint(Trouble.NO_DIRECTORY)
         if why == "no head":
             return Complaint(Trouble.NO_TOOL, HEAD)
-        if ENV in plan.tools and who.endswith(f": {ENV}"):
+        if ENV in plan.tools and who.endswith(f": {ENV}") and not is_too_long(why):
             return Complaint(Trouble.NO_TOOL, ENV)
         return _execution_failed(returncode, why)
 

@@ -9,6 +9,7 @@ import pytest
 
 from devservers import errors
 from devservers.crds.devserver import DevServer
+from devservers.crds.target import telling_of_its_end
 from tests.fakeapiserver.pods import Pods as PodsOfServer
 
 from .builders import created, pod_name, requests_of, set_status
@@ -201,8 +202,6 @@ def test_a_runtime_that_has_lost_the_container_is_told_with_its_state(
 
 def test_a_transfer_whose_container_was_killed_says_so(cluster: StagedServer, tmp_path: Path) -> None:
     server = stands(cluster, phase="Running", containerStatuses=[container(state=ended("OOMKilled", 137))])
-    from devservers.crds.target import telling_of_its_end
-
     with pytest.raises(errors.SyncError, match="exit code 137 OOMKilled"), telling_of_its_end(server):
         raise errors.SyncError("tar was killed")
 
