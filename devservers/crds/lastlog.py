@@ -22,7 +22,7 @@ LINES = 10
 LINE_LIMIT = 300
 """Characters of a line that are shown."""
 BYTES_KEPT = 65_536
-"""Bytes of a log that are looked through for its last lines: proxies and runtimes may not cut it."""
+"""Bytes of a log that are looked through for its last lines: the runtime may not have cut it."""
 CONTAINERS = 3
 """Logs that are read for one report."""
 
@@ -46,7 +46,7 @@ class LastLog(NamedTuple):
 
 
 class Ending(NamedTuple):
-    """A container that has ended; ``previous`` if another instance has taken its place, or is to."""
+    """A container that ended; ``previous`` if another instance has taken its place, or is to."""
 
     container: str
     previous: bool
@@ -55,12 +55,13 @@ class Ending(NamedTuple):
 def endings(pod: Mapping[str, Any]) -> Iterator[Ending]:
     """The containers of a pod whose logs may tell why they ended. Pure."""
     status = pod.get("status") or {}
-    initial, main = (status.get(key) or [] for key in ("initContainerStatuses", "containerStatuses"))
-    for entry in [*initial, *main]:
+    main = status.get("containerStatuses") or []
+    for entry in [*(status.get("initContainerStatuses") or []), *main]:
         name, state = str(entry.get("name")), entry.get("state") or {}
         terminated = state.get("terminated")
         if terminated is not None:
-            if entry in main or terminated.get("exitCode") != 0:  # an init container ends when its work is done
+            # An init container ends when its work is done.
+            if entry in main or terminated.get("exitCode") != 0:
                 yield Ending(name, previous=False)
         elif not entry.get("ready") and _has_ended_before(entry):
             yield Ending(name, previous=True)
@@ -71,7 +72,7 @@ def _has_ended_before(entry: Mapping[str, Any]) -> bool:
 
 
 def last_logs(client: RESTClient, pod: Mapping[str, Any], deadline: Deadline) -> list[LastLog]:
-    """The last lines of each container of the pod that ended. Never raises: a problem is told in its place."""
+    """The last lines of each container of the pod that ended; a problem is told in their place."""
     logs = []
     for ending in list(endings(pod))[:CONTAINERS]:
         try:
@@ -81,7 +82,13 @@ def last_logs(client: RESTClient, pod: Mapping[str, Any], deadline: Deadline) ->
     return logs
 
 
-def _last_lines(client: RESTClient, pod: Mapping[str, Any], ending: Ending, deadline: Deadline) -> tuple[str, ...]:
+def _last_lines(
+    client: RESTClient,
+    pod: Mapping[str, Any],
+    ending: Ending,
+    deadline: Deadline,
+) -> tuple[str, ...]:
+    """Of the instance that ended."""
     try:
         return _read(client, pod, ending, deadline)
     except BadRequestError:
@@ -92,7 +99,12 @@ def _last_lines(client: RESTClient, pod: Mapping[str, Any], ending: Ending, dead
         return _read(client, pod, ending._replace(previous=False), deadline)
 
 
-def _read(client: RESTClient, pod: Mapping[str, Any], ending: Ending, deadline: Deadline) -> tuple[str, ...]:
+def _read(
+    client: RESTClient,
+    pod: Mapping[str, Any],
+    ending: Ending,
+    deadline: Deadline,
+) -> tuple[str, ...]:
     metadata = pod["metadata"]
     path = PODS.item(metadata.get("namespace"), metadata["name"], "log")
     query = {

@@ -184,7 +184,7 @@ def containers_ready(pod: Mapping[str, Any]) -> bool:
 
 
 def containers_of(pod: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The names of its containers by kind, in the words of messages; kinds that it has none of are left out."""
+    """The names of its containers by kind; kinds that it has none of are left out."""
     spec = pod.get("spec") or {}
     kinds = {
         "containers": spec.get("containers"),
@@ -195,7 +195,7 @@ def containers_of(pod: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def can_run_commands(pod: Mapping[str, Any], container: Optional[str]) -> bool:
-    """Whether this container of the pod is running; where its status does not say, the pod's phase does."""
+    """Whether this container of the pod is running: by its status, else by the pod's phase."""
     status = pod.get("status") or {}
     for kind in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"):
         for entry in status.get(kind) or []:

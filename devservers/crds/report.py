@@ -159,7 +159,7 @@ def containers_line(pod: Mapping[str, Any]) -> str:
 
 
 def _obstacles(status: Mapping[str, Any]) -> Iterator[str]:
-    """What keeps its containers from being started: no node, or an init container that still runs."""
+    """What keeps its containers from being started: no node, an init container that still runs."""
     conditions = {each.get("type"): each for each in status.get("conditions") or []}
     scheduled = conditions.get("PodScheduled") or {}
     if scheduled.get("status") == "False":
@@ -171,7 +171,10 @@ def _obstacles(status: Mapping[str, Any]) -> Iterator[str]:
 
 
 def why_not_up(pods: Pods, container: Optional[str]) -> str:
-    """Why no command can be run in this container now (None: the default one), in one line; ``""`` if one can."""
+    """Why no command can be run in this container now, in one line; ``""`` if one can.
+
+    None is the default container.
+    """
     pod = pods.live
     if pod is not None and can_run_commands(pod, container or default_container(pod)):
         return ""

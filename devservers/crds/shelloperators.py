@@ -45,7 +45,7 @@ def find_operator(args: str) -> Optional[str]:
 
 
 def masked_words(args: str) -> list[str]:
-    """The words as ``shlex.split`` finds them, each quoted or escaped character as :data:`_QUOTED`."""
+    """The words as ``shlex.split`` finds them; what was quoted or escaped is :data:`_QUOTED`."""
     words: list[str] = []
     word, quote, escaped = "", "", False
     for letter in args:

@@ -108,7 +108,7 @@ def locate(server: DevServer, container: Optional[str], deadline: Optional[Deadl
 
 
 def _container_in(pod: Object, wanted: Optional[str]) -> Optional[str]:
-    """The container that is meant; one that is not there is refused with the list of those that are."""
+    """The container that is meant; an unknown one is refused with the list of those there are."""
     if not wanted:
         return default_container(pod)
     there = containers_of(pod)
@@ -149,14 +149,17 @@ def own_pod(server: DevServer, deadline: Optional[Deadline] = None) -> Object:
 
 
 def _not_up(server: DevServer, container: Optional[str], deadline: Deadline) -> str:
-    """What a wait for readiness would say of a container in which no command can be run; ``""`` if one can."""
+    """What a wait for readiness would say of a container that is not up; ``""`` if it is."""
     client, namespace, name = server._place()
     try:
         pods = look_up_pods(client, PodOwner.of(server._raw, namespace or "", name), deadline)
     except DevServersError:
         return ""  # not to be told: the failure itself is
     why = why_not_up(pods, container)
-    return why and f"{server!r} is not up: {why}; wait_for_ready() waits for it, or says why it does not come up"
+    if not why:
+        return ""
+    advice = "wait_for_ready() waits for it, or says why it does not come up"
+    return f"{server!r} is not up: {why}; {advice}"
 
 
 def _gone(server: DevServer, deadline: Optional[Deadline]) -> str:

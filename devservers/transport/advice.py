@@ -13,24 +13,33 @@ import re
 from .paths import RequestInfo
 
 LONG_TARGET = 8000
-"""Bytes. Proxies commonly limit a request line to 8 or 16 KiB, and some answer 400 to longer ones."""
+"""Bytes. Proxies commonly limit a request line to 8 or 16 KiB; some answer 400 to a longer one."""
 LONG_DATA = "send long data through input=, or upload it as a file"
 """What to do with a command that is too long, wherever that is noticed."""
 
 _DENIED = re.compile(
-    r'User "(?P<user>.*?)" cannot (?P<verb>\S+) resource "(?P<resource>[^"]*)" in API group "(?P<group>[^"]*)"'
+    r'User "(?P<user>.*?)" cannot (?P<verb>\S+) '
+    r'resource "(?P<resource>[^"]*)" in API group "(?P<group>[^"]*)"'
     r'(?: in the namespace "(?P<namespace>[^"]*)"| at the cluster scope)(?P<more>.*)',
     re.DOTALL,
 )
-_PATH_DENIED = re.compile(r'User "(?P<user>.*?)" cannot (?P<verb>\S+) path "(?P<path>[^"]*)"(?P<more>.*)', re.DOTALL)
+_PATH_DENIED = re.compile(
+    r'User "(?P<user>.*?)" cannot (?P<verb>\S+) '
+    r'path "(?P<path>[^"]*)"(?P<more>.*)',
+    re.DOTALL,
+)
+_NOT_ACCEPTED = "the API server does not accept these credentials: log in again, or check the user of the kubeconfig"
 _ANONYMOUS = "system:anonymous"
 _IMPERSONATION = re.compile(r"impersonate($|[:-])")  # 1.36 has impersonate-on:user-info:list
 _RBAC_REMARK = ": RBAC:"
 """So begins what RBAC itself adds (a binding whose role is gone); other additions are another
 authorizer's, which say what it wants."""
 
-_QUOTA = "a quota of the namespace does not allow it: free some of it, or ask for less (kubectl describe quota)"
-_NAMESPACE_GOES = "the namespace is being deleted: use another one, or wait until it is gone and create it again"
+_QUOTA = (
+    "a quota of the namespace does not allow it: free some of it, ask for less, or set what it "
+    "demands (kubectl describe quota)"
+)
+_NAMESPACE_GOES = "the namespace is being deleted: use another one, or wait until it is gone and create it anew"
 _BLOCKS_OWNER = (
     "leave blockOwnerDeletion out of metadata.ownerReferences, or ask for the right to update the "
     "finalizers subresource of the owner"
@@ -39,8 +48,8 @@ _SETS_OWNER = (
     "whoever sets metadata.ownerReferences must be allowed to delete the object: leave them out, or ask for that right"
 )
 _POLICY = (
-    "a policy of the cluster refuses it, whatever the user's rights: change the object accordingly, "
-    "or ask whoever runs the cluster"
+    "a policy of the cluster refuses it, whatever the user's rights: change the object "
+    "accordingly, or ask whoever runs the cluster"
 )
 _OTHER_REFUSALS = {
     "admission webhook": _POLICY,  # first, for what it says is anybody's
@@ -69,7 +78,7 @@ def advice(code: int, reason: str, message: str, info: RequestInfo, target_size:
     if code == 500 and ("error dialing backend" in message or "error sending request" in message):
         return "the API server does not reach the kubelet of the pod's node: is that node ready?"
     if code == 401:
-        return "the API server does not accept these credentials: log in again, or check the user of the kubeconfig"
+        return _NOT_ACCEPTED
     for sign, what in _OTHER_REFUSALS.items():
         if code in (400, 403, 422) and sign in message:
             return what
@@ -95,12 +104,12 @@ def _of_proxy(message: str, info: RequestInfo) -> str:
         return ""
     if info.subresource in ("exec", "attach"):
         return (
-            "a proxy refused it, not the API server: kubectl proxy lets exec through only when started "
-            "with --reject-paths='^$'"
+            "a proxy refused it, not the API server: kubectl proxy lets exec through only when "
+            "started with --reject-paths='^$'"
         )
     return (
-        "a proxy refused it, not the API server: kubectl proxy does so for hosts and paths that its "
-        "--accept-hosts and --accept-paths leave out"
+        "a proxy refused it, not the API server: kubectl proxy does so for hosts and paths that "
+        "its --accept-hosts and --accept-paths leave out"
     )
 
 
@@ -110,13 +119,13 @@ def _of_authorizer(message: str, info: RequestInfo) -> str:
         return ""
     if denied["user"] == _ANONYMOUS:
         return (
-            "the API server saw no credentials that it knows: none were sent, a proxy removed them, or "
-            "the client certificate is of another cluster; check the user of the kubeconfig"
+            "the API server saw no credentials that it knows: none were sent, a proxy removed them, "
+            "or the client certificate is of another cluster; check the user of the kubeconfig"
         )
     if _IMPERSONATION.match(denied["verb"]):
         return (
-            f'the kubeconfig\'s user acts as another one (its keys as, as-groups…), which "{denied["user"]}" may '
-            "not do: remove those keys, or ask for the right to impersonate"
+            "the kubeconfig's user acts as another one (its keys as, as-groups…), which "
+            f'"{denied["user"]}" may not do: remove them, or ask for the right to impersonate'
         )
     more = denied["more"]
     if more.strip() and not more.startswith(_RBAC_REMARK):
@@ -124,7 +133,9 @@ def _of_authorizer(message: str, info: RequestInfo) -> str:
     if denied.re is _PATH_DENIED:
         return _of_path(denied, info)
     about = (denied["group"], denied["resource"], denied["namespace"] or "")
-    if about != (info.group, info.qualified_resource, info.namespace) or not info.may_be_refused_as(denied["verb"]):
+    if about != (info.group, info.qualified_resource, info.namespace):
+        return ""
+    if not info.may_be_refused_as(denied["verb"]):
         return ""
     kind = f'a Role in namespace "{info.namespace}"' if info.namespace else "a ClusterRole"
     rule = info.rule(denied["verb"])

@@ -4,9 +4,9 @@
 record. And nothing is put together unless somebody listens at that level.
 
 What is told of a request is its method, its path, and of its query the names and those values that
-are known to be harmless; of its outcome the status and the reason if that is one of Kubernetes' own,
-or our exception. Headers, bodies, and what a server says in its own words stay out: any of them may
-hold a token, or what the caller sent.
+are known to be harmless; of its outcome the status and the reason if that is one of Kubernetes'
+own, or our exception. Headers, bodies, and what a server says in its own words stay out: any of
+them may hold a token, or what the caller sent.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ DEBUG, INFO = 10, 20
 """``logging``'s own numbers."""
 
 _HARMLESS = frozenset({
-    "allowWatchBookmarks", "container", "dryRun", "fieldValidation", "follow", "force", "limit", "limitBytes",
-    "previous", "resourceVersion", "stderr", "stdin", "stdout", "tailLines", "timeoutSeconds", "tty", "watch",
+    "allowWatchBookmarks", "container", "dryRun", "fieldValidation", "follow", "force", "limit",
+    "limitBytes", "previous", "resourceVersion", "stderr", "stdin", "stdout", "tailLines",
+    "timeoutSeconds", "tty", "watch",
 })  # fmt: skip
-"""Query parameters whose values are shown. Commands, selectors and continue tokens are not among them."""
+"""Query parameters whose values are shown. Commands, selectors and continue tokens are not."""
 
 
 def listener(level: int) -> Optional[Logger]:
@@ -44,9 +45,9 @@ def listener(level: int) -> Optional[Logger]:
 
 
 class Exchange:
-    """A context manager around one request and the head of its answer: tells how it went, whichever way it ends.
+    """A context manager around one request and the head of its answer: tells how it went.
 
-    ``status`` is to be set when an answer has come; that of an :class:`APIError` is known by itself.
+    ``status`` is to be set when an answer has come; that of an :class:`APIError` is known.
     """
 
     def __init__(self, method: str, target: str, clock: Clock) -> None:
@@ -61,7 +62,10 @@ class Exchange:
         return self
 
     def __exit__(
-        self, kind: Optional[type[BaseException]], error: Optional[BaseException], traceback: Optional[TracebackType]
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
     ) -> None:
         if self._logger is None:
             return
@@ -71,17 +75,23 @@ class Exchange:
         elif isinstance(error, APIError):
             self._logger.debug("%s -> %s in %.3f s", self._request, shown_failure(error), seconds)
         else:
-            self._logger.debug("%s failed in %.3f s: %s", self._request, seconds, shown_failure(error))
+            why = shown_failure(error)
+            self._logger.debug("%s failed in %.3f s: %s", self._request, seconds, why)
 
 
-def tell_resend(method: str, target: str, error: BaseException, attempt: int, seconds: float, how: str = "") -> None:
+def tell_resend(
+    method: str,
+    target: str,
+    error: BaseException,
+    attempt: int,
+    seconds: float,
+    how: str = "sending it again",
+) -> None:
     """A request goes out again: the number of the attempt that failed, why, and after how long."""
     logger = listener(DEBUG)
     if logger is not None:
-        logger.debug(
-            "%s: attempt %d failed (%s): %s in %.3f s",
-            shown_request(method, target), attempt, shown_failure(error), how or "sending it again", seconds,
-        )  # fmt: skip
+        request, why = shown_request(method, target), shown_failure(error)
+        logger.debug("%s: attempt %d failed (%s): %s in %.3f s", request, attempt, why, how, seconds)
 
 
 def shown_request(method: str, target: str) -> str:
