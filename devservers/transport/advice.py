@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from .paths import RequestInfo
+from .resources import RequestInfo
 
 LONG_TARGET = 8000
 """Bytes. Proxies commonly limit a request line to 8 or 16 KiB; some answer 400 to a longer one."""

@@ -42,10 +42,10 @@ from ..errors import (
     TransportError,
 )
 from .deadline import Backoff, Cancellation, Deadline
-from .http import Answer
-from .paths import Resource, with_query
-from .refusal import failure_of
+from .http.opener import Answer
+from .resources import Resource, with_query
 from .rest import Object, RESTClient
+from .status import failure_of
 from .told import tell_resend
 
 IDLE_SECONDS = 80.0

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from devservers import errors
-from devservers.crds.lastlog import Ending, endings
-from devservers.crds.report import failure_report
+from devservers.crds.lifecycle.lastlog import Ending, endings
+from devservers.crds.lifecycle.report import failure_report
 from tests.fakeapiserver.pods import Pods
 
 from .builders import created, requests_of

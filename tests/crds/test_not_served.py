@@ -10,7 +10,7 @@ from devservers import errors
 from devservers.crds.base import ObjectMeta
 from devservers.crds.devserver import DevServer
 from devservers.transport import RESTClient
-from devservers.transport.paths import Resource
+from devservers.transport.resources import Resource
 
 from .builders import LONG, SHORT, SPEC, created, in_background, set_status
 from .staged import StagedServer

@@ -8,8 +8,8 @@ from typing import Any, Callable
 import pytest
 
 from devservers import errors
+from devservers.crds.commands.target import telling_of_its_end
 from devservers.crds.devserver import DevServer
-from devservers.crds.target import telling_of_its_end
 from tests.fakeapiserver.pods import Pods as PodsOfServer
 
 from .builders import created, pod_name, requests_of, set_status

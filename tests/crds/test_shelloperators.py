@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devservers.crds.command import parse_command
+from devservers.crds.commands.shelloperators import find_operator, masked_words
+from devservers.crds.commands.wrapper import parse_command
 from devservers.crds.devserver import DevServer
-from devservers.crds.shelloperators import find_operator, masked_words
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from devservers import errors
 from devservers.transport.advice import advice
-from devservers.transport.paths import request_info
+from devservers.transport.resources import request_info
 
 from .scripted import Peer, scripted, serve_all
 

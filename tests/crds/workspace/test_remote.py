@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from devservers.crds.workspace.remote import RemoteResult, complaint, sealed_directories, target_path, word
-from devservers.crds.workspace.scan import Entry
+from devservers.crds.files.scan import Entry
+from devservers.crds.files.scripts import RemoteResult, complaint, sealed_directories, target_path, word
 
 
 @pytest.mark.parametrize(
