@@ -178,7 +178,7 @@ class UnauthorizedError(APIError):
 
 
 class ForbiddenError(APIError):
-    """403: the user is known and may not do this; the message names the Role rule that would allow it."""
+    """403: not allowed; where a Role would change that, the message names its rule."""
 
 
 class NotFoundError(APIError):

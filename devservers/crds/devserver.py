@@ -277,8 +277,10 @@ class DevServer(BaseCustomResource):
             ExecTimeoutError (a TimeoutError): with the partial output; says whether the command was killed.
             ExecConnectionLostError: no status came, or a success without its proof: the exit code is
                 unknown, and is not guessed. With the partial output; says whether the command was killed.
-            CommandFailedError: with ``check``. APIError: refused.
-            ExecError: the command may not be executed, ``cwd`` is not there, or there is no pod.
+            CommandFailedError: with ``check``. APIError: refused. BadRequestError: no such
+                container; it lists those that are there.
+            ExecError: the command may not be executed, ``cwd`` is not there, there is no pod, or it is not
+                up: then with what ``wait_for_ready`` would say.
         """
         from .commands.execution import Options, execute
         from .commands.target import locate, telling_of_its_end
@@ -288,7 +290,7 @@ class DevServer(BaseCustomResource):
         arguments.flags(shell=shell, check=check, text=text)
         options = Options(input, timeout, check, text, encoding, errors, cwd, env, stdout, stderr)
         live = self._live
-        with telling_of_its_end(live):
+        with telling_of_its_end(live, container):
             return execute(live.connected(), lambda deadline: locate(live, container, deadline), args, shell, options)
 
     def sync(self) -> list[TransferReport]:
@@ -317,7 +319,7 @@ class DevServer(BaseCustomResource):
         Raises:
             FileNotFoundError: ``local`` does not exist. SyncError: the container's side failed; with its stderr.
             ExecConnectionLostError: the connection was lost before the container's side had confirmed
-                all of it, whatever the API server says.
+                all of it, whatever the API server says. ExecError: as for :meth:`exec`.
         """
         from .commands.execution import run_raw
         from .commands.target import locate, telling_of_its_end
@@ -327,7 +329,7 @@ class DevServer(BaseCustomResource):
         check_container(container)
         check_paths(local, remote)
         client, target = self._live.connected(), locate(self._live, container)
-        with telling_of_its_end(self._live):
+        with telling_of_its_end(self._live, container):
             return upload(lambda args, stdin=None: run_raw(client, target, args, stdin), local, remote)
 
 

@@ -21,14 +21,14 @@ def pass_on_warnings(headers: Message, doing: str) -> None:
             warn_user(f"{doing}: the API server warns: {re.sub(r'[^ -~]+', ' ', text.replace(chr(92), ''))}")
 
 
-def warn_user(text: str) -> None:
-    """An :class:`APIWarning`, told of the line outside of this package that led to it."""
+def warn_user(text: str, category: type[Warning] = APIWarning) -> None:
+    """A warning, told of the line outside of this package that led to it."""
     import warnings
 
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).startswith(_PACKAGE):
         frame, level = frame.f_back, level + 1
-    warnings.warn(text, APIWarning, stacklevel=level)
+    warnings.warn(text, category, stacklevel=level)
 
 
 _PACKAGE = __name__.rpartition(".transport.")[0] + "."

@@ -124,12 +124,28 @@ class RequestInfo(NamedTuple):
         where = f' in namespace "{self.namespace}"' if self.namespace else ""
         return f"{self.verb} {target}{name}{where}"
 
-    def rule(self) -> str:
-        """The Role rule that allows this request, as YAML flow."""
-        resource = self.resource + (f"/{self.subresource}" if self.subresource else "")
-        verbs = ["get", "create"] if self.subresource in ("exec", "portforward", "attach") else [self.verb]
+    @property
+    def qualified_resource(self) -> str:
+        """The resource as rules name it: ``pods``, ``pods/exec``."""
+        return self.resource + (f"/{self.subresource}" if self.subresource else "")
+
+    def may_be_refused_as(self, verb: str) -> bool:
+        """Whether an authorizer that refuses this request may say ``verb``.
+
+        A WebSocket upgrade is a GET and needs ``create``, too, since Kubernetes 1.35; an apply that
+        makes the object is a PATCH and needs ``create``.
+        """
+        return verb in self._verbs or (self.verb == "patch" and verb == "create")
+
+    @property
+    def _verbs(self) -> list[str]:
+        return ["get", "create"] if self.subresource in ("exec", "portforward", "attach") else [self.verb]
+
+    def rule(self, refused: str = "") -> str:
+        """The Role rule that allows this request, as YAML flow; ``refused`` is the verb that was refused."""
+        verbs = dict.fromkeys([*self._verbs, *([refused] if refused else [])])
         quoted = ", ".join(f'"{verb}"' for verb in verbs)
-        return f'{{apiGroups: ["{self.group}"], resources: ["{resource}"], verbs: [{quoted}]}}'
+        return f'{{apiGroups: ["{self.group}"], resources: ["{self.qualified_resource}"], verbs: [{quoted}]}}'
 
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}

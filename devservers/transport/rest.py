@@ -35,6 +35,7 @@ from .memory import Memory
 from .resources import Query, Resource, request_info, with_query
 from .served import ServedKinds
 from .status import failure_answer
+from .told import Exchange, tell_resend
 
 if TYPE_CHECKING:
     pass
@@ -223,7 +224,7 @@ class RESTClient:
             return self._exchange(method, target, data, content_type, identity, deadline, doing, fresh, sending).read()
 
         try:
-            raw = self.resend(method, deadline, attempt, repeatable=repeatable)
+            raw = self.resend(method, target, deadline, attempt, repeatable=repeatable)
         except (ConnectionFailedError, RequestTimeoutError) as error:
             error.args = (_told(error, doing, method),)
             raise
@@ -239,14 +240,15 @@ class RESTClient:
         def attempt(identity: Identity, fresh: bool) -> Answer:
             return self._exchange("GET", target, None, "", identity, first, _doing("GET", target, None), fresh)
 
-        answer = self.resend("GET", first, attempt)
+        answer = self.resend("GET", target, first, attempt)
         self.served.answered(target)
         answer.extend(deadline, idle)
         return answer
 
     def resend(
-        self, method: str, deadline: Deadline, attempt: Callable[[Identity, bool], T], *, repeatable: bool = False
-    ) -> T:
+        self, method: str, target: str, deadline: Deadline, attempt: Callable[[Identity, bool], T], *,
+        repeatable: bool = False,
+    ) -> T:  # fmt: skip
         """``attempt(identity, fresh)`` until it succeeds or nothing more may be tried.
 
         What may go again is decided by :mod:`.retry`. Credentials that are refused (401) are renewed as :mod:`.login`
@@ -255,9 +257,10 @@ class RESTClient:
         login = Login(self.config.credentials, deadline)
         backoff = Backoff(first=0.1, limit=2.0)
         patience = deadline if deadline.seconds is not None else deadline.sooner(retry.PATIENCE)
-        again, failures = False, 0
+        again, failures, number = False, 0, 0
         while True:
             identity = login.identity()
+            number += 1
             try:
                 result = attempt(identity, again)
                 login.answered()
@@ -267,6 +270,7 @@ class RESTClient:
                 if isinstance(error, UnauthorizedError):
                     self._pool.drop_idle()  # whatever it was that the server did not like about them
                     if login.renew():
+                        tell_resend(method, target, error, number, 0.0, "sending it with renewed credentials")
                         continue
                     raise login.explained(error) from None
                 if isinstance(error, APIError):
@@ -276,6 +280,7 @@ class RESTClient:
                 left = (patience if isinstance(error, NotServedError) else deadline).remaining()
                 if wait is None or failures >= retry.ATTEMPTS or (left is not None and wait >= left):
                     raise
+                tell_resend(method, target, error, number, wait)
             deadline.sleep(wait)
 
     def _exchange(
@@ -283,25 +288,28 @@ class RESTClient:
         deadline: Deadline, doing: str, fresh: bool, sending: Optional[Callable[[], None]] = None,
     ) -> Answer:  # fmt: skip
         """Send once; an answer other than 2xx is raised."""
-        headers = self.headers(identity)
-        if data is not None:
-            headers.append(("Content-Type", content_type))
-        request = Request(
-            self.config.server + target, method, headers, data, deadline,
-            identity=identity, doing=doing, fresh=fresh, sending=sending,
-        )  # fmt: skip
-        answer = self._opener.open(request, timeout=None)
-        assert isinstance(answer, Answer)
-        if 200 <= answer.status < 300:
-            pass_on_warnings(answer.headers, doing)
-            return answer
+        with Exchange(method, target, self.clock) as exchange:
+            headers = self.headers(identity)
+            if data is not None:
+                headers.append(("Content-Type", content_type))
+            request = Request(
+                self.config.server + target, method, headers, data, deadline,
+                identity=identity, doing=doing, fresh=fresh, sending=sending,
+            )  # fmt: skip
+            answer = self._opener.open(request, timeout=None)
+            assert isinstance(answer, Answer)
+            exchange.status = answer.status
+            if not 200 <= answer.status < 300:
+                raise self._refusal(method, target, answer, headers)
+        pass_on_warnings(answer.headers, doing)
+        return answer
+
+    def _refusal(self, method: str, target: str, answer: Answer, headers: list[tuple[str, str]]) -> Exception:
         try:
             failure = failure_answer(method, target, answer.status, answer.headers, answer.read, headers)
         finally:
             answer.close()  # for one that was not read to its end
-        if isinstance(failure, APIError):
-            failure = self.served.judged(failure, method, target)
-        raise failure
+        return self.served.judged(failure, method, target) if isinstance(failure, APIError) else failure
 
     def headers(self, identity: Identity) -> list[tuple[str, str]]:
         """What every request carries, upgrades included: who we are and what we accept."""

@@ -15,6 +15,8 @@ from .resources import RequestInfo, kind_path, request_info
 
 HTML_PAGE = "the answer is an HTML page, not a Status: a proxy or load balancer answered"
 """The message in place of a page, which is not shown."""
+UNKNOWN_PATH = "the server has no such path"
+"""The message in place of the paths that an API server lists where it does not even know the first part of one."""
 
 _PASSING = (
     "this kind has been served before: the API server may be starting, or a proxy answered in its "
@@ -66,7 +68,7 @@ def _names_nothing(info: RequestInfo, error: APIError) -> bool:
 
 
 def _missing_kind(info: RequestInfo, error: APIError) -> str:
-    if not info.group or error.message == HTML_PAGE:
+    if not info.group or error.message in (HTML_PAGE, UNKNOWN_PATH):
         return _NO_API_SERVER
     return (
         f"the cluster does not know the kind {info.resource}.{info.group}: install its "

@@ -7,15 +7,17 @@ nothing. No message holds the credentials that were sent, though the answer may 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Callable, Optional
 from urllib.parse import urlsplit
 
 from ..errors import APIError, ConnectionFailedError, NotServedError, ProtocolError, error_class
 from . import retry
+from .advice import advice
 from .quoted import details_without_commands, without_command
-from .resources import RequestInfo, request_info
-from .served import HTML_PAGE
+from .resources import request_info
+from .served import HTML_PAGE, UNKNOWN_PATH
 
 if TYPE_CHECKING:
     from email.message import Message
@@ -85,25 +87,8 @@ def failure_of(status: Mapping[str, Any], method: str, target: str, *, retry_aft
     kind = error_class(code, reason)
     return kind(
         message, status=code, reason=reason, details=details, retry_after=retry_after, context=str(info),
-        hint=_hint(code, message, info),
+        hint=advice(code, reason, message, info, len(target)),
     )  # fmt: skip
-
-
-_NOT_BY_ROLE = ("exceeded quota", "admission", "denied the request", "is being terminated", "violates PodSecurity")
-"""What other refusals with code 403 say: quotas, webhooks and policies, where no Role would help."""
-
-
-def _hint(code: int, message: str, info: RequestInfo) -> str:
-    if code == 500 and ("error dialing backend" in message or "error sending request" in message):
-        return "the API server does not reach the kubelet of the pod's node: is that node ready?"
-    if code in (414, 431) and info.subresource == "exec":
-        return "command and environment travel in the request's URL: pass what is long as input, or upload it as a file"
-    if code == 401:
-        return "the API server does not accept these credentials: log in again, or check the user of the kubeconfig"
-    if code != 403 or any(sign in message for sign in _NOT_BY_ROLE):
-        return ""
-    kind = f'a Role in namespace "{info.namespace}"' if info.namespace else "a ClusterRole"
-    return f"{kind} bound to the user would allow it with the rule {info.rule()}"
 
 
 def _status(raw: bytes) -> Optional[dict[str, Any]]:
@@ -114,9 +99,14 @@ def _status(raw: bytes) -> Optional[dict[str, Any]]:
     return decoded if isinstance(decoded, dict) and decoded.get("kind") == "Status" else None
 
 
+_LIST_OF_PATHS = re.compile(r'\{\s*"paths"\s*:')
+
+
 def _plain(raw: bytes) -> str:
     """A short message out of a body that is no Status: plain text as it is, HTML and the rest only named."""
     text = raw[:2000].decode("utf-8", "replace").strip()
     if text.startswith("<"):
         return HTML_PAGE
+    if _LIST_OF_PATHS.match(text):
+        return UNKNOWN_PATH
     return " ".join(text[:300].split())

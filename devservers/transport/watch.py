@@ -46,6 +46,7 @@ from .http.opener import Answer
 from .resources import Resource, with_query
 from .rest import Object, RESTClient
 from .status import failure_of
+from .told import tell_resend
 
 IDLE_SECONDS = 80.0
 """Longest silence on a stream, in seconds: more than the minute between two bookmarks, which keep the version young. A
@@ -194,6 +195,7 @@ class Watch:
         # A version to begin from was had from this server: its absence now is a failure that may pass.
         self._succeeded_once = bool(begin)
         self._failing_since: Optional[float] = None
+        self._failures = 0  # since something was heard
         self._heard = 0  # events and bookmarks of the current stream
         self._empty_streams = 0
         self._error_events = 0
@@ -246,11 +248,13 @@ class Watch:
                 with closing(self._stream()) as events:
                     yield from self._until_stopped(events)
                 relist = self._stream_ended(opened_at)
-            except ExpiredError:
+            except ExpiredError as error:
                 if not self._state.complete:
                     raise
                 relist = True
-                self._deadline.sleep(self._backoff.next())
+                wait = self._backoff.next()
+                tell_resend("WATCH", self._path, error, 1, wait, "listing anew")
+                self._deadline.sleep(wait)
             except _PASSING as error:
                 self._failed(error)
                 # The kind may be served anew, by another server or with another history.
@@ -325,6 +329,7 @@ class Watch:
     def _succeeded(self) -> None:
         self._succeeded_once = True
         self._failing_since = None
+        self._failures = 0
 
     def _stream_ended(self, opened_at: float) -> bool:
         """After a stream's proper end: whether to list anew. Streams that live but a moment are paced."""
@@ -353,8 +358,10 @@ class Watch:
             self._failing_since = now
         if not self._succeeded_once or now - self._failing_since > PATIENCE:
             raise error
-        retry_after = getattr(error, "retry_after", None)
-        self._deadline.sleep(max(self._backoff.next(), retry_after or 0.0))
+        wait = max(self._backoff.next(), getattr(error, "retry_after", None) or 0.0)
+        self._failures += 1
+        tell_resend("WATCH", self._path, error, self._failures, wait, "watching on")
+        self._deadline.sleep(wait)
 
 
 def _is_about_version(error: Exception) -> bool:

@@ -426,6 +426,14 @@ def test_a_missing_head_is_told(shell: list[str], tmp_path: Path) -> None:
     assert command.complaint(plan, run.returncode, run.stderr, run.stderr) == Complaint(Trouble.NO_TOOL, HEAD)
 
 
+@pytest.mark.parametrize("said", ["1: env: Argument list too long", "line 1: env: Argument list too long"])
+def test_an_env_that_a_command_is_too_long_for_is_not_missing(said: str) -> None:
+    command = Command(["true"], ID)
+    stderr = f"{ID}: {said}\n".encode()
+    complaint = command.complaint(command.plan(marked=True), 126, stderr, stderr)
+    assert complaint == Complaint(Trouble.NOT_STARTED, "argument list too long")
+
+
 @LEAN
 @pytest.mark.parametrize("words", [["true"], ["env"]])
 def test_a_missing_env_is_told(shell: list[str], tmp_path: Path, words: list[str]) -> None:

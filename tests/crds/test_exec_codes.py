@@ -72,6 +72,31 @@ def test_what_may_not_be_executed_is_an_exec_error_that_says_so(prepared: DevSer
         assert "permission denied (it is a directory, or it lacks execute permission)" in str(error), name
 
 
+OTHER_WAY = "send long data through input=, or upload it as a file"
+
+
+def test_a_command_that_is_too_long_to_be_started_is_told_with_another_way(devserver: DevServer) -> None:
+    for name, error in each_way(devserver, ["echo", "x" * 200_000]).items():
+        assert type(error) is errors.ExecError, name
+        assert "rgument list too long" in str(error), name
+        assert OTHER_WAY in str(error), name
+
+
+def test_a_command_that_is_too_long_for_env_is_told_with_another_way(
+    either: StagedServer, devserver: DevServer
+) -> None:
+    """It has room for a few bytes less than the runtime, for the variable that it adds."""
+    sandbox = Pods.of(either).sandbox("default", devserver.pod_name)
+    tools = Path(sandbox.paths.path("/workspace/bin"))
+    tools.mkdir()
+    (tools / "env").write_text("#!/bin/sh\necho \"env: 'cat': Argument list too long\" >&2\nexit 126\n")
+    (tools / "env").chmod(0o755)
+    sandbox.env["PATH"] = "/workspace/bin:/usr/bin:/bin"
+    with pytest.raises(errors.ExecError, match=r"'cat' could not be started in .*: argument list too long") as caught:
+        devserver.exec("cat")
+    assert OTHER_WAY in str(caught.value)
+
+
 def test_a_program_for_another_machine_is_an_exec_error_that_says_so(prepared: DevServer) -> None:
     for name, error in each_way(prepared, "/workspace/foreign").items():
         assert type(error) is errors.ExecError, name

@@ -7,11 +7,15 @@ from typing import Callable
 import pytest
 
 from devservers import errors
+from devservers.crds.base import ObjectMeta
 from devservers.crds.devserver import DevServer
+from devservers.transport import RESTClient
+from devservers.transport.resources import Resource
 
-from .builders import LONG, SHORT, created, in_background, set_status
+from .builders import LONG, SHORT, SPEC, created, in_background, set_status
 from .staged import StagedServer
 
+DEFINITIONS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", False)
 STARTING = 4
 """So many requests are answered with 404 before the kind is served again."""
 
@@ -62,8 +66,68 @@ def test_a_wait_for_a_deletion_does_not_take_it_for_one(cluster: StagedServer, f
         server.wait_for_deletion(timeout=SHORT)
 
 
-def test_without_its_crd_the_kind_is_said_to_be_unknown(cluster: StagedServer) -> None:
-    with cluster.fault.page_not_found("*", "devservers"):
-        with pytest.raises(errors.NotFoundError, match="does not know the kind devservers") as caught:
-            DevServer.get("dev")
+def remove_definition() -> None:
+    """The objects go with it."""
+    with RESTClient() as client:
+        client.delete(DEFINITIONS, None, "devservers.devserver.io")
+
+
+def unread() -> DevServer:
+    return DevServer(ObjectMeta(name="dev"), SPEC, wait_timeout=LONG)
+
+
+EVERY_VERB: dict[str, Callable[[], object]] = {
+    "create": lambda: DevServer.create(ObjectMeta(name="dev"), SPEC),
+    "with": lambda: unread().__enter__(),
+    "get": lambda: DevServer.get("dev"),
+    "list": lambda: DevServer.list(),
+    "iterate": lambda: list(DevServer.iterate()),
+    "watch_all": lambda: next(iter(DevServer.watch_all(timeout=LONG))),
+    "refresh": lambda: unread().refresh(),
+    "merge patch": lambda: unread().patch({"spec": {}}),
+    "JSON patch": lambda: unread().patch([]),
+    "apply": lambda: unread().apply(field_manager="me"),
+    "delete": lambda: unread().delete(),
+    "watch": lambda: next(iter(unread().watch(timeout=LONG))),
+    "wait for a status": lambda: list(unread().wait_for_status({"phase": "Running"}, timeout=LONG)),
+    "wait for readiness": lambda: unread().wait_for_ready(),
+    "wait for deletion": lambda: unread().wait_for_deletion(timeout=LONG),
+}
+
+
+@pytest.mark.parametrize("act", EVERY_VERB.values(), ids=EVERY_VERB.keys())
+@pytest.mark.usefixtures("cluster")
+def test_without_its_crd_every_verb_says_that_the_kind_is_unknown(act: Callable[[], object]) -> None:
+    remove_definition()
+    with pytest.raises(errors.NotFoundError) as caught:
+        act()
+    assert "the cluster does not know the kind devservers.devserver.io: install its CustomRes" in str(caught.value)
     assert not caught.value.is_about(DevServer._resource(), "dev")
+
+
+@pytest.mark.usefixtures("cluster")
+def test_without_its_crd_a_command_says_that_the_kind_is_unknown() -> None:
+    remove_definition()
+    with pytest.raises(errors.ExecError, match=r"pod: none was found; get devservers.*does not know the kind"):
+        unread().exec("ls")
+
+
+def test_a_wait_whose_crd_is_deleted_says_that_its_object_is(cluster: StagedServer) -> None:
+    server = created()
+    cluster.after("GET", "watch=true", remove_definition)
+    with pytest.raises(errors.ResourceDeletedError, match="was deleted while it was waited for"):
+        list(server.wait_for_status({"phase": "Running"}, timeout=LONG))
+
+
+def test_a_watch_whose_crd_is_deleted_tells_of_the_deletion_and_ends_in_its_time(cluster: StagedServer) -> None:
+    created()
+    cluster.after("GET", "watch=true", remove_definition)
+    assert [event["type"] for event in DevServer.watch_all(timeout=1.0)] == ["ADDED", "DELETED"]
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_wait_that_begins_after_its_crd_was_deleted_says_what_may_be_the_matter() -> None:
+    server = created()
+    remove_definition()
+    with pytest.raises(errors.WaitTimeoutError, match="check that the CustomResourceDefinition is still there"):
+        list(server.wait_for_status({"phase": "Running"}, timeout=SHORT))

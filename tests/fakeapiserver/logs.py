@@ -160,20 +160,21 @@ def _cause(field: str, value: int, why: str) -> dict[str, str]:
 
 
 def not_started(pod: str, container: str, status: dict[str, Any]) -> str:
-    """Why the kubelet has no log of a container, or empty."""
-    state = status.get("state") or {}
+    """Why the kubelet has no log of a container, or empty: of one that has ended before, it has that one's."""
+    state, last = status.get("state") or {}, status.get("lastState") or {}
     waiting = state.get("waiting")
-    if not waiting:
+    if not waiting or last.get("terminated"):
         return ""
     why = waiting.get("reason", "")
     return f'container "{container}" in pod "{pod}" is waiting to start: {WAITING.get(why, why)}'
 
 
 def serve(
-    options: LogOptions, request: Request, pod: str, container: str, log: ContainerLog, over: Callable[[], bool]
-) -> Reply:
-    """Answer a log request for a container that has started."""
-    lines = log.lines
+    options: LogOptions, request: Request, pod: str, container: str, log: ContainerLog, over: Callable[[], bool],
+    waits: bool = False,
+) -> Reply:  # fmt: skip
+    """Answer a log request for a container that has started; if it ``waits`` to be again, the log is the one before."""
+    lines = (log.previous or []) if waits else log.lines
     if options.previous:
         if log.previous is None:
             raise bad_request(f'previous terminated container "{container}" in pod "{pod}" not found')

@@ -157,11 +157,12 @@ class Pods:
         container = valid_container(pod, request.arg("container") or "")
         if not pod.get("spec", {}).get("nodeName"):
             return Response(204, b"", "")
-        why = logs.not_started(name, container, container_status(pod, container))
+        status = container_status(pod, container)
+        why = "" if options.previous else logs.not_started(name, container, status)
         if why:
             raise bad_request(why)
-        log = self._log_of(pod, container)
-        return logs.serve(options, request, name, container, log, self._server.stopping.is_set)
+        log, waits = self._log_of(pod, container), "waiting" in (status.get("state") or {})
+        return logs.serve(options, request, name, container, log, self._server.stopping.is_set, waits)
 
     def _located(self, request: Request, namespace: str, name: str) -> tuple[Pod, str]:
         """Pod and container of a streaming request, or the API server's refusal."""

@@ -123,6 +123,20 @@ def test_a_container_that_waits_has_no_log_yet(fake: FakeAPIServer, reason: str,
     assert refusal(fake, "", "waiting") == (400, message)
 
 
+@pytest.mark.parametrize("query", ["", "previous=true"])
+def test_a_container_that_waits_to_be_restarted_has_the_log_of_the_one_before(fake: FakeAPIServer, query: str) -> None:
+    """As with the kubelet, which takes the newest instance that there was."""
+    pod = running_pod("crashing")
+    status = {"name": "devserver", "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+    status["lastState"] = {"terminated": {"exitCode": 1}}
+    pod["status"] = {"phase": "Running", "containerStatuses": [status]}
+    fake.store.create("pods", pod)
+    Pods.of(fake).log("default", "crashing", "the end")
+    Pods.of(fake).container_log("default", "crashing").restart()
+    answer = request(fake, "GET", f"/api/v1/namespaces/default/pods/crashing/log?{query}")
+    assert (answer.status, answer.body) == (200, b"the end\n")
+
+
 def test_a_pod_without_a_node_has_an_empty_log(fake: FakeAPIServer) -> None:
     pod = {"metadata": {"name": "new"}, "spec": {"containers": [{"name": "c"}]}}
     fake.store.create("pods", pod)

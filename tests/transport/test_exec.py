@@ -397,6 +397,12 @@ def test_an_executable_that_cannot_be_started_is_no_exit_code() -> None:
     assert not isinstance(caught.value, errors.CommandNotFoundError)
 
 
+def test_a_command_that_is_too_long_for_the_runtime_is_told_with_another_way() -> None:
+    message = "error executing command in container: fork/exec /usr/bin/env: argument list too long"
+    with pytest.raises(errors.ExecError, match=r"argument list too long; .*: send long data through input="):
+        returncode_of(_failure(message), TARGET, ["env"])
+
+
 def test_a_missing_working_directory_is_not_a_missing_command() -> None:
     message = RUNC + 'chdir to cwd ("/gone") set in config.json failed: no such file or directory'
     with pytest.raises(errors.ExecError, match="chdir") as caught:

@@ -131,6 +131,38 @@ class TestImports:
         assert "pip install pyyaml" in said
         assert "-o json" in said
 
+    @pytest.mark.parametrize(
+        ("source", "said"),
+        [
+            ("raise ModuleNotFoundError('No module named websocket', name='websocket')", "which is not installed: pip"),
+            ("import nosuchmodule", "which cannot be imported (No module named 'nosuchmodule')"),
+            ("raise ImportError('cannot import name x')", "which cannot be imported (cannot import name x)"),
+            ("", "but the module websocket that is found is another one ("),
+        ],
+    )
+    def test_without_websocket_client_only_what_exists_is_spoken_of(
+        self, tmp_path: Path, source: str, said: str
+    ) -> None:
+        (tmp_path / "websocket.py").write_text(source)
+        code = f"sys.path.insert(0, {str(tmp_path)!r})\nimport devservers.transport.exec.websocket"
+        message = run_python(failing(code))
+        assert message.startswith("MissingDependencyError False exec and file sync need the package websocket-client, ")
+        assert said in message
+        assert ("pip install" in message) == ("cannot" not in message)
+
+    @pytest.mark.parametrize(
+        ("source", "said"),
+        [
+            ("import nosuchmodule", "the package PyYAML that reads it cannot be imported (No module named 'nosuch"),
+            ("", "but the module yaml that is found is another one ("),
+        ],
+    )
+    def test_a_yaml_that_is_not_pyyaml_is_told_as_such(self, tmp_path: Path, source: str, said: str) -> None:
+        (tmp_path / "yaml.py").write_text(source)
+        (tmp_path / "config").write_text("kind: Config\n")
+        code = f"sys.path.insert(0, {str(tmp_path)!r})\nfrom devservers.transport import load_config\n"
+        assert said in run_python(failing(f"{code}load_config({str(tmp_path / 'config')!r})"))
+
     @pytest.mark.parametrize("option", ["-O", "-OO"])
     def test_without_asserts_and_docstrings_it_connects(self, kubeconfig: Path, option: str) -> None:
         assert run_python(connect_code(kubeconfig), options=[option]) == CONNECTED

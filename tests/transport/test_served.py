@@ -133,6 +133,14 @@ def test_a_page_of_html_is_not_taken_for_a_missing_crd() -> None:
     assert "CustomResourceDefinition" not in text
 
 
+def test_a_path_that_the_server_does_not_have_at_all_is_not_taken_for_a_missing_crd() -> None:
+    """As when the server URL ends in a path of its own, and nothing takes that away."""
+    text = str(not_found(json.dumps({"paths": ["/apis", "/healthz", "/version"]}, indent=2).encode()))
+    assert "the server has no such path (404); is the server URL that of a Kubernetes API server" in text
+    assert "CustomResourceDefinition" not in text
+    assert "healthz" not in text
+
+
 def test_another_kind_that_is_served_makes_no_difference() -> None:
     with scripted(serve_all(in_turn((200, OK), (404, TEXT)))) as server, server.client() as client:
         client.get(PODS, "n", "p")

@@ -91,7 +91,8 @@ def test_a_refusal_is_the_servers_status() -> None:
 
 
 def test_a_403_names_the_rule_with_both_verbs() -> None:
-    body = json.dumps({"kind": "Status", "code": 403, "reason": "Forbidden", "message": "no"}).encode()
+    said = 'User "u" cannot create resource "pods/exec" in API group "" in the namespace "n"'
+    body = json.dumps({"kind": "Status", "code": 403, "reason": "Forbidden", "message": said}).encode()
 
     def handler(peer: Peer) -> None:
         peer.request()

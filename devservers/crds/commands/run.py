@@ -31,6 +31,7 @@ from ...errors import (
     TransportError,
 )
 from ...notes import add_note
+from ...transport.advice import LONG_DATA
 from ...transport.deadline import Deadline
 from ...transport.exec import channels
 from ...transport.exec.channels import ExitStatus
@@ -239,6 +240,7 @@ def _returncode(call: Call, command: Command, plan: Plan, status: ExitStatus, st
 
 _HINTS = {
     "permission denied": " (it is a directory, or it lacks execute permission)",
+    "argument list too long": f" (command and environment: {LONG_DATA})",
     "exec format error": " (is it a program for another kind of machine, or a script without a #! line?)",
 }
 

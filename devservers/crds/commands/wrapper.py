@@ -25,8 +25,11 @@ from enum import Enum
 from typing import NamedTuple, Optional, Union
 
 from ... import arguments
+from ...transport.advice import is_too_long
+from ...transport.apiwarning import warn_user
 from ...transport.resources import validate_namespace
 from .proof import LEAD
+from .shelloperators import find_operator
 
 SHELL = "/bin/sh"
 ENV = "env"
@@ -173,7 +176,7 @@ class Command(NamedTuple):
             return Complaint(Trouble.NO_DIRECTORY)
         if why == "no head":
             return Complaint(Trouble.NO_TOOL, HEAD)
-        if ENV in plan.tools and who.endswith(f": {ENV}"):
+        if ENV in plan.tools and who.endswith(f": {ENV}") and not is_too_long(why):
             return Complaint(Trouble.NO_TOOL, ENV)
         return _execution_failed(returncode, why)
 
@@ -224,6 +227,8 @@ def _execution_failed(returncode: int, why: str) -> Complaint:
 def parse_command(args: Union[str, Sequence[str]], shell: bool) -> list[str]:
     """The words to run, by the rules of ``subprocess``: a string is split unless ``shell`` is True.
 
+    Warns (UserWarning) of a shell operator in a string that no shell will read.
+
     Raises:
         TypeError: a list with ``shell=True``, or words that are no strings.
         ValueError: nothing to run, or a NUL.
@@ -249,9 +254,17 @@ def _split(args: str) -> list[str]:
     import shlex
 
     try:
-        return shlex.split(args)
+        words = shlex.split(args)
     except ValueError as error:
         raise ValueError(f"args: {args!r} cannot be split into words ({error}); pass a list instead") from None
+    operator = find_operator(args)
+    if operator is not None:
+        warn_user(
+            f"{words[0]!r} is given {operator!r} as a plain word, because no shell reads the command: pass "
+            "shell=True to use shell syntax, or a list of words if it is meant so",
+            UserWarning,
+        )
+    return words
 
 
 def check_environment(env: Optional[Mapping[str, str]]) -> Optional[dict[str, str]]:

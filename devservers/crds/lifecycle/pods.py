@@ -183,6 +183,27 @@ def containers_ready(pod: Mapping[str, Any]) -> bool:
     return bool(status.get("phase") == "Running")
 
 
+def containers_of(pod: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The names of its containers by kind; kinds that it has none of are left out."""
+    spec = pod.get("spec") or {}
+    kinds = {
+        "containers": spec.get("containers"),
+        "init containers": spec.get("initContainers"),
+        "ephemeral containers": spec.get("ephemeralContainers"),
+    }
+    return {kind: [str(each.get("name")) for each in entries] for kind, entries in kinds.items() if entries}
+
+
+def can_run_commands(pod: Mapping[str, Any], container: Optional[str]) -> bool:
+    """Whether this container of the pod is running: by its status, else by the pod's phase."""
+    status = pod.get("status") or {}
+    for kind in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"):
+        for entry in status.get(kind) or []:
+            if entry.get("name") == container and entry.get("state"):
+                return "running" in entry["state"]
+    return bool(status.get("phase") == "Running")
+
+
 def default_container(pod: Mapping[str, Any]) -> Optional[str]:
     """The container meant when none is named: the annotated one, else ``devserver``, else the first."""
     names = [container.get("name") for container in (pod.get("spec") or {}).get("containers") or []]

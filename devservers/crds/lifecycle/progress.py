@@ -1,18 +1,15 @@
-"""Telling what goes on: short lines for ``on_event`` and the ``devservers`` logger.
+"""Telling what goes on: short lines for ``on_event`` and the ``devservers`` logger (see :mod:`..transport.told`).
 
-``logging`` is looked for, not imported: where nobody has loaded it there is nobody to read an INFO record. A warning
-loads it, for the standard library then writes it to stderr.
+A warning loads ``logging``, for the standard library then writes it to stderr.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Optional
 
+from ...transport.told import INFO, LOGGER, listener
 from ..model.liveobject import LiveObject
-
-LOGGER = "devservers"
 
 
 class Teller:
@@ -25,10 +22,9 @@ class Teller:
 
     def tell(self, line: str) -> None:
         """One step."""
-        if "logging" in sys.modules:
-            import logging
-
-            logging.getLogger(LOGGER).info("%s: %s", self._live, line)
+        logger = listener(INFO)
+        if logger is not None:
+            logger.info("%s: %s", self._live, line)
         if self._on_event is not None:
             self._on_event(line)
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 from ...transport.deadline import Deadline
 from ...transport.resources import EVENTS
 from .hopeless import missing_flavor, no_such_flavor
+from .lastlog import LastLog, last_logs
 from .operatornotes import OperatorNotes
-from .pods import PodOwner, Pods, look_up_pods
+from .pods import PodOwner, Pods, can_run_commands, default_container, look_up_pods
 
 if TYPE_CHECKING:
     from ...transport.rest import RESTClient
@@ -47,14 +48,22 @@ class Seen(NamedTuple):
     events_problem: str = ""
     missing_flavor: Optional[str] = None
     """The name of its flavor, if that is known not to exist."""
+    logs: tuple[LastLog, ...] = ()
+    """Of containers that ended."""
 
 
-def failure_report(live: LiveObject, deadline: Optional[Deadline] = None) -> str:
-    """What is known of ``server``: phase, operator, pod, containers, warnings, and the likely cause. Never raises."""
+def failure_report(
+    live: LiveObject, deadline: Optional[Deadline] = None, raw: Optional[Mapping[str, Any]] = None
+) -> str:
+    """What is known of a DevServer: phase, operator, pod, containers, warnings, and the likely cause. Never raises.
+
+    ``raw`` is the object as it was read last, where that is not the one that ``live`` holds.
+    """
     ref = live.ref()
-    owner = PodOwner.of(live.raw, ref.namespace or "", ref.name)
+    raw = live.raw if raw is None else raw
+    owner = PodOwner.of(raw, ref.namespace or "", ref.name)
     deadline = deadline or Deadline(REPORT_SECONDS, ref.client.clock)
-    return describe(live.raw, _look(ref.client, live.raw, owner, deadline))
+    return describe(raw, _look(ref.client, raw, owner, deadline))
 
 
 def _look(client: RESTClient, raw: Mapping[str, Any], owner: PodOwner, deadline: Deadline) -> Seen:
@@ -77,7 +86,9 @@ def _look(client: RESTClient, raw: Mapping[str, Any], owner: PodOwner, deadline:
         events = [event for event in found if _concerns(event, owner, pods.last)]
     except Exception as error:
         events_problem = f"cannot be looked at ({error})"
-    return Seen(pods, pod_problem, tuple(events), events_problem, flavor)
+    # Last, for it is the kubelet that answers: it may not, and must not cost the report the rest.
+    logs = last_logs(client, pods.last, deadline) if pods.last is not None else []
+    return Seen(pods, pod_problem, tuple(events), events_problem, flavor, tuple(logs))
 
 
 def _concerns(event: Mapping[str, Any], owner: PodOwner, pod: Optional[Mapping[str, Any]]) -> bool:
@@ -97,11 +108,12 @@ def _concerns(event: Mapping[str, Any], owner: PodOwner, pod: Optional[Mapping[s
 def describe(raw: Mapping[str, Any], seen: Seen) -> str:
     """The report as text. Pure."""
     notes = OperatorNotes.of(raw)
-    lines = [
-        *_status_lines(raw, seen, notes), *_pod_lines(seen), *_event_lines(seen),
-    ]  # fmt: skip
-    text = "\n".join(f"  {line}" for line in lines)
-    cause = next((fix for signs, fix in CAUSES if any(sign in text for sign in signs)), "")
+    facts = [*_status_lines(raw, seen, notes), *_pod_lines(seen)]
+    warnings = list(_event_lines(seen))
+    logs = [f"  {line}" for log in seen.logs for line in log.report()]
+    signs_in = "\n".join([*facts, *warnings])  # a log may hold any word
+    cause = next((fix for signs, fix in CAUSES if any(sign in signs_in for sign in signs)), "")
+    text = "\n".join(f"  {line}" for line in [*facts, *logs, *warnings])
     return f"{text}\n  likely cause: {cause}" if cause else text
 
 
@@ -138,13 +150,36 @@ def _pod_lines(seen: Seen) -> Iterator[str]:
 
 
 def containers_line(pod: Mapping[str, Any]) -> str:
-    """A pod and what its containers wait for, in one line."""
+    """A pod and what it and its containers wait for, in one line."""
     status = pod.get("status") or {}
     states = [line for container in _containers(status) for line in _container_lines(container)]
     unready = [str(c.get("name")) for c in status.get("containerStatuses") or [] if not c.get("ready")]
     if not states and unready:
         states = [f"not ready yet: {', '.join(unready)}"]
-    return "; ".join([_pod_phase(pod), *states])
+    return "; ".join([_line(_pod_phase(pod), status), *_obstacles(status), *states])
+
+
+def _obstacles(status: Mapping[str, Any]) -> Iterator[str]:
+    """What keeps its containers from being started: no node, an init container that still runs."""
+    conditions = {each.get("type"): each for each in status.get("conditions") or []}
+    scheduled = conditions.get("PodScheduled") or {}
+    if scheduled.get("status") == "False":
+        yield _line("no node yet:", scheduled)
+    if (conditions.get("Initialized") or {}).get("status") == "False":
+        for container in status.get("initContainerStatuses") or []:
+            if "running" in (container.get("state") or {}):
+                yield f"init container {container.get('name')} is still running"
+
+
+def why_not_up(pods: Pods, container: Optional[str]) -> str:
+    """Why no command can be run in this container now, in one line; ``""`` if one can.
+
+    None is the default container.
+    """
+    pod = pods.live
+    if pod is not None and can_run_commands(pod, container or default_container(pod)):
+        return ""
+    return f"pod: {pods}" if pods.last is None else containers_line(pods.last)
 
 
 def _pod_phase(pod: Mapping[str, Any]) -> str:

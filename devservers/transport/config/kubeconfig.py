@@ -248,10 +248,17 @@ def _load_yaml(text: str, path: str) -> Any:
     try:
         import yaml
     except ImportError as error:
+        is_absent = isinstance(error, ModuleNotFoundError) and error.name == "yaml"
+        why = "is not installed" if is_absent else f"cannot be imported ({error})"
         raise _YAMLMissingError(
-            f"kubeconfig {shown(path)}: is YAML, and the package PyYAML that reads it is not installed; "
+            f"kubeconfig {shown(path)}: is YAML, and the package PyYAML that reads it {why}; "
             "run `pip install pyyaml`, or write it as JSON with `kubectl config view --raw --flatten -o json`"
         ) from error
+    if not hasattr(yaml, "YAMLError"):
+        raise _YAMLMissingError(
+            f"kubeconfig {shown(path)}: is YAML, which the package PyYAML reads, but the module yaml that is found "
+            f"is another one ({getattr(yaml, '__file__', None)}): rename it, or run `pip install pyyaml`"
+        )
     from .goyaml import first_document
 
     try:

@@ -25,6 +25,7 @@ from ...errors import (
     ExecTimeoutError,
     ProtocolError,
 )
+from ..advice import LONG_DATA, is_too_long
 from ..deadline import Deadline
 from ..resources import PODS, request_info
 from ..rest import RESTClient
@@ -280,4 +281,5 @@ def returncode_of(status: ExitStatus, target: ExecTarget, command: Sequence[str]
             f"for a builtin ({status.message})",
             command=words,
         )
-    raise ExecError(f"{words[0]!r} could not be started in {target}: {status.message}", command=words)
+    hint = f"; command and environment are too long for it: {LONG_DATA}" if is_too_long(message) else ""
+    raise ExecError(f"{words[0]!r} could not be started in {target}: {status.message}{hint}", command=words)

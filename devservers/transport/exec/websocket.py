@@ -36,15 +36,23 @@ from ..http.translate import guarded
 from ..resources import Query, request_info, with_query
 from ..rest import RESTClient
 from ..status import failure_answer
+from ..told import Exchange
 from .nonblocking import Pipe, Refused, Rest
 
+_NEEDED = "exec and file sync need the package websocket-client"
 try:
     import websocket as _library
+except ModuleNotFoundError as _error:
+    if _error.name != "websocket":
+        raise MissingDependencyError(f"{_NEEDED}, which cannot be imported ({_error})") from _error
+    raise MissingDependencyError(f"{_NEEDED}, which is not installed: pip install websocket-client") from _error
 except ImportError as _error:
+    raise MissingDependencyError(f"{_NEEDED}, which cannot be imported ({_error})") from _error
+if not hasattr(_library, "ABNF"):  # there is a package called websocket, too, and anybody's websocket.py
     raise MissingDependencyError(
-        "exec, file sync and port-forward need the package websocket-client, which is not installed: "
-        "pip install websocket-client"
-    ) from _error
+        f"{_NEEDED}, but the module websocket that is found is another one ({getattr(_library, '__file__', None)}): "
+        "remove it (pip uninstall websocket, or rename the file), then pip install websocket-client"
+    )
 
 T = TypeVar("T")
 
@@ -167,9 +175,14 @@ def upgrade(
         TransportError: no connection, no answer in time, or an upgrade that breaks the protocol.
     """
     target = with_query(path, query)
-    return client.resend(
-        UPGRADE, deadline, lambda identity, _: _attempt(client, target, subprotocols, identity, deadline)
-    )
+
+    def attempt(identity: Identity, fresh: bool) -> WebSocketStream:
+        with Exchange(UPGRADE, target, client.clock) as exchange:
+            stream = _attempt(client, target, subprotocols, identity, deadline)
+            exchange.status = http.client.SWITCHING_PROTOCOLS
+            return stream
+
+    return client.resend(UPGRADE, target, deadline, attempt)
 
 
 def _attempt(
