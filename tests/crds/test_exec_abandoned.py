@@ -203,6 +203,7 @@ def test_a_command_that_ended_is_not_killed_for_what_comes_after(operated: Stage
     assert requests_of(operated, "GET", "proc") == []
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_a_command_that_may_have_begun_though_the_upgrade_failed_is_killed(
     operated: StagedServer, modern: DevServer
 ) -> None:
