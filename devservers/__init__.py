@@ -22,15 +22,16 @@ if TYPE_CHECKING:
     from .crds.devserverflavor import DevServerFlavor
     from .crds.devserveruser import DevServerUser
     from .errors import DevServersError, KubeConfigError
-    from .transport.client import configure, reset
-    from .transport.config import ClientConfig, load_config
+    from .transport.config.clientconfig import ClientConfig
+    from .transport.config.sources import load_config
+    from .transport.default import configure, reset
     from .transport.rest import RESTClient
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "BaseCustomResource": "crds.base",
-    "ClientConfig": "transport.config",
+    "ClientConfig": "transport.config.clientconfig",
     "DevServer": "crds.devserver",
     "DevServerFlavor": "crds.devserverflavor",
     "DevServerUser": "crds.devserveruser",
@@ -40,9 +41,9 @@ _HOMES = {
     "ObjectMeta": "crds.base",
     "PersistentHomeSpec": "crds.devserver",
     "RESTClient": "transport.rest",
-    "configure": "transport.client",
-    "load_config": "transport.config",
-    "reset": "transport.client",
+    "configure": "transport.default",
+    "load_config": "transport.config.sources",
+    "reset": "transport.default",
 }
 
 __all__ = [

@@ -33,7 +33,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
 if TYPE_CHECKING:
-    from .transport.paths import Resource
+    from .transport.resources import Resource
 
 E = TypeVar("E", bound="APIError")
 

@@ -19,7 +19,7 @@ CRUD = """
 import os
 import sys
 sys.path.insert(0, {path!r})
-from acme._vendor.devservers.transport import incluster
+from acme._vendor.devservers.transport.config import incluster
 from acme._vendor.devservers.crds.devserver import DevServer
 from acme._vendor.devservers.crds.base import ObjectMeta
 from acme._vendor.devservers.crds.errors import NotFoundError
@@ -85,7 +85,7 @@ import sys
 sys.path.insert(0, {str(vendored)!r})
 from acme._vendor.devservers.crds.devserver import DevServer
 from acme._vendor.devservers.transport import ClientConfig, RESTClient
-from acme._vendor.devservers.transport.credentials import BearerToken, Credentials
+from acme._vendor.devservers.transport.auth.credentials import BearerToken, Credentials
 from acme._vendor.devservers.errors import MissingDependencyError
 client = RESTClient(ClientConfig({server.url!r}, "default", Credentials(BearerToken({server.token!r}))))
 with DevServer({{"name": "a"}}, {{"flavor": "cpu-small"}}, client=client) as server:

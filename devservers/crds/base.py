@@ -1,7 +1,7 @@
 """BaseCustomResource: create, read, update, delete, list and watch for any custom resource.
 
-Here are the requests; the object in memory is :mod:`.rawobject`. Construction touches nothing: the client is made on
-first use, and after any call the object is what the server answered.
+Here are the requests; the object in memory is :mod:`.model.rawobject`. Construction touches nothing: the client is
+made on first use, and after any call the object is what the server answered.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, ClassVar, Optional, TypeVar, Union
 
 from ..errors import AlreadyExistsError, APIError, ConflictError, DevServersError, InvalidError, NotFoundError
-from ..transport.client import default_client
-from ..transport.paths import Resource, validate_name
-from . import merge, uidbound
-from .fieldcheck import check_field_validation
-from .jsonvalue import copy_json
-from .metadata import Metadata, ObjectMeta, new_metadata
-from .rawobject import RawObject
-from .selection import LabelSelector, selectors_of
-from .writing import written
+from ..transport.default import default_client
+from ..transport.resources import Resource, validate_name
+from .model import merge, uidbound
+from .model.fieldcheck import check_field_validation
+from .model.jsonvalue import copy_json
+from .model.metadata import Metadata, ObjectMeta, new_metadata
+from .model.rawobject import RawObject
+from .model.selection import LabelSelector, selectors_of
+from .model.writing import written
 
 if TYPE_CHECKING:
     from ..transport.rest import RESTClient
@@ -138,7 +138,7 @@ class BaseCustomResource(RawObject):
             AlreadyExistsError: there is one of that name; if that is being deleted, the text says how to wait for it.
             InvalidError, ForbiddenError: the server's refusals. KubeConfigError: no configuration.
         """
-        from .creation import create, explained
+        from .lifecycle.creation import create, explained
 
         check_field_validation(field_validation)
         resource = cls(metadata, spec, client=client)
@@ -367,7 +367,7 @@ class BaseCustomResource(RawObject):
             WaitTimeoutError: it was still there when the time was up.
         """
         from ..transport.deadline import Deadline
-        from .waiting import wait_for_deletion
+        from .lifecycle.waiting import wait_for_deletion
 
         client, namespace, name = self._place()
         deadline = Deadline(timeout, client.clock)
@@ -413,7 +413,7 @@ class BaseCustomResource(RawObject):
         Raises while iterating:
             WaitTimeoutError (a TimeoutError): the time was up. ResourceDeletedError: the object is gone.
         """
-        from .waiting import wait_for_status
+        from .lifecycle.waiting import wait_for_status
 
         return wait_for_status(self, status, timeout)
 
@@ -424,7 +424,7 @@ class BaseCustomResource(RawObject):
             WaitTimeoutError: it was still there after ``timeout`` seconds; the message lists its finalizers.
         """
         from ..transport.deadline import Deadline
-        from .waiting import wait_for_deletion
+        from .lifecycle.waiting import wait_for_deletion
 
         client, _, _ = self._place()
         wait_for_deletion(self, Deadline(timeout, client.clock))

@@ -9,17 +9,26 @@ from typing import TYPE_CHECKING, Any, Literal, Optional, TypeVar, Union, overlo
 
 from . import const
 from .base import BaseCustomResource
-from .execresult import ExecResult
-from .metadata import Metadata
-from .spec import LifecycleSpec, PersistentHomeSpec, SSHSpec, VolumeSpec, get_view, get_views, set_view, set_views
+from .commands.result import ExecResult
+from .model.metadata import Metadata
+from .model.views import (
+    LifecycleSpec,
+    PersistentHomeSpec,
+    SSHSpec,
+    VolumeSpec,
+    get_view,
+    get_views,
+    set_view,
+    set_views,
+)
 
 if TYPE_CHECKING:
     from ..transport.deadline import Deadline
-    from ..transport.exec import ExecTarget
+    from ..transport.exec.session import ExecTarget
     from ..transport.rest import RESTClient
-    from .execution import Output
-    from .obligation import Obligation
-    from .workspace import TransferReport
+    from .commands.execution import Output
+    from .files import TransferReport
+    from .lifecycle.obligation import Obligation
 
 __all__ = ["DevServer", "ExecResult", "LifecycleSpec", "PersistentHomeSpec", "SSHSpec", "VolumeSpec"]
 
@@ -173,7 +182,7 @@ class DevServer(BaseCustomResource):
             WaitTimeoutError (a TimeoutError), ResourceFailedError, ResourceDeletedError.
         """
         from ..transport.deadline import Deadline
-        from .readiness import wait_for_ready
+        from .lifecycle.readiness import wait_for_ready
 
         client, _, _ = self._place()
         deadline = Deadline(self.wait_timeout if timeout is None else timeout, client.clock)
@@ -187,13 +196,13 @@ class DevServer(BaseCustomResource):
         Raises:
             ExecError: it has none. APIError: pods may not be listed, or the lookup failed.
         """
-        from .target import own_pod
+        from .commands.target import own_pod
 
         name: str = own_pod(self)["metadata"]["name"]
         return name
 
     def __enter__(self: D) -> D:
-        from .lifetime import enter, leave, owed
+        from .lifecycle.managed import enter, leave, owed
 
         before = owed(self)
         try:
@@ -209,12 +218,12 @@ class DevServer(BaseCustomResource):
     ) -> None:
         before: tuple[Obligation, ...] = ()
         try:
-            from .lifetime import leave, owed
+            from .lifecycle.managed import leave, owed
 
             before = owed(self)
             leave(self, error)
         except BaseException:  # perhaps Ctrl-C, before the deletion was insisted upon
-            from .lifetime import leave, owed
+            from .lifecycle.managed import leave, owed
 
             if owed(self) == (before or owed(self)):
                 leave(self, error)
@@ -279,8 +288,8 @@ class DevServer(BaseCustomResource):
             CommandFailedError: with ``check``. APIError: refused.
             ExecError: the command may not be executed, ``cwd`` is not there, or there is no pod.
         """
-        from .execution import Options, execute
-        from .target import telling_of_its_end
+        from .commands.execution import Options, execute
+        from .commands.target import telling_of_its_end
 
         options = Options(input, timeout, check, text, encoding, errors, cwd, env, stdout, stderr)
         client, _, _ = self._place()
@@ -313,9 +322,9 @@ class DevServer(BaseCustomResource):
             ExecConnectionLostError: the connection was lost before the container's side had confirmed
                 all of it, whatever the API server says.
         """
-        from .execution import run_raw
-        from .target import telling_of_its_end
-        from .workspace import upload
+        from .commands.execution import run_raw
+        from .commands.target import telling_of_its_end
+        from .files import upload
 
         client, _, _ = self._place()
         target = self._target(container)
@@ -324,6 +333,6 @@ class DevServer(BaseCustomResource):
 
     def _target(self, container: Optional[str], deadline: Optional[Deadline] = None) -> ExecTarget:
         """The pod and container that commands go to."""
-        from .target import locate
+        from .commands.target import locate
 
         return locate(self, container, deadline)

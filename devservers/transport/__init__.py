@@ -8,13 +8,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .config import ClientConfig, load_config
+    from .config.clientconfig import ClientConfig
+    from .config.sources import load_config
     from .rest import RESTClient
     from .watch import Watch
 
 __all__ = ["ClientConfig", "RESTClient", "Watch", "load_config"]
 
-_HOMES = {"ClientConfig": "config", "load_config": "config", "RESTClient": "rest", "Watch": "watch"}
+_HOMES = {
+    "ClientConfig": "config.clientconfig",
+    "load_config": "config.sources",
+    "RESTClient": "rest",
+    "Watch": "watch",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -24,15 +24,15 @@ from ..errors import (
 )
 from . import retry
 from .apiwarning import pass_on_warnings
-from .config import ClientConfig, load_config
-from .connection import Pool
-from .credentials import check_header_text
+from .auth.credentials import check_header_text
+from .config.clientconfig import ClientConfig
 from .deadline import SYSTEM_CLOCK, Backoff, Clock, Deadline
-from .http import Answer, Request, build_opener
+from .http.opener import Answer, Request, build_opener
+from .http.pool import Pool
 from .memory import Memory
-from .paths import Query, Resource, request_info, with_query
-from .refusal import failure_answer
+from .resources import Query, Resource, request_info, with_query
 from .served import ServedKinds
+from .status import failure_answer
 
 if TYPE_CHECKING:
     pass
@@ -70,7 +70,11 @@ class RESTClient:
         self, config: Optional[ClientConfig] = None, *, timeout: Optional[float] = REQUEST_TIMEOUT,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:  # fmt: skip
-        self.config: ClientConfig = config if config is not None else load_config()
+        if config is None:
+            from .config.sources import load_config
+
+            config = load_config()
+        self.config: ClientConfig = config
         self.clock: Clock = clock
         self.served = ServedKinds()
         self.memory = Memory()

@@ -11,7 +11,7 @@ like, and stays a :class:`NotFoundError` that says so.
 from __future__ import annotations
 
 from ..errors import APIError, NotFoundError, NotServedError
-from .paths import RequestInfo, kind_path, request_info
+from .resources import RequestInfo, kind_path, request_info
 
 HTML_PAGE = "the answer is an HTML page, not a Status: a proxy or load balancer answered"
 """The message in place of a page, which is not shown."""

@@ -42,10 +42,10 @@ from ..errors import (
     TransportError,
 )
 from .deadline import Backoff, Cancellation, Deadline
-from .http import Answer
-from .paths import Resource, with_query
-from .refusal import failure_of
+from .http.opener import Answer
+from .resources import Resource, with_query
 from .rest import Object, RESTClient
+from .status import failure_of
 
 IDLE_SECONDS = 80.0
 """Longest silence on a stream, in seconds: more than the minute between two bookmarks, which keep the version young. A

@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from devservers import DevServer, RESTClient, load_config
-from devservers.transport.channels import V4
 from devservers.transport.deadline import Deadline
-from devservers.transport.exec import ExecTarget, open_session
-from devservers.transport.paths import Resource
+from devservers.transport.exec.channels import V4
+from devservers.transport.exec.session import ExecTarget, open_session
+from devservers.transport.resources import Resource
 from devservers.transport.watch import Watch
 from tests.fakeapiserver import FakeAPIServer
 

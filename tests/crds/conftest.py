@@ -8,8 +8,8 @@ from typing import Callable
 
 import pytest
 
-from devservers.crds import killing
 from devservers.crds.base import ObjectMeta
+from devservers.crds.commands import killing
 from devservers.crds.devserver import DevServer
 from tests.machine import BUSYBOX, WITHOUT_BUSYBOX
 

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, Optional
 
 import pytest
 
-from devservers.crds.command import (
+from devservers.crds.commands.proof import mark_of
+from devservers.crds.commands.wrapper import (
     ENV,
     HEAD,
     IDENTITY_VARIABLE,
@@ -22,7 +23,6 @@ from devservers.crds.command import (
     check_environment,
     parse_command,
 )
-from devservers.crds.proof import mark_of
 from tests.machine import FOREIGN, where_it_is
 
 SHELLS = {"sh": ["/bin/sh"], "bash": ["bash", "--posix"], "busybox": ["busybox", "sh"]}

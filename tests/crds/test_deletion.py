@@ -8,13 +8,13 @@ from typing import Any, Callable
 import pytest
 
 from devservers import errors
-from devservers.crds import deletion
 from devservers.crds.base import ObjectMeta
-from devservers.crds.deletion import delete_until_known
 from devservers.crds.devserver import DevServer
-from devservers.crds.objectref import ObjectRef
+from devservers.crds.lifecycle import deletion
+from devservers.crds.lifecycle.deletion import delete_until_known
+from devservers.crds.model.reference import ObjectRef
 from devservers.transport import RESTClient
-from devservers.transport.paths import Resource
+from devservers.transport.resources import Resource
 from tests.fakeapiserver.faultyanswers import Suffer
 from tests.fakeapiserver.http import Response
 from tests.stopwatch import Stopwatch

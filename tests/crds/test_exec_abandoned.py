@@ -13,7 +13,7 @@ from typing import Any, Callable
 import pytest
 
 from devservers import errors
-from devservers.crds import killing
+from devservers.crds.commands import killing
 from devservers.crds.devserver import DevServer
 from tests.stopwatch import Stopwatch
 
@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 
 PROGRAM = """
 import signal, sys
-from devservers.crds import killing
+from devservers.crds.commands import killing
 from devservers.crds.devserver import DevServer
 
 killing.KILL_SECONDS = 20  # this is not about how long it may take

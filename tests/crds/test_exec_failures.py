@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from devservers import errors
+from devservers.crds.commands.target import telling_of_its_end
 from devservers.crds.devserver import DevServer
-from devservers.crds.target import telling_of_its_end
 from tests.fakeapiserver.pods import Pods
 
 from .builders import LONG, eventually, names_on, pod_name, requests_of

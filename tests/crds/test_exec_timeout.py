@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from devservers import errors
-from devservers.crds.command import Command
+from devservers.crds.commands.run import Call, run
+from devservers.crds.commands.wrapper import Command
 from devservers.crds.devserver import DevServer
-from devservers.crds.running import Call, run
 from devservers.transport import ClientConfig, RESTClient
 from devservers.transport.deadline import Deadline
-from devservers.transport.exec import ExecTarget
+from devservers.transport.exec.session import ExecTarget
 from tests.stopwatch import Stopwatch
 from tests.transport.tlsserver import serving, stay_silent
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from devservers import errors
-from devservers.crds import fieldcheck
 from devservers.crds.base import ObjectMeta
 from devservers.crds.devserver import DevServer
+from devservers.crds.model import fieldcheck
 from devservers.errors import APIWarning
 from tests.fakeapiserver.faultyanswers import Suffer
 from tests.fakeapiserver.http import Response

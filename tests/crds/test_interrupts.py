@@ -18,7 +18,7 @@ import pytest
 
 from devservers.crds.base import ObjectMeta
 from devservers.crds.devserver import DevServer
-from devservers.crds.obligation import delete_what_is_owed
+from devservers.crds.lifecycle.obligation import delete_what_is_owed
 from devservers.transport import RESTClient
 from tests.stopwatch import Stopwatch
 from tests.transport.scripted import FakeClock

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from devservers.crds.jsonvalue import copy_json
-from devservers.crds.spec import PersistentHomeSpec
+from devservers.crds.model.jsonvalue import copy_json
+from devservers.crds.model.views import PersistentHomeSpec
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

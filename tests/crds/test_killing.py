@@ -11,8 +11,8 @@ from typing import Callable, Optional
 
 import pytest
 
-from devservers.crds.command import IDENTITY_VARIABLE, SHELL, Command
-from devservers.crds.killing import killer
+from devservers.crds.commands.killing import killer
+from devservers.crds.commands.wrapper import IDENTITY_VARIABLE, SHELL, Command
 from tests.machine import where_it_is
 
 from .builders import LONG, eventually

@@ -12,11 +12,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from devservers import errors
-from devservers.crds.attempt import metadata_anew
 from devservers.crds.base import ObjectMeta
 from devservers.crds.devserver import DevServer
+from devservers.crds.lifecycle.attempt import metadata_anew
 from devservers.transport import RESTClient
-from devservers.transport.paths import Resource
+from devservers.transport.resources import Resource
 from tests.stopwatch import Stopwatch
 from tests.transport.scripted import FakeClock
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from devservers.crds.merge import MergeConflict, contains, same, three_way
+from devservers.crds.model.merge import MergeConflict, contains, same, three_way
 
 OBJECT = st.dictionaries(
     st.sampled_from("abc"),

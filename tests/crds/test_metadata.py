@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from devservers.crds.base import ObjectMeta
-from devservers.crds.metadata import new_metadata, parse_time
+from devservers.crds.model.metadata import new_metadata, parse_time
 
 UTC = datetime.timezone.utc
 

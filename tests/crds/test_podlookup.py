@@ -7,8 +7,8 @@ from typing import Any, Optional
 import pytest
 
 from devservers import errors
-from devservers.crds import podlookup
-from devservers.crds.podlookup import PodOwner
+from devservers.crds.lifecycle import pods as podlookup
+from devservers.crds.lifecycle.pods import PodOwner
 from devservers.transport import RESTClient
 
 from .builders import created, requests_of

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from devservers.crds.proof import MarkedStream, mark_of
+from devservers.crds.commands.proof import MarkedStream, mark_of
 
 IDENTITY = "0123456789abcdef"
 MARK = mark_of(IDENTITY)

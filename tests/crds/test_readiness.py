@@ -8,15 +8,16 @@ from typing import Any, Optional
 import pytest
 
 from devservers import errors
-from devservers.crds import hopeless, podlookup, readiness
 from devservers.crds.base import ObjectMeta
 from devservers.crds.devserver import DevServer
-from devservers.crds.expiry import expiry_note
-from devservers.crds.hopeless import Hopeless
-from devservers.crds.podlookup import Pods
+from devservers.crds.lifecycle import hopeless, readiness
+from devservers.crds.lifecycle import pods as podlookup
+from devservers.crds.lifecycle.hopeless import Hopeless
+from devservers.crds.lifecycle.pods import Pods
+from devservers.crds.model.expiry import expiry_note
 from devservers.transport import ClientConfig, RESTClient
 from devservers.transport.deadline import Deadline
-from devservers.transport.paths import Resource
+from devservers.transport.resources import Resource
 from tests.fakeapiserver.operator import Operator
 from tests.stopwatch import Stopwatch
 from tests.transport.scripted import FakeClock

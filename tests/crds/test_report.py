@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from devservers import errors
-from devservers.crds import hopeless
 from devservers.crds.base import ObjectMeta
 from devservers.crds.devserver import DevServer
-from devservers.crds.operatornotes import plain_message
-from devservers.crds.podlookup import Pods
-from devservers.crds.report import CAUSES, Seen, describe
+from devservers.crds.lifecycle import hopeless
+from devservers.crds.lifecycle.operatornotes import plain_message
+from devservers.crds.lifecycle.pods import Pods
+from devservers.crds.lifecycle.report import CAUSES, Seen, describe
 
 from .builders import SPEC, created, set_status
 from .staged import StagedServer
@@ -345,7 +345,7 @@ def test_events_of_either_api_are_understood() -> None:
 
 
 def test_a_report_needs_no_server_that_answers(cluster: StagedServer) -> None:
-    from devservers.crds.report import failure_report
+    from devservers.crds.lifecycle.report import failure_report
 
     server = DevServer(ObjectMeta(name="dev"), SPEC)
     assert "pod: none was found" in failure_report(server)

@@ -14,11 +14,11 @@ import pytest
 
 from devservers.crds.base import ObjectMeta
 from devservers.crds.devserver import DevServer
-from devservers.crds.waiting import observe
+from devservers.crds.lifecycle.waiting import observe
 from devservers.transport import RESTClient
 from devservers.transport.deadline import Deadline
-from devservers.transport.http import Answer
-from devservers.transport.paths import Query
+from devservers.transport.http.opener import Answer
+from devservers.transport.resources import Query
 
 from .builders import LONG, SPEC, set_status
 from .staged import StagedServer

@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from devservers.transport.tls import ClientCertificate, Material
+from devservers.transport.tls.context import ClientCertificate, Material
 
 _DAY = datetime.timedelta(days=1)
 

@@ -9,11 +9,11 @@ from typing import Any, Optional
 
 import pytest
 
-from devservers.transport.config import ClientConfig
-from devservers.transport.connect import connect
-from devservers.transport.credentials import Credentials
+from devservers.transport.auth.credentials import Credentials
+from devservers.transport.config.clientconfig import ClientConfig
 from devservers.transport.deadline import Deadline
-from devservers.transport.tls import ClientCertificate, Material, TLSSettings
+from devservers.transport.http.dial import connect
+from devservers.transport.tls.context import ClientCertificate, Material, TLSSettings
 
 from .certificates import authority, server_context
 from .proxyserver import Proxy

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Optional
 
-from devservers.transport.config import ClientConfig
-from devservers.transport.kubeconfig import client_config
-from devservers.transport.kubeconfigfile import parse
+from devservers.transport.config.clientconfig import ClientConfig
+from devservers.transport.config.contexts import client_config
+from devservers.transport.config.kubeconfig import parse
 
 Document = dict[str, Any]
 

@@ -9,7 +9,7 @@ from typing import Any, Optional
 import pytest
 
 from devservers.errors import KubeConfigError
-from devservers.transport.config import ClientConfig
+from devservers.transport.config.clientconfig import ClientConfig
 
 from .kubeconfigs import config_of, document
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devservers.transport import channels
+from devservers.transport.exec import channels
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
 

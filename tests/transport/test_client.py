@@ -11,7 +11,7 @@ import pytest
 
 import devservers
 from devservers import DevServer, KubeConfigError, ObjectMeta
-from devservers.transport.client import default_client
+from devservers.transport.default import default_client
 from tests.fakeapiserver import FakeAPIServer
 
 ROOT = Path(__file__).parent.parent.parent
@@ -73,7 +73,7 @@ def test_reset_forgets_what_was_configured(server: FakeAPIServer, other: Path) -
 
 def test_a_forked_child_is_not_held_up_by_a_lock_that_its_parent_held() -> None:
     code = (
-        "import os; from devservers.transport import client\n"
+        "import os; from devservers.transport import default as client\n"
         "client._lock.acquire(); child = os.fork()\n"
         "if child == 0: os._exit(0 if client._lock.acquire(timeout=5) else 1)\n"
         "raise SystemExit(os.waitpid(child, 0)[1])"

@@ -10,11 +10,11 @@ from typing import Optional
 import pytest
 
 from devservers.errors import KubeConfigError
-from devservers.transport.config import ClientConfig, load_config
-from devservers.transport.credentials import BearerToken, Credentials
-from devservers.transport.loading import load
-from devservers.transport.serverurl import parse_server_url
-from devservers.transport.tls import InsecureTLSWarning, Material, TLSSettings
+from devservers.transport.auth.credentials import BearerToken, Credentials
+from devservers.transport.config.clientconfig import ClientConfig
+from devservers.transport.config.serverurl import parse_server_url
+from devservers.transport.config.sources import load, load_config
+from devservers.transport.tls.context import InsecureTLSWarning, Material, TLSSettings
 
 from .certificates import authority
 from .kubeconfigs import document, write

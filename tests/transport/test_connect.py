@@ -11,11 +11,11 @@ from typing import Optional
 import pytest
 
 from devservers.errors import ConnectionFailedError, RequestTimeoutError, TLSError
-from devservers.transport.config import ClientConfig
-from devservers.transport.connect import connect
+from devservers.transport.config.clientconfig import ClientConfig
 from devservers.transport.deadline import Deadline
-from devservers.transport.tls import InsecureTLSWarning, Material
-from devservers.transport.tlserrors import refusal_of_certificate
+from devservers.transport.http.dial import connect
+from devservers.transport.tls.context import InsecureTLSWarning, Material
+from devservers.transport.tls.explain import refusal_of_certificate
 
 from .certificates import BareAuthority, Pair, authority, server_context
 from .connecting import CA, deadline, exchange, failure_of, for_server, tls_server

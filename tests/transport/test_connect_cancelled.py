@@ -12,9 +12,9 @@ import pytest
 
 from devservers.errors import RequestTimeoutError
 from devservers.transport import RESTClient, Watch
-from devservers.transport.config import ClientConfig
-from devservers.transport.connect import connect
+from devservers.transport.config.clientconfig import ClientConfig
 from devservers.transport.deadline import Cancellation, Deadline
+from devservers.transport.http.dial import connect
 from tests.stopwatch import Stopwatch
 
 from .certificates import authority, server_context
@@ -164,7 +164,7 @@ def test_stop_and_close_of_a_watch_are_felt_at_once(state: State, end: Callable[
 
 
 def test_a_call_without_any_limit_gives_up_an_address_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("devservers.transport.connect.CONNECT_TIMEOUT", 0.2)
+    monkeypatch.setattr("devservers.transport.http.dial.CONNECT_TIMEOUT", 0.2)
     for state in STATES[:-1]:
         with state(Reached()) as config, pytest.raises(RequestTimeoutError):
             connect(config, Deadline(None))

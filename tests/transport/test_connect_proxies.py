@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import pytest
 
 from devservers.errors import ConnectionFailedError, ProtocolError, RequestTimeoutError, TLSError
-from devservers.transport.config import ClientConfig
-from devservers.transport.connect import connect
+from devservers.transport.config.clientconfig import ClientConfig
 from devservers.transport.deadline import Deadline
-from devservers.transport.tls import InsecureTLSWarning
+from devservers.transport.http.dial import connect
+from devservers.transport.tls.context import InsecureTLSWarning
 
 from .certificates import authority, server_context
 from .connecting import HOSTS, deadline, exchange, failure_of, for_server, proxied, tls_server

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devservers.errors import KubeConfigError
-from devservers.transport.credentials import (
+from devservers.transport.auth.credentials import (
     Authorizer,
     BasicAuth,
     BearerToken,

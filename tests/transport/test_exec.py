@@ -9,10 +9,10 @@ from typing import Optional
 import pytest
 
 from devservers import errors
-from devservers.transport import exec as exec_module
-from devservers.transport.channels import V4, V5, ExitStatus
 from devservers.transport.deadline import Deadline
-from devservers.transport.exec import ExecTarget, open_session, returncode_of
+from devservers.transport.exec import session as exec_module
+from devservers.transport.exec.channels import V4, V5, ExitStatus
+from devservers.transport.exec.session import ExecTarget, open_session, returncode_of
 from tests.stopwatch import Stopwatch
 
 from .scripted import Peer, Script, scripted

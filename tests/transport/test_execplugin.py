@@ -14,10 +14,10 @@ from typing import Any, Optional
 import pytest
 
 from devservers.errors import KubeConfigError
-from devservers.transport.connect import connect
-from devservers.transport.credentials import Credentials
+from devservers.transport.auth.credentials import Credentials
+from devservers.transport.auth.plugin import ExecPlugin, PluginCommand
 from devservers.transport.deadline import Deadline
-from devservers.transport.execplugin import ExecPlugin, PluginCommand
+from devservers.transport.http.dial import connect
 
 from .certificates import authority, server_context
 from .kubeconfigs import config_of, document, user_config

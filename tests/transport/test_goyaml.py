@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from devservers.errors import KubeConfigError
-from devservers.transport.goyaml import first_document
-from devservers.transport.kubeconfigfile import parse
+from devservers.transport.config.goyaml import first_document
+from devservers.transport.config.kubeconfig import parse
 
 from .childpython import run_python
 
@@ -62,7 +62,7 @@ def test_a_document_of_any_depth_does_not_end_the_process_and_is_refused_as_too_
     code = f"""
 {parser}
 from devservers.errors import KubeConfigError
-from devservers.transport.kubeconfigfile import parse
+from devservers.transport.config.kubeconfig import parse
 for begin, count, end in {DEEP!r}:
     text = begin * count + end * count
     try:

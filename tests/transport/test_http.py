@@ -14,7 +14,7 @@ import pytest
 from devservers.errors import APIError, ConnectionFailedError, ProtocolError, RequestTimeoutError
 from devservers.transport import ClientConfig, RESTClient
 from devservers.transport.deadline import Cancellation, Deadline
-from devservers.transport.http import READ_SIZE
+from devservers.transport.http.opener import READ_SIZE
 from tests.fakeapiserver import FakeAPIServer
 from tests.stopwatch import Stopwatch
 
@@ -92,7 +92,7 @@ def test_a_read_whose_new_connection_is_cut_waits_before_it_is_sent_again() -> N
 
 
 def test_a_connection_that_was_idle_for_long_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("devservers.transport.connection.IDLE_SECONDS", -1.0)
+    monkeypatch.setattr("devservers.transport.http.pool.IDLE_SECONDS", -1.0)
     with scripted(serve_all(_ok)) as server, server.client() as client:
         client.request("GET", "/x")
         client.request("GET", "/x")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from devservers.errors import KubeConfigError
+from devservers.transport.config.incluster import in_cluster_config, missing_pieces
 from devservers.transport.deadline import Clock
-from devservers.transport.incluster import in_cluster_config, missing_pieces
 
 from .certificates import authority
 

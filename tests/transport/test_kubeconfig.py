@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from devservers.errors import KubeConfigError
-from devservers.transport.kubeconfig import client_config
-from devservers.transport.kubeconfigfile import merge, parse, read
+from devservers.transport.config.contexts import client_config
+from devservers.transport.config.kubeconfig import merge, parse, read
 
 from .kubeconfigs import cluster_config, config_of, document, user_config, write
 

@@ -11,10 +11,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from devservers.errors import KubeConfigError
-from devservers.transport.config import ClientConfig
-from devservers.transport.kubeconfig import client_config
-from devservers.transport.kubeconfigfile import KubeConfig, merge, parse
-from devservers.transport.proxies import proxy_from_environment
+from devservers.transport.config.clientconfig import ClientConfig
+from devservers.transport.config.contexts import client_config
+from devservers.transport.config.kubeconfig import KubeConfig, merge, parse
+from devservers.transport.config.proxies import proxy_from_environment
 
 from .kubeconfigs import document
 

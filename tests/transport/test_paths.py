@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devservers.transport.paths import (
+from devservers.transport.resources import (
     PODS,
     Resource,
     request_info,

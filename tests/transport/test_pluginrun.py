@@ -13,9 +13,9 @@ from typing import Callable, Optional
 import pytest
 
 from devservers.errors import KubeConfigError, RequestTimeoutError
+from devservers.transport.auth.process import PluginRun, _Output
+from devservers.transport.auth.redaction import masked
 from devservers.transport.deadline import Cancellation, Deadline
-from devservers.transport.masking import masked
-from devservers.transport.pluginrun import PluginRun, _Output
 from tests.stopwatch import Stopwatch
 
 from .kubeconfigs import user_config

@@ -9,10 +9,10 @@ import pytest
 
 from devservers.errors import ConnectionFailedError
 from devservers.transport import ClientConfig, RESTClient, Watch, load_config
-from devservers.transport.channels import V4
 from devservers.transport.deadline import Deadline
-from devservers.transport.exec import ExecTarget, open_session
-from devservers.transport.paths import Resource
+from devservers.transport.exec.channels import V4
+from devservers.transport.exec.session import ExecTarget, open_session
+from devservers.transport.resources import Resource
 from tests.fakeapiserver import FakeAPIServer
 
 from .certificates import authority, server_context

@@ -7,8 +7,8 @@ from typing import Optional
 import pytest
 
 from devservers.errors import KubeConfigError
-from devservers.transport.config import ClientConfig
-from devservers.transport.proxies import Proxy, excluded, is_loopback, parse_proxy, proxy_from_environment
+from devservers.transport.config.clientconfig import ClientConfig
+from devservers.transport.config.proxies import Proxy, excluded, is_loopback, parse_proxy, proxy_from_environment
 
 PROXY = "http://proxy.example:3128"
 

@@ -10,7 +10,7 @@ import pytest
 
 from devservers import errors
 from devservers.transport import RESTClient, Watch
-from devservers.transport.paths import Resource
+from devservers.transport.resources import Resource
 from tests.fakeapiserver import FakeAPIServer
 
 USERS = Resource("devserver.io", "v1", "devserverusers", "DevServerUser", False)

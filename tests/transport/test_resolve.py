@@ -10,9 +10,9 @@ from typing import Any, Optional
 import pytest
 
 from devservers.errors import RequestTimeoutError
-from devservers.transport.config import ClientConfig
+from devservers.transport.config.clientconfig import ClientConfig
 from devservers.transport.deadline import Cancellation, Deadline
-from devservers.transport.resolve import Lookup, resolve
+from devservers.transport.http.resolve import Lookup, resolve
 from tests.stopwatch import Stopwatch
 
 from .childpython import run_python
@@ -119,7 +119,7 @@ def test_where_no_thread_can_be_started_it_is_done_in_place() -> None:
     code = """
 import threading
 from devservers.transport.deadline import Deadline
-from devservers.transport.resolve import resolve
+from devservers.transport.http.resolve import resolve
 threading.stack_size(1 << 46)
 print(resolve("localhost", 80, Deadline(10)) != [])
 """

@@ -10,9 +10,9 @@ import pytest
 
 from devservers import errors
 from devservers.transport import ClientConfig, RESTClient
-from devservers.transport.credentials import Authorizer, BearerToken, Credential, Credentials
+from devservers.transport.auth.credentials import Authorizer, BearerToken, Credential, Credentials
 from devservers.transport.deadline import Deadline
-from devservers.transport.paths import Resource
+from devservers.transport.resources import Resource
 from devservers.transport.rest import user_agent
 from tests.fakeapiserver import FakeAPIServer
 

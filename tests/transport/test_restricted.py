@@ -25,8 +25,8 @@ HEAVY = (
 )  # fmt: skip
 
 CONNECT = """
-from {package}.transport.config import load_config
-from {package}.transport.connect import connect
+from {package}.transport import load_config
+from {package}.transport.http.dial import connect
 from {package}.transport.deadline import Deadline
 config = load_config({path!r})
 with connect(config, Deadline(20)) as sock:
@@ -103,8 +103,8 @@ class TestImports:
     def test_loading_a_json_kubeconfig_imports_nothing_heavy(self, kubeconfig: Path) -> None:
         code = (
             "before = set(sys.modules)\n"
-            "import devservers.transport.execplugin, devservers.transport.loading\n"
-            "from devservers.transport.config import load_config\n"
+            "import devservers.transport.auth.plugin, devservers.transport.config.sources\n"
+            "from devservers.transport import load_config\n"
             f"config = load_config({str(kubeconfig)!r})\n"
             "config.proxy(); config.credentials.headers()\n"
             f"print(sorted(set({HEAVY!r}) & set(sys.modules) - before))"
@@ -114,7 +114,7 @@ class TestImports:
     def test_without_socket_and_ssl_everything_but_connecting_works(self, kubeconfig: Path) -> None:
         code = (
             "for name in ('socket', '_socket', 'ssl', '_ssl'): sys.modules[name] = None\n"
-            "from devservers.transport.config import load_config\n"
+            "from devservers.transport import load_config\n"
             f"print(load_config({str(kubeconfig)!r}).credentials.headers())"
         )
         assert run_python(code) == "[('Authorization', 'Bearer abc')]"
@@ -124,7 +124,7 @@ class TestImports:
 
     def test_without_yaml_a_yaml_kubeconfig_names_the_package_and_the_way_out(self, tmp_path: Path) -> None:
         (tmp_path / "config").write_text("kind: Config\n")
-        code = f"from devservers.transport.config import load_config\nload_config({str(tmp_path / 'config')!r})"
+        code = f"from devservers.transport import load_config\nload_config({str(tmp_path / 'config')!r})"
         said = run_python(failing(code), options=["-I", "-S"])
         assert "True kubeconfig" in said  # a KubeConfigError, too
         assert "PyYAML" in said
@@ -182,7 +182,7 @@ class TestIdentity:
 import pwd
 entry = pwd.struct_passwd(("x", "x", 1, 1, "", {str(home)!r}, ""))
 pwd.getpwuid = lambda uid: entry
-from devservers.transport.config import load_config
+from devservers.transport import load_config
 print(load_config().source)
 """
         assert run_python(code) == f"kubeconfig {home}/.kube/config, context 'dev'"
@@ -192,7 +192,7 @@ print(load_config().source)
 import pwd
 def unknown(uid): raise KeyError(uid)
 pwd.getpwuid = unknown
-from devservers.transport.config import load_config
+from devservers.transport import load_config
 load_config()
 """
         assert "~/.kube/config: HOME is not set" in run_python(failing(code))
@@ -235,7 +235,7 @@ class TestProcesses:
     )
     def test_a_plugin_where_no_process_may_be_started_says_so(self, tmp_path: Path, denial: str) -> None:
         code = (
-            "from devservers.transport.config import load_config\n"
+            "from devservers.transport import load_config\n"
             f"load_config({self.plugin_config(tmp_path)!r}).credentials.headers()"
         )
         said = run_python(denial + "\n" + failing(code))
@@ -247,7 +247,7 @@ class TestProcesses:
     def test_with_standard_streams_closed_a_plugin_runs(self, tmp_path: Path, closed: str) -> None:
         code = (
             f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
-            "from devservers.transport.config import load_config\n"
+            "from devservers.transport import load_config\n"
             f"headers = load_config({self.plugin_config(tmp_path)!r}).credentials.headers()\n"
             f"open({str(tmp_path / 'outcome')!r}, 'w').write(str(headers))"
         )
@@ -277,7 +277,7 @@ class TestInPod:
         (account / "ca.crt").write_bytes(authority().pem)
         with serving(context=server_context(authority().issue("127.0.0.1"))) as server:
             code = (
-                "from devservers.transport import incluster\n"
+                "from devservers.transport.config import incluster\n"
                 f"incluster.SERVICE_ACCOUNT = {str(account)!r}\n"
                 + connect_code(account).replace(repr(str(account)), "")
                 + "\nassert not {'yaml', 'subprocess', 'tempfile'} & set(sys.modules)"
@@ -289,7 +289,5 @@ class TestInPod:
 def test_a_json_kubeconfig_with_a_plugin_needs_no_yaml(tmp_path: Path) -> None:
     plugin = printing(tmp_path / "plugin", exec_credential(token="abc"))
     path = write(tmp_path / "config", document(user={"exec": plugin.stanza}))
-    code = (
-        f"from devservers.transport.config import load_config\nprint(load_config({str(path)!r}).credentials.headers())"
-    )
+    code = f"from devservers.transport import load_config\nprint(load_config({str(path)!r}).credentials.headers())"
     assert run_python(code, options=["-I", "-S"]) == "[('Authorization', 'Bearer abc')]"

@@ -16,17 +16,18 @@ from typing import Any, Callable, Optional
 import pytest
 
 from devservers.errors import DevServersError
-from devservers.transport.config import ClientConfig, load_config
-from devservers.transport.connect import connect
-from devservers.transport.credentials import BasicAuth, BearerToken, Credentials, Impersonation, TokenFile
+from devservers.transport.auth.credentials import BasicAuth, BearerToken, Credentials, Impersonation, TokenFile
+from devservers.transport.auth.plugin import PluginCommand
+from devservers.transport.auth.process import PluginRun
+from devservers.transport.config.clientconfig import ClientConfig
+from devservers.transport.config.kubeconfig import parse
+from devservers.transport.config.proxies import parse_proxy
+from devservers.transport.config.sources import load_config
 from devservers.transport.deadline import Deadline
-from devservers.transport.execplugin import PluginCommand
-from devservers.transport.kubeconfigfile import parse
-from devservers.transport.pluginrun import PluginRun
-from devservers.transport.proxies import parse_proxy
+from devservers.transport.exec.websocket import upgrade
+from devservers.transport.http.dial import connect
 from devservers.transport.rest import RESTClient
-from devservers.transport.tls import ClientCertificate, Material, TLSSettings
-from devservers.transport.websocket import upgrade
+from devservers.transport.tls.context import ClientCertificate, Material, TLSSettings
 
 from .certificates import authority, server_context
 from .kubeconfigs import config_of, document, write

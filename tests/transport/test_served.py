@@ -10,7 +10,7 @@ import pytest
 
 from devservers import errors
 from devservers.transport import RESTClient, Watch
-from devservers.transport.paths import PODS, Resource
+from devservers.transport.resources import PODS, Resource
 from devservers.transport.retry import PATIENCE
 from tests.fakeapiserver import FakeAPIServer
 

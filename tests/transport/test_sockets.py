@@ -12,10 +12,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from devservers.transport.config import ClientConfig
-from devservers.transport.connect import connect
+from devservers.transport.config.clientconfig import ClientConfig
 from devservers.transport.deadline import Deadline
-from devservers.transport.sockets import PROBE_AFTER, PROBE_INTERVAL, PROBES, unanswered, wait_ready
+from devservers.transport.http.dial import connect
+from devservers.transport.http.sockets import PROBE_AFTER, PROBE_INTERVAL, PROBES, unanswered, wait_ready
 
 from .childpython import ROOT
 from .tlsserver import serving
@@ -91,7 +91,9 @@ def test_something_that_is_no_tcp_socket_is_not_unanswered() -> None:
 PRELUDE = """
     import contextlib, fcntl, socket, struct, sys, threading
     sys.path.insert(0, {root!r})
-    from devservers.transport import ClientConfig, RESTClient, connection, pipe, sockets
+    from devservers.transport import ClientConfig, RESTClient
+    from devservers.transport.exec import nonblocking as pipe
+    from devservers.transport.http import pool as connection, sockets
     from devservers.transport.deadline import Deadline
 
     def loopback(up):

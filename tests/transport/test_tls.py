@@ -12,9 +12,15 @@ from typing import Callable, Optional
 import pytest
 
 from devservers.errors import KubeConfigError, TLSError
-from devservers.transport.http import _early_answer
-from devservers.transport.tls import ClientCertificate, Material, TLSSettings, make_context, make_proxy_context
-from devservers.transport.tlserrors import explain_handshake_failure
+from devservers.transport.http.opener import _early_answer
+from devservers.transport.tls.context import (
+    ClientCertificate,
+    Material,
+    TLSSettings,
+    make_context,
+    make_proxy_context,
+)
+from devservers.transport.tls.explain import explain_handshake_failure
 
 from .certificates import authority
 

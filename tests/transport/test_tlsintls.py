@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from devservers.transport.connect import connect
-from devservers.transport.tlsintls import TunnelledTLS
+from devservers.transport.http.dial import connect
+from devservers.transport.tls.tunnel import TunnelledTLS
 
 from .certificates import authority, server_context
 from .connecting import HOSTS, deadline, proxied, tls_server

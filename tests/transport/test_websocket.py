@@ -11,10 +11,10 @@ import pytest
 
 from devservers import errors
 from devservers.transport import ClientConfig, RESTClient
-from devservers.transport.channels import V4, V5
-from devservers.transport.credentials import Credentials, TokenFile
+from devservers.transport.auth.credentials import Credentials, TokenFile
 from devservers.transport.deadline import SYSTEM_CLOCK, Clock, Deadline
-from devservers.transport.websocket import Message, NotUpgradedError, WebSocketStream, upgrade
+from devservers.transport.exec.channels import V4, V5
+from devservers.transport.exec.websocket import Message, NotUpgradedError, WebSocketStream, upgrade
 from tests.stopwatch import Stopwatch
 
 from .scripted import FakeClock, Peer, ScriptedServer, scripted

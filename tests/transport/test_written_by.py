@@ -10,7 +10,8 @@ from typing import Optional
 
 import pytest
 
-from devservers.transport.config import ClientConfig, load_config
+from devservers.transport.config.clientconfig import ClientConfig
+from devservers.transport.config.sources import load_config
 
 from .certificates import authority
 from .plugins import Plugin, exec_credential

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, Callable, Optional
 
 from devservers.transport import Watch
-from devservers.transport.paths import Resource
+from devservers.transport.resources import Resource
 
 from .scripted import FakeClock, Peer, ScriptedServer
 

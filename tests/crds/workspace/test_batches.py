@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from devservers.crds.workspace import upload
-from devservers.crds.workspace.batches import batches
-from devservers.crds.workspace.scan import Entry
+from devservers.crds.files import upload
+from devservers.crds.files.batches import batches
+from devservers.crds.files.scan import Entry
 from devservers.errors import SyncError
 
 from .boxes import Box, snapshot

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from devservers.crds.workspace.remote import RemoteResult, complaint, target_path, word
+from devservers.crds.files.scripts import RemoteResult, complaint, target_path, word
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from devservers.crds.workspace.scan import scan_directory, scan_file
+from devservers.crds.files.scan import scan_directory, scan_file
 from devservers.errors import SyncError
 
 from .boxes import NOBODY

@@ -10,17 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from devservers.crds.workspace.scan import Entry
-from devservers.crds.workspace.tarstream import (
-    CHUNK,
-    Absent,
-    Content,
-    members,
-    mode_lines,
-    seals,
-    stream,
-    stream_size,
-)
+from devservers.crds.files.scan import Entry
+from devservers.crds.files.tarstream import CHUNK, Absent, Content, members, mode_lines, seals, stream, stream_size
 
 MARKER = ".devservers-0123456789abcdef"
 LONG_AGO = 1_000_000_000

@@ -9,7 +9,7 @@ from typing import Callable, Optional
 
 import pytest
 
-from devservers.crds.workspace import RemoteResult, upload
+from devservers.crds.files import RemoteResult, upload
 from devservers.errors import SyncError
 
 from .boxes import Box, snapshot

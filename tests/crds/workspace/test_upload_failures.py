@@ -11,7 +11,7 @@ from typing import Optional
 
 import pytest
 
-from devservers.crds.workspace import RemoteResult, upload
+from devservers.crds.files import RemoteResult, upload
 from devservers.errors import CommandNotFoundError, SyncError
 
 from .boxes import Box, snapshot
@@ -163,7 +163,7 @@ def test_the_script_runs_under_strict_shells(any_box: Box, tree: Path, options: 
 
 def test_importing_the_room_loads_nothing_heavy() -> None:
     code = (
-        "import sys, devservers.crds.workspace\n"
+        "import sys, devservers.crds.files\n"
         "print(sorted({'tarfile', 'subprocess', 'tempfile', 'socket', 'ssl', 'logging', 'yaml'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

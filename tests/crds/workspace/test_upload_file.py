@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from devservers.crds.workspace import upload
+from devservers.crds.files import upload
 from devservers.errors import SyncError
 
 from .boxes import Box, snapshot

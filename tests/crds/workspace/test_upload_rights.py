@@ -8,7 +8,7 @@ from typing import Optional
 
 import pytest
 
-from devservers.crds.workspace import upload
+from devservers.crds.files import upload
 from devservers.errors import SyncError
 from tests.machine import needs_root
 

@@ -12,7 +12,7 @@ from typing import Optional
 
 import pytest
 
-from devservers.crds.workspace import RemoteResult, upload
+from devservers.crds.files import RemoteResult, upload
 from devservers.errors import SyncError
 
 from .boxes import Box, snapshot

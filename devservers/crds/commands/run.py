@@ -1,0 +1,273 @@
+"""One command's way to its exit code: proved, not made up, and the command never left running.
+
+How a command can be run depends on what the server speaks and on what is in the container, and
+neither says so beforehand. So it is tried, the best way first. A try that shows something to be
+missing (a subprotocol, ``env``, ``/bin/sh``, ``head``) has not started the command; the client
+remembers it, and the next try does without.
+
+Exit code 0 is proved by the protocol (v4: it comes from the kubelet) or by marks (v5:
+:mod:`.proof`). Other codes are the kubelet's own words.
+
+From the moment in which the command may have begun until its status has come, whatever ends the
+call ends the command too, and the exception says so if it could not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, NamedTuple, Optional
+
+from ...errors import (
+    APIError,
+    CommandNotFoundError,
+    ExecConnectionLostError,
+    ExecError,
+    ExecTimeoutError,
+    KubeConfigError,
+    MissingDependencyError,
+    ProtocolError,
+    RequestTimeoutError,
+    TLSError,
+    TransportError,
+)
+from ...notes import add_note
+from ...transport.deadline import Deadline
+from ...transport.exec import channels
+from ...transport.exec.channels import ExitStatus
+from ...transport.exec.session import HONEST_FIRST, ExecSession, ExecTarget, Sink, open_in_turn, returncode_of
+from ...transport.rest import RESTClient
+from .killing import kill, unkillable
+from .proof import MarkedStream, mark_of
+from .wrapper import ENV, HEAD, SHELL, Command, Complaint, Plan, Trouble
+
+CHUNK = 65536
+
+
+class Call(NamedTuple):
+    """Where a command runs, what it reads, and who takes its output."""
+
+    client: RESTClient
+    target: ExecTarget
+    stdin: Optional[bytes]
+    stdout: Sink
+    stderr: Sink
+    deadline: Deadline
+
+
+class _ToolMissing(Exception):
+    """What was put before the command is not in the container; nothing was started."""
+
+    def __init__(self, tool: str) -> None:
+        super().__init__(tool)
+        self.tool = tool
+
+
+def run(call: Call, command: Command) -> tuple[int, bool]:
+    """The exit code of ``command``, and whether it is proved.
+
+    Raises:
+        as :meth:`DevServer.exec`.
+    """
+    memory, target = call.client.memory, call.target
+    without = {tool for tool in (ENV, SHELL, HEAD) if memory.knows(_lack(target, tool))}
+    missing: set[str] = set()  # as this call has seen for itself
+    while True:
+        try:
+            return _try(call, command, without)
+        except _ToolMissing as error:
+            tool = error.tool
+        wish = command.needs(tool) or ("input" if tool in missing else "")
+        if wish:
+            raise CommandNotFoundError(f"there is no {tool} in {target}, and {wish} cannot be had without it")
+        missing.add(tool)
+        without.add(tool)
+        memory.learn(_lack(target, tool))
+
+
+def incarnation(pod: Mapping[str, Any], container: Optional[str]) -> str:
+    """What tells this very container from others of its name: it may be restarted with another image."""
+    statuses = (pod.get("status") or {}).get("containerStatuses") or []
+    ids = [status.get("containerID") or "" for status in statuses if status.get("name") == container]
+    return " ".join([pod["metadata"].get("uid") or "", *ids])
+
+
+def _lack(target: ExecTarget, tool: str) -> tuple[str, str, ExecTarget]:
+    return "lacking", tool, target
+
+
+def _try(call: Call, command: Command, without: Collection[str]) -> tuple[int, bool]:
+    """Run it in the best way that may work. Raises :class:`_ToolMissing` if that one does not."""
+    size = None if call.stdin is None else len(call.stdin)
+
+    def plan_for(subprotocol: str) -> Plan:
+        v5 = subprotocol == channels.V5  # which ends stdin itself, and whose Success needs a proof
+        return command.plan(stdin_size=None if v5 else size, marked=v5, without=without)
+
+    uncounted = size is not None and (SHELL in without or HEAD in without)
+    session: Optional[ExecSession] = None
+    try:
+        with open_in_turn(
+            call.client, call.target, lambda subprotocol: plan_for(subprotocol).argv, stdin=size is not None,
+            deadline=call.deadline, subprotocols=HONEST_FIRST[::-1] if uncounted else HONEST_FIRST,
+            name=command.words[0],
+        ) as session:  # fmt: skip
+            plan = plan_for(session.protocol)
+            streams = _Streams(call, command, plan)
+            status = streams.follow(session)
+    except BaseException as error:
+        if session is not None or _may_have_begun(error):
+            told = _abandon(call, command, without, error)
+            if told is not error:
+                raise told from error
+        elif isinstance(error, RequestTimeoutError) and call.deadline.expired:
+            raise ExecTimeoutError(
+                f"{command.words[0]!r} was not started within {call.deadline.seconds:g} s: {error}"
+            ) from error
+        raise
+    returncode = _returncode(call, command, plan, status, streams)
+    return returncode, returncode != 0 or plan.marked or session.protocol == channels.V4
+
+
+class _Streams:
+    """Output on its way to the caller: marks are taken out; the beginning and the end of stderr are remembered."""
+
+    KEPT = 400
+
+    def __init__(self, call: Call, command: Command, plan: Plan) -> None:
+        self._call = call
+        self._what = f"{command.words[0]!r} in {call.target}"
+        mark = mark_of(command.identity)
+        self._marked = (MarkedStream(mark), MarkedStream(mark)) if plan.marked else ()
+        self.begin = self.end = b""
+
+    def follow(self, session: ExecSession) -> ExitStatus:
+        """Pass input and output on until the status comes, and see that it is true.
+
+        Raises:
+            ExecTimeoutError: see :meth:`ExecSession.communicate`.
+            ExecConnectionLostError: also for a Success that is not proved.
+        """
+        stdin = None if self._call.stdin is None else _chunks(self._call.stdin)
+        sinks = self._call.stdout, self._stderr
+        stdout, stderr = map(_unmarked, self._marked, sinks) if self._marked else sinks
+        try:
+            status = session.communicate(stdin, stdout, stderr, self._call.deadline)
+        except ExecError:
+            self._flush()
+            raise
+        self._flush()
+        if status.returncode == 0 and not all(stream.ended for stream in self._marked):
+            raise ExecConnectionLostError(
+                f"the API server says that {self._what} succeeded, but its end was not seen: the connection to the "
+                "kubelet was lost (restarted, or cut off); its exit code is unknown"
+            )
+        return status
+
+    def _flush(self) -> None:
+        for stream, sink in zip(self._marked, (self._call.stdout, self._stderr)):
+            rest = stream.flush()
+            if rest:
+                sink(rest)
+
+    def _stderr(self, data: bytes) -> None:
+        self.begin += data[: max(0, self.KEPT - len(self.begin))]
+        self.end = (self.end + data)[-self.KEPT :]
+        self._call.stderr(data)
+
+
+def _unmarked(stream: MarkedStream, sink: Sink) -> Sink:
+    def pass_on(data: bytes) -> None:
+        output = stream.feed(data)
+        if output:
+            sink(output)
+
+    return pass_on
+
+
+def _chunks(data: bytes) -> Iterable[bytes]:
+    view = memoryview(data)
+    return (bytes(view[start : start + CHUNK]) for start in range(0, len(view), CHUNK))
+
+
+# -- the end of a call that has no status -----------------------------------------------------
+
+
+def _may_have_begun(error: BaseException) -> bool:
+    """Whether the command may run though no session came to be: not if the server refused, or was not even asked."""
+    if isinstance(error, (APIError, KubeConfigError, MissingDependencyError, TLSError)):
+        return False
+    if isinstance(error, TransportError) and error.nothing_sent:
+        return False
+    return not (isinstance(error, ProtocolError) and error.not_upgraded)
+
+
+def _abandon(call: Call, command: Command, without: Collection[str], error: BaseException) -> BaseException:
+    """Kill the command. The exception to raise, which says what came of it: ``error``, or one in its place."""
+    if ENV in without and SHELL in without:
+        outcome = unkillable(SHELL)
+    else:
+        outcome = kill(call.client, call.target, command.identity)
+    if isinstance(error, (ExecTimeoutError, RequestTimeoutError)) and call.deadline.expired:
+        return ExecTimeoutError(f"{error}; {outcome.text}")
+    if isinstance(error, ExecConnectionLostError):
+        return ExecConnectionLostError(f"{error}; {outcome.text}")
+    if not outcome.killed:
+        add_note(error, f"{command.words[0]!r} in {call.target}: {outcome.text}")
+    return error
+
+
+# -- the end that a status tells --------------------------------------------------------------
+
+
+def _returncode(call: Call, command: Command, plan: Plan, status: ExitStatus, streams: _Streams) -> int:
+    """The command's own exit code, or the exception for one that was not run."""
+    try:
+        returncode = returncode_of(status, call.target, command.words)
+    except CommandNotFoundError:
+        if plan.tools:
+            raise _ToolMissing(plan.tools[0]) from None
+        if command.words[0] == SHELL:
+            raise _no_shell(call.target) from None
+        raise
+    complaint = command.complaint(plan, returncode, streams.begin, streams.end)
+    if complaint is not None:
+        raise _not_run(call.target, command, complaint)
+    for tool in plan.tools:
+        call.client.memory.forget(_lack(call.target, tool))
+    return returncode
+
+
+_HINTS = {
+    "permission denied": " (it is a directory, or it lacks execute permission)",
+    "exec format error": " (is it a program for another kind of machine, or a script without a #! line?)",
+}
+
+
+def _not_run(target: ExecTarget, command: Command, complaint: Complaint) -> Exception:
+    """The exception for a command that was not run, though something before it was."""
+    trouble, what = complaint
+    name = command.words[0]
+    if trouble is Trouble.NO_TOOL:
+        return _ToolMissing(what)
+    if trouble is Trouble.NO_DIRECTORY:
+        return ExecError(f"the working directory {command.cwd!r} cannot be entered in {target}: does it exist?")
+    if trouble is Trouble.NOT_STARTED:
+        return ExecError(f"{name!r} could not be started in {target}: {what}{_HINTS.get(what, '')}")
+    if name == SHELL:
+        return _no_shell(target)
+    if "/" in name:
+        return CommandNotFoundError(
+            f"{name!r} was not found in {target}; if it is there, then the interpreter that its first "
+            "line names was not"
+        )
+    return CommandNotFoundError(
+        f"{name!r} was not found in {target}: install it in the image, give its full path, or use shell=True for a "
+        "builtin of the shell"
+    )
+
+
+def _no_shell(target: ExecTarget) -> CommandNotFoundError:
+    return CommandNotFoundError(
+        f"there is no {SHELL} in {target}: run the command as a list of words, without shell=True, or "
+        "use an image that has a shell"
+    )

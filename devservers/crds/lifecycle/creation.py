@@ -1,0 +1,86 @@
+"""Creating: what a refused create means, and when it is sent again.
+
+Some refusals say that nothing was done and that another try may succeed: 429, a quota that was changed by somebody else
+at the same moment (409, about the ResourceQuota), a generated name that is taken. A name that is taken is another
+matter: its object is to stay, or it is on its way out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Optional
+
+from ...errors import AlreadyExistsError, APIError, ConflictError, DevServersError, TooManyRequestsError
+from ...transport.deadline import Backoff, Deadline
+from ..model.reading import find
+from ..model.reference import held_by, named
+from ..model.writing import written
+
+if TYPE_CHECKING:
+    from ...transport.resources import Resource
+    from ...transport.rest import Object, RESTClient
+
+TRIES = 10
+"""Creates sent where the caller set no time, the transport's own repetitions not counted."""
+
+
+def create(
+    client: RESTClient, resource: Resource, namespace: Optional[str], body: Object, *, dry_run: bool = False,
+    field_manager: Optional[str] = None, deadline: Optional[Deadline] = None,
+    field_validation: str = "Strict", sending: Optional[Callable[[], None]] = None,
+) -> Object:  # fmt: skip
+    """Create an object, again after refusals that may pass: for as long as ``deadline`` allows, else a few times."""
+    backoff = Backoff(first=0.25, limit=5.0)
+    tries = 0
+    what = named(resource, body)
+
+    def send() -> Object:
+        return client.create(
+            resource, namespace, body, dry_run=dry_run, field_manager=field_manager,
+            field_validation=field_validation, sending=sending,
+        )  # fmt: skip
+
+    while True:
+        try:
+            return written(send, body, what, field_validation)
+        except APIError as error:
+            tries += 1
+            if not _may_succeed_again(error, body) or (deadline is None and tries >= TRIES):
+                raise
+            pause = max(backoff.next(), error.retry_after or 0.0)
+            left = None if deadline is None else deadline.remaining()
+            if left is not None and pause >= left:
+                raise
+        (deadline or Deadline(None, client.clock)).sleep(pause)
+
+
+def _may_succeed_again(error: APIError, body: Object) -> bool:
+    if isinstance(error, TooManyRequestsError):
+        return True
+    if isinstance(error, AlreadyExistsError):
+        return "name" not in body["metadata"]  # it was made up, and another one will be
+    return isinstance(error, ConflictError) and error.details.get("kind") == "resourcequotas"
+
+
+def explained(
+    error: AlreadyExistsError, client: RESTClient, resource: Resource, namespace: Optional[str], name: Optional[str]
+) -> AlreadyExistsError:
+    """``error``, with advice: the namesake can be used, or is being deleted and the name free in a moment."""
+    if name is None:  # made up by the server
+        return error
+    try:
+        namesake = find(client, resource, namespace, name)
+    except DevServersError:
+        return error  # not to be told
+    if namesake is None:
+        return error.with_hint("it has gone since: create it again")
+    where = f', namespace="{namespace}"' if namespace else ""
+    if not namesake["metadata"].get("deletionTimestamp"):
+        return error.with_hint(
+            f'use the one that is there, {resource.kind}.get("{name}"{where}), choose another name, or let the API '
+            "server make one up (generate_name)"
+        )
+    return error.with_hint(
+        f"the {resource.kind} of that name is being deleted (its finalizers: {held_by(namesake)}): wait for that with "
+        f'{resource.kind}.get("{name}"{where}).wait_for_deletion(), then create yours'
+    )

@@ -1,0 +1,107 @@
+"""Deleting on the way out: until it is known to be on its way, and then until it is gone.
+
+Deleting is bound to the uid, which makes it safe to repeat: so it is, with backoff, for as long as nobody can say what
+came of it. Only two refusals end it, for they prove that this very object is gone: a Status that is NotFound about it,
+and a Conflict about the uid. A 404 may come from a proxy or from an API server that is just starting, a 409 from a
+webhook or a quota.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Optional
+
+from ...errors import (
+    APIError,
+    ConflictError,
+    DevServersError,
+    ForbiddenError,
+    NotFoundError,
+    RequestTimeoutError,
+    ServerError,
+    TooManyRequestsError,
+    TransportError,
+)
+from ...transport.deadline import Backoff, Deadline
+from ...transport.rest import Object, RESTClient
+from ..model.reading import find, fresh_client
+from ..model.reference import ObjectRef
+
+DELETE_SECONDS = 30.0
+"""Time for deleting on the way out, repetitions included."""
+KEPT_ALIVE_SECONDS = 8.0
+"""So long an answer is waited for on a connection that was there before: it may have died unnoticed. Then a new one is
+opened, where the API server has all the time that is left."""
+LOOK_SECONDS = 3.0
+"""Time for one look at what is being deleted, for the same reason: the next one takes another connection."""
+
+
+_MAY_PASS = (TransportError, ServerError, TooManyRequestsError, NotFoundError, ConflictError)
+
+
+def delete_until_known(client: RESTClient, created: ObjectRef) -> bool:
+    """True if the object is marked for deletion, False if it is gone.
+
+    Raises:
+        DevServersError: it was refused, or after :data:`DELETE_SECONDS` nobody could say what came of it.
+    """
+    resource, namespace, name, uid = created
+    deadline = Deadline(DELETE_SECONDS, client.clock)
+    backoff = Backoff(first=0.25, limit=3.0)
+    with ExitStack() as stack:
+        asked, limit = client, KEPT_ALIVE_SECONDS
+        while True:
+            try:
+                answer = asked.delete(resource, namespace, name, uid=uid, deadline=deadline.sooner(limit))
+                return answer.get("kind") != "Status"  # which is the answer when nothing holds it
+            except _MAY_PASS as error:
+                if isinstance(error, (NotFoundError, ConflictError)) and _is_gone(error, asked, created, deadline):
+                    return False
+                if isinstance(error, RequestTimeoutError) and asked is client:
+                    asked, limit = stack.enter_context(fresh_client(client)), DELETE_SECONDS
+                pause = max(backoff.next(), getattr(error, "retry_after", None) or 0.0)
+                left = deadline.remaining()
+                if left is not None and pause >= left:
+                    raise
+            deadline.sleep(pause)
+
+
+def _is_gone(refusal: APIError, client: RESTClient, created: ObjectRef, deadline: Deadline) -> bool:
+    """Whether a refusal proves that the object is gone; where it proves nothing, a look does."""
+    resource, namespace, name, uid = created
+    if isinstance(refusal, NotFoundError) and refusal.is_about(resource, name):
+        return True
+    if isinstance(refusal, ConflictError) and refusal.is_about_uid:
+        return True
+    try:
+        raw = find(client, resource, namespace, name, deadline)
+    except DevServersError:
+        return False
+    return raw is None or (raw.get("metadata") or {}).get("uid") != uid
+
+
+def last_seen(client: RESTClient, created: ObjectRef, deadline: Deadline) -> Optional[Object]:
+    """Wait until that very object is gone: None. Else, when the time is up, the object as it was seen last.
+
+    Without an answer in all that time nothing is known of it: ``{}``.
+
+    Raises:
+        ForbiddenError: it may not be read, so there is no waiting for it.
+    """
+    seen: Object = {}
+    backoff = Backoff(first=0.1, limit=1.0)
+    while True:
+        try:
+            look = deadline.sooner(LOOK_SECONDS)
+            raw = find(client, created.resource, created.namespace, created.name, look)
+        except ForbiddenError:
+            raise
+        except DevServersError:
+            pass  # it may pass
+        else:
+            if raw is None or raw["metadata"].get("uid") != created.uid:
+                return None
+            seen = raw
+        if deadline.expired:
+            return seen
+        deadline.sleep(backoff.next())

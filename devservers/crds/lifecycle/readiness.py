@@ -1,0 +1,198 @@
+"""When a DevServer can be used.
+
+Ready means that a command can be run now: phase ``Running``, and the containers of its own pod are
+ready. Operators say ``Running`` before there is a pod (a Deployment makes it later, or a quota never
+lets it), so the phase alone is taken at its word only where pods may not be listed.
+
+The DevServer is watched until it runs; its pod is polled. The watch is taken in slices, between which
+the signs of a wait without hope are read (:mod:`.hopeless`). A wait that fails carries a report of
+what was seen last.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Optional
+
+from ...errors import (
+    ForbiddenError,
+    NotFoundError,
+    ResourceDeletedError,
+    ResourceFailedError,
+    ServerError,
+    TooManyRequestsError,
+    TransportError,
+    WaitTimeoutError,
+)
+from ...transport.deadline import Backoff, Deadline
+from .. import const
+from ..model.expiry import expiry_note
+from ..model.reading import find, fresh_client
+from .hopeless import Hopeless
+from .pods import PodOwner, Pods, containers_ready, look_up_pods
+from .progress import Teller
+from .report import REPORT_SECONDS, containers_line, failure_report
+from .waiting import LAST_LOOK_SECONDS, LOOK_SECONDS, observe
+
+if TYPE_CHECKING:
+    from ..devserver import DevServer
+
+SLICE_SECONDS = 5.0
+"""Seconds between two looks at the pod while the phase is not yet ``Running``."""
+LOOK_LIMIT = 5.0
+"""Seconds for one look: a server that does not answer it may answer the next, over another connection."""
+PATIENCE = 300.0
+"""Seconds of nothing but failures after which the failure itself is reported."""
+
+_PASSING = (TransportError, ServerError, TooManyRequestsError, NotFoundError)
+"""A 404 among them is one that proves nothing: from a proxy, or an API server that is starting."""
+
+
+def wait_for_ready(server: DevServer, deadline: Deadline, fail_fast: bool) -> None:
+    """Block until ``server`` is ready.
+
+    Raises:
+        ResourceFailedError: it will not get ready. ResourceDeletedError: it is gone. WaitTimeoutError.
+    """
+    client, _, _ = server._place()
+    seconds = deadline.seconds
+    if deadline.expired:  # timeout=0: one look
+        deadline = Deadline(LOOK_SECONDS, client.clock)
+    try:
+        wait = _Wait(server, deadline, fail_fast)
+        if wait.until_ready():
+            return
+        rest = Deadline(REPORT_SECONDS, client.clock)  # a wait takes a second more than its time at most
+        if wait.is_ready_after_all(rest.sooner(LAST_LOOK_SECONDS)):
+            return
+    except ResourceDeletedError as error:
+        message = str(error).partition("\n")[0]
+        raise ResourceDeletedError(message, report=failure_report(server)) from None
+    raise WaitTimeoutError(f"{server!r} was not ready within {seconds:g} s", report=failure_report(server, rest))
+
+
+class _Wait:
+    """One wait, and what it has seen so far."""
+
+    def __init__(self, server: DevServer, deadline: Deadline, fail_fast: bool) -> None:
+        self._server = server
+        self._deadline = deadline
+        self._client, namespace, self._name = server._place()
+        self._namespace = namespace or ""
+        self._hopeless = Hopeless(self._client) if fail_fast else None
+        self._teller = Teller(server)
+        self._failing_since: Optional[float] = None
+
+    def until_ready(self) -> bool:
+        """True when it is ready, False when the time is up."""
+        while not self._deadline.expired:
+            if self._until_running():
+                if self._until_pod_ready():
+                    return True
+            else:
+                self._look()
+        return False
+
+    def is_ready_after_all(self, deadline: Deadline) -> bool:
+        """The look before giving up, over a new connection: what was heard so far may be long out of date."""
+        self._deadline = deadline
+        with fresh_client(self._client) as self._client:
+            try:
+                return self._still_running() and self._is_pod_ready(self._pods())
+            except _PASSING:
+                return False
+
+    def _until_running(self) -> bool:
+        """Watch the DevServer until it runs, for a slice at most."""
+        try:
+            slice_ = self._deadline.sooner(SLICE_SECONDS)
+            with closing(observe(self._server, slice_, last_look=False)) as events:
+                for event in events:
+                    self._answered()
+                    self._server._take(event["object"])
+                    if self._is_running():
+                        return True
+        except WaitTimeoutError as error:  # it could not be looked at in all of the slice
+            self._failed(error.__cause__ or error)
+        return False
+
+    def _is_running(self) -> bool:
+        server = self._server
+        if server.metadata.deletion_timestamp is not None:
+            note = expiry_note(server._raw, self._client.clock.wall())
+            raise ResourceDeletedError(f"{server!r} is being deleted{note}")
+        phase, message = server.status.get("phase"), server.status.get("message")
+        self._teller.tell("phase", f"phase {phase}" + (f": {message}" if message else "") if phase else "")
+        if phase in const.PHASES_FAILED:
+            raise ResourceFailedError(f"{server!r} has failed", report=failure_report(server))
+        return bool(phase == const.PHASE_RUNNING)
+
+    def _until_pod_ready(self) -> bool:
+        """True when the pod is ready; False when the time is up, or the server has left its phase meanwhile."""
+        backoff = Backoff(first=0.1, limit=1.0)
+        while not self._deadline.expired:
+            if self._look():
+                return True
+            try:
+                if not self._still_running():
+                    return False
+            except _PASSING as error:
+                self._failed(error)
+            self._deadline.sleep(backoff.next())
+        return False
+
+    def _look(self) -> bool:
+        """Whether the pod is ready, or may not be looked at; raises if waiting on is pointless."""
+        try:
+            pods = self._pods()
+            self._answered()
+        except _PASSING as error:
+            self._failed(error)
+            return False
+        reason = self._hopeless.reason(self._server._raw, pods, self._deadline) if self._hopeless else ""
+        if reason:
+            raise ResourceFailedError(
+                f"{self._server!r} will not get ready: {reason}", report=failure_report(self._server)
+            )
+        return self._is_pod_ready(pods)
+
+    def _is_pod_ready(self, pods: Optional[Pods]) -> bool:
+        return pods is None or (pods.live is not None and containers_ready(pods.live))
+
+    def _pods(self) -> Optional[Pods]:
+        """The server's pods; None where they may not be listed."""
+        owner = PodOwner.of(self._server._raw, self._namespace, self._name)
+        try:
+            pods = look_up_pods(self._client, owner, self._deadline.sooner(LOOK_LIMIT))
+        except ForbiddenError:
+            self._teller.tell("pod", "its pod may not be looked at: the phase is taken at its word")
+            return None
+        if pods.last is not None:
+            self._teller.tell("pod", containers_line(pods.last))
+        else:
+            self._teller.tell("pod", f"pod: {pods}")
+        return pods
+
+    def _still_running(self) -> bool:
+        """Notice while waiting for the pod that the server itself has gone or failed."""
+        server, uid = self._server, self._server.metadata.uid
+        limit = self._deadline.sooner(LOOK_LIMIT)
+        raw = find(self._client, server._resource(), self._namespace, self._name, limit)
+        if raw is None:
+            note = expiry_note(server._raw, self._client.clock.wall())
+            raise ResourceDeletedError(f"{server!r} was deleted while it was waited for{note}")
+        if (raw.get("metadata") or {}).get("uid") != uid:
+            raise ResourceDeletedError(f"{server!r} was deleted while it was waited for, and created again")
+        server._take(raw)
+        return self._is_running()
+
+    def _answered(self) -> None:
+        self._failing_since = None
+
+    def _failed(self, error: BaseException) -> None:
+        """Failures pass, but not for ever."""
+        now = self._client.clock.now()
+        if self._failing_since is None:
+            self._failing_since = now
+        if now - self._failing_since > PATIENCE:
+            raise error

@@ -1,0 +1,223 @@
+"""Waiting for one object: until its status holds, or until it is gone.
+
+A watch that says nothing proves nothing: its connection may be half-open, and what was waited for may
+have been so for long. So before a wait gives up it looks once, over a connection of its own, within
+the second that a wait may take longer than its time. Likewise a 404 proves nothing unless it is about
+this very object (:mod:`~.model.reading`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, NoReturn, Optional
+
+from ...errors import (
+    ConnectionFailedError,
+    DevServersError,
+    NotFoundError,
+    RequestTimeoutError,
+    ResourceDeletedError,
+    ServerError,
+    TooManyRequestsError,
+    WaitTimeoutError,
+)
+from ...transport.deadline import Backoff, Deadline
+from ...transport.rest import Object
+from ...transport.watch import LISTED, Event, Watch
+from ..model import merge
+from ..model.expiry import expiry_note
+from ..model.jsonvalue import copy_json
+from ..model.reading import find, fresh_client
+from ..model.reference import held_by
+
+if TYPE_CHECKING:
+    from ..base import BaseCustomResource, StatusWanted
+
+_PASSING = (ConnectionFailedError, RequestTimeoutError, ServerError, TooManyRequestsError)
+PATIENCE = 300.0
+"""Seconds for which failures at the beginning of a wait are taken for passing ones (later, the watch sees to it)."""
+LOOK_SECONDS = 0.9
+"""Time for the one look that a wait without any time (``timeout=0``) takes."""
+LAST_LOOK_SECONDS = 0.5
+"""Time for the look before a wait gives up; a report may follow within the same second."""
+
+
+def wait_for_status(
+    resource: BaseCustomResource, wanted: StatusWanted, timeout: Optional[float]
+) -> Generator[Event, None, None]:
+    """See :meth:`BaseCustomResource.wait_for_status`; the time runs from this call."""
+    if not callable(wanted) and not isinstance(wanted, Mapping):
+        raise TypeError(f"status: must be a mapping or a predicate, not {type(wanted).__name__}")
+    client, _, _ = resource._place()
+    return _until_status(resource, wanted, Deadline(timeout, client.clock))
+
+
+def _until_status(
+    resource: BaseCustomResource, wanted: StatusWanted, deadline: Deadline
+) -> Generator[Event, None, None]:
+    present = True  # the first event is what is there already
+    with closing(observe(resource, deadline)) as events:
+        for event in events:
+            resource._take(copy_json(event["object"]))
+            reached = holds(wanted, event["object"])
+            if not (reached and present):
+                yield event
+            if reached:
+                return
+            present = False
+    raise WaitTimeoutError(
+        f"{resource!r} did not reach the wanted status within {deadline.seconds:g} s", report=_last_status(resource)
+    )
+
+
+def observe(
+    resource: BaseCustomResource, deadline: Deadline, *, last_look: bool = True
+) -> Generator[Event, None, None]:
+    """The present state as ADDED, then every change, until the deadline; :class:`ResourceDeletedError` when it goes.
+
+    "It" is the very object that was read; without a uid, whichever is there first. With ``last_look`` the state at the
+    deadline is told, too, as MODIFIED, if the watch has not told it before.
+    """
+    uid = (resource._raw.get("metadata") or {}).get("uid")
+    seen = False
+    last: Mapping[str, Any] = resource._raw
+    one_look = deadline.expired  # timeout=0
+    with closing(_look(resource) if one_look else _watched(resource, deadline, last_look)) as changes:
+        for event in changes:
+            if event["type"] == LISTED:
+                if not seen:
+                    _missing(resource, uid, last)
+                continue
+            found = event["object"].get("metadata", {}).get("uid")
+            uid = uid or found
+            last = event["object"] if found == uid else last
+            if event["type"] == "DELETED" or found != uid:
+                _missing(resource, uid, last)
+            seen = True
+            yield event
+
+
+def _watched(resource: BaseCustomResource, deadline: Deadline, last_look: bool) -> Generator[Event, None, None]:
+    """The changes until the deadline, and the last look."""
+    version = ""
+    failure: Optional[DevServersError] = None
+    try:
+        with closing(_changes(resource, deadline)) as changes:
+            for event in changes:
+                version = event["object"].get("metadata", {}).get("resourceVersion", version)
+                yield event
+    except WaitTimeoutError as error:
+        failure = error
+    if not deadline.expired:
+        return  # it was closed
+    if last_look:
+        try:
+            raw = look_afresh(resource)
+        except DevServersError as error:
+            raise WaitTimeoutError(
+                f"{resource!r} could not be read within {deadline.seconds:g} s",
+                report=f"{_last_status(resource)}\n  last failure: {failure or error}",
+            ) from error
+        if raw is None:
+            yield {"type": "DELETED" if version else LISTED, "object": {}}
+        elif raw["metadata"].get("resourceVersion") != version:
+            yield {"type": "MODIFIED" if version else "ADDED", "object": raw}
+    elif failure is not None:
+        raise failure
+
+
+def look_afresh(resource: BaseCustomResource) -> Optional[Object]:
+    """The object as it is now, over a new connection; None if it is known not to be there.
+
+    Raises:
+        DevServersError: there was no answer within :data:`LAST_LOOK_SECONDS`, or it proves nothing.
+    """
+    client, namespace, name = resource._place()
+    with fresh_client(client) as fresh:
+        return find(fresh, resource._resource(), namespace, name, Deadline(LAST_LOOK_SECONDS, client.clock))
+
+
+def _changes(resource: BaseCustomResource, deadline: Deadline) -> Generator[Event, None, None]:
+    """The watch of this one object; if it cannot begin, it is begun again and again for a while."""
+    client, namespace, name = resource._place()
+    selectors = {"fieldSelector": f"metadata.name={name}"}
+    patience, backoff = Deadline(PATIENCE, client.clock), Backoff()
+    failure: Optional[Exception] = None
+    while failure is None or not deadline.expired:
+        begun = False
+        watch = Watch(client, resource._resource(), namespace, selectors=selectors, deadline=deadline, marks=True)
+        try:
+            with watch:
+                for event in watch:
+                    begun = True
+                    yield event
+            if begun or failure is None:
+                return
+        except _PASSING as error:
+            if begun or patience.expired or not _is_known(resource):
+                raise
+            failure = error
+            client.clock.sleep(deadline.capped(backoff.next()) or 0.0)
+    raise WaitTimeoutError(str(failure)) from failure  # :func:`_watched` says what it means
+
+
+def _is_known(resource: BaseCustomResource) -> bool:
+    """Whether it was read before: then the API server has been reached, and a failure now may pass."""
+    return (resource._raw.get("metadata") or {}).get("uid") is not None
+
+
+def _look(resource: BaseCustomResource) -> Generator[Event, None, None]:
+    client, namespace, name = resource._place()
+    raw = find(client, resource._resource(), namespace, name, Deadline(LOOK_SECONDS, client.clock))
+    if raw is not None:
+        yield {"type": "ADDED", "object": raw}
+    yield {"type": LISTED, "object": {}}
+
+
+def _missing(resource: BaseCustomResource, uid: Optional[str], last: Mapping[str, Any]) -> NoReturn:
+    """``last`` is the object as it was seen last."""
+    client, _, name = resource._place()
+    if uid is None:
+        kind = resource._resource()
+        raise NotFoundError(
+            f"{resource!r} does not exist", status=404, reason="NotFound",
+            details={"name": name, "group": kind.group, "kind": kind.plural}, hint="create it before waiting for it",
+        )  # fmt: skip
+    note = expiry_note(last, client.clock.wall())
+    raise ResourceDeletedError(f"{resource!r} was deleted while it was waited for{note}", report=_last_status(resource))
+
+
+def holds(wanted: StatusWanted, raw: Mapping[str, Any]) -> bool:
+    """Whether the status of ``raw`` is what is wanted."""
+    status = raw.get("status") or {}
+    return bool(wanted(dict(status))) if callable(wanted) else merge.contains(status, wanted)
+
+
+def wait_for_deletion(resource: BaseCustomResource, deadline: Deadline) -> None:
+    """See :meth:`BaseCustomResource.wait_for_deletion`."""
+    last: Mapping[str, Any] = {}
+    try:
+        with closing(observe(resource, deadline)) as events:
+            for event in events:
+                last = event["object"]
+    except ResourceDeletedError:
+        return
+    except NotFoundError as error:
+        if error.is_about(resource._resource(), resource._place()[2]):
+            return
+        raise
+    marked = (last.get("metadata") or {}).get("deletionTimestamp")
+    asked = "its deletion was asked for" if marked else "nobody has asked for its deletion"
+    raise WaitTimeoutError(
+        f"{resource!r} is still there after {deadline.seconds:g} s",
+        report=f"  {asked}; finalizers that hold it: {held_by(last)}",
+    )
+
+
+def _last_status(resource: BaseCustomResource) -> str:
+    import json
+
+    status = resource._raw.get("status")
+    text = json.dumps(status, sort_keys=True, default=str) if status else "none"
+    return f"  last known status: {text if len(text) <= 300 else text[:300] + '…'}"

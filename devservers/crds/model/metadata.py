@@ -1,0 +1,236 @@
+"""ObjectMeta: the metadata every Kubernetes object has, as a view over the raw JSON.
+
+An :class:`ObjectMeta` holds no state of its own beside that JSON, so what it does not know (managedFields, new fields)
+is never lost. Standing alone it describes an object to be; as ``server.metadata`` it reads and writes through.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Optional, Union
+
+from ...transport.resources import validate_generate_name, validate_name, validate_namespace
+from .jsonvalue import copy_json
+
+if TYPE_CHECKING:
+    import datetime
+
+SERVER_OWNED = (
+    "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
+    "managedFields", "selfLink",
+)  # fmt: skip
+"""Fields the server sets: they have no place in an object that is to be created."""
+
+_TIME = re.compile(r"([0-9-]{10}T[0-9:]{8})(?:\.([0-9]+))?(Z|[+-][0-9]{2}:[0-9]{2})")
+
+COLLECTIONS = ("labels", "annotations", "finalizers", "ownerReferences")
+
+
+class ObjectMeta:
+    """Standard object metadata (Kubernetes API reference, "ObjectMeta").
+
+    Args:
+        name: unique within the namespace; RFC 1123 subdomain of at most 253 characters.
+        namespace: RFC 1123 label; default: that of the active context. Not for cluster-scoped kinds.
+        labels, annotations: string to string.
+        generate_name: prefix of a name that the server makes up when ``name`` is not given.
+        finalizers: what must be done before the object can go.
+        owner_references: objects whose deletion takes this one along, as in the API (camelCase keys).
+
+    Raises:
+        ValueError: a name that the API server would refuse.
+    """
+
+    __slots__ = ("_raw",)
+
+    def __init__(
+        self,
+        name: Optional[str] = None,
+        namespace: Optional[str] = None,
+        labels: Optional[Mapping[str, str]] = None,
+        annotations: Optional[Mapping[str, str]] = None,
+        generate_name: Optional[str] = None,
+        finalizers: Optional[list[str]] = None,
+        owner_references: Optional[list[dict[str, Any]]] = None,
+    ) -> None:
+        self._raw: dict[str, Any] = {}
+        if name is not None:
+            self._raw["name"] = validate_name(name)
+        if generate_name is not None:
+            self._raw["generateName"] = validate_generate_name(generate_name)
+        if namespace is not None:
+            self._raw["namespace"] = validate_namespace(namespace)
+        given = zip(COLLECTIONS, (labels, annotations, finalizers, owner_references))
+        self._raw.update({key: copy_json(value, f"metadata.{key}") for key, value in given if value})
+
+    @classmethod
+    def over(cls, raw: dict[str, Any]) -> ObjectMeta:
+        """A view over ``raw``: no copy is made."""
+        view = cls.__new__(cls)
+        view._raw = raw
+        return view
+
+    # -- what the user sets ---------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The object's name; ``""`` for one whose name the server is still to make up."""
+        return self._raw.get("name") or ""
+
+    @name.setter
+    def name(self, value: str) -> None:
+        self._raw["name"] = validate_name(value)
+
+    @property
+    def namespace(self) -> Optional[str]:
+        """The namespace; None for a cluster-scoped object, or to mean that of the active context."""
+        return self._raw.get("namespace")
+
+    @namespace.setter
+    def namespace(self, value: Optional[str]) -> None:
+        self._set("namespace", None if value is None else validate_namespace(value))
+
+    @property
+    def generate_name(self) -> Optional[str]:
+        """The prefix of a name that the server makes up when there is no ``name``."""
+        return self._raw.get("generateName")
+
+    @generate_name.setter
+    def generate_name(self, value: Optional[str]) -> None:
+        self._set("generateName", None if value is None else validate_generate_name(value))
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels, live: ``metadata.labels["team"] = "red"`` is in the object."""
+        labels: dict[str, str] = self._collection("labels", {})
+        return labels
+
+    @labels.setter
+    def labels(self, value: Optional[Mapping[str, str]]) -> None:
+        self._set("labels", dict(value) if value else None)
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        """The annotations, live."""
+        annotations: dict[str, str] = self._collection("annotations", {})
+        return annotations
+
+    @annotations.setter
+    def annotations(self, value: Optional[Mapping[str, str]]) -> None:
+        self._set("annotations", dict(value) if value else None)
+
+    @property
+    def finalizers(self) -> list[str]:
+        """The finalizers, live."""
+        finalizers: list[str] = self._collection("finalizers", [])
+        return finalizers
+
+    @finalizers.setter
+    def finalizers(self, value: Optional[list[str]]) -> None:
+        self._set("finalizers", list(value) if value else None)
+
+    @property
+    def owner_references(self) -> list[dict[str, Any]]:
+        """The owner references as in the API, live."""
+        references: list[dict[str, Any]] = self._collection("ownerReferences", [])
+        return references
+
+    @owner_references.setter
+    def owner_references(self, value: Optional[list[dict[str, Any]]]) -> None:
+        self._set("ownerReferences", list(value) if value else None)
+
+    # -- what the server sets -------------------------------------------------------------------------------------
+
+    @property
+    def uid(self) -> Optional[str]:
+        """The identity of this very object, different from that of a namesake before or after it."""
+        return self._raw.get("uid")
+
+    @property
+    def resource_version(self) -> Optional[str]:
+        """The version of the object as read; opaque."""
+        return self._raw.get("resourceVersion")
+
+    @property
+    def generation(self) -> Optional[int]:
+        """Counts the changes of the desired state."""
+        return self._raw.get("generation")
+
+    @property
+    def creation_timestamp(self) -> Optional[datetime.datetime]:
+        """When it was created, as an aware datetime in UTC."""
+        return parse_time(self._raw.get("creationTimestamp"))
+
+    @property
+    def deletion_timestamp(self) -> Optional[datetime.datetime]:
+        """When its deletion was asked for, if it was; aware, in UTC."""
+        return parse_time(self._raw.get("deletionTimestamp"))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The metadata as in the API: a copy, all of it, without empty collections."""
+        raw: dict[str, Any] = copy_json(self._raw, "metadata")
+        return {key: value for key, value in raw.items() if value or key not in COLLECTIONS}
+
+    def __repr__(self) -> str:
+        shown = ((key, self._raw.get(key)) for key in ("name", "generateName", "namespace", "uid", "resourceVersion"))
+        return f"ObjectMeta({', '.join(f'{key}={value!r}' for key, value in shown if value)})"
+
+    def __eq__(self, other: object) -> bool:
+        return self.to_dict() == other.to_dict() if isinstance(other, ObjectMeta) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # mutable
+
+    def _collection(self, key: str, empty: Any) -> Any:
+        value = self._raw.get(key)
+        if value is None:
+            value = self._raw[key] = empty
+        return value
+
+    def _set(self, key: str, value: Any) -> None:
+        if value is None:
+            self._raw.pop(key, None)
+        else:
+            self._raw[key] = value
+
+
+def parse_time(value: Optional[str]) -> Optional[datetime.datetime]:
+    """An RFC 3339 time (``2026-01-02T03:04:05Z``, with or without a fraction) in UTC; microseconds at the finest."""
+    if not value:
+        return None
+    import datetime
+
+    match = _TIME.fullmatch(value)
+    if match is None:
+        raise ValueError(f"{value!r} is not a time as the API writes it (RFC 3339)")
+    whole, fraction, offset = match.groups()
+    moment = datetime.datetime.strptime(whole + offset, "%Y-%m-%dT%H:%M:%S%z")
+    microseconds = int((fraction or "0")[:6].ljust(6, "0"))
+    return moment.astimezone(datetime.timezone.utc).replace(microsecond=microseconds)
+
+
+Metadata = Union[ObjectMeta, Mapping[str, Any]]
+
+
+def new_metadata(metadata: Metadata) -> dict[str, Any]:
+    """The metadata of an object to be created: a copy without what only the server sets, its names checked.
+
+    Raises:
+        ValueError: a bad name, or neither ``name`` nor ``generate_name``. TypeError: not metadata at all.
+    """
+    if isinstance(metadata, ObjectMeta):
+        raw = metadata.to_dict()
+    elif isinstance(metadata, Mapping):
+        raw = ObjectMeta.over(dict(metadata)).to_dict()
+    else:
+        raise TypeError(f"metadata: must be an ObjectMeta, not {type(metadata).__name__}")
+    raw = {key: value for key, value in raw.items() if key not in SERVER_OWNED}
+    if raw.get("name"):
+        validate_name(raw["name"])
+    elif raw.get("generateName"):
+        validate_generate_name(raw["generateName"])
+    else:
+        raise ValueError("metadata.name: Required value: name or generate_name is needed")
+    if raw.get("namespace") is not None:
+        validate_namespace(raw["namespace"])
+    return raw

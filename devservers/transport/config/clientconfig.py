@@ -1,0 +1,142 @@
+"""Where one API server is and how to talk to it: immutable, thread-safe, silent about secrets."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Optional
+
+from ...errors import KubeConfigError
+from ..auth.credentials import Credentials
+from ..deadline import Deadline
+from ..tls.context import InsecureTLSWarning, TLSSettings, make_context
+from .proxies import DEFAULT_PORTS, Proxy, parse_proxy, proxy_from_environment
+from .serverurl import ServerURL, parse_server_url
+
+if TYPE_CHECKING:
+    import ssl
+
+
+ClusterID = tuple[str, str]
+"""The server's URL, and a digest of what it is verified by."""
+
+
+class _ContextCache:
+    """The TLS context in use; contexts hold the parsed CA bundle and are worth keeping between connections."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.version: object = None
+        self.context: Optional[ssl.SSLContext] = None
+        self.warned = False
+
+
+@dataclass(frozen=True, eq=False)
+class ClientConfig:
+    """Where the API server is and how to talk to it. Immutable, thread-safe, and silent about secrets.
+
+    Attributes:
+        server: ``https://host:6443``, perhaps with a path prefix, without a trailing slash.
+        namespace: that of the context or service account; None if it names none.
+        credentials: who we are; anonymous by default.
+        tls: how the server is verified.
+        proxy_url: a proxy for this cluster, whatever the environment says.
+        proxy_from_environment: whether ``HTTPS_PROXY`` and its kin count when there is no ``proxy_url``.
+        source: where all this comes from, for messages.
+        user_agent: replaces the default ``User-Agent``.
+
+    Raises KubeConfigError (a ValueError) for a server that is not an http or https URL.
+    """
+
+    server: str
+    namespace: Optional[str] = None
+    credentials: Credentials = field(default_factory=Credentials)
+    tls: TLSSettings = field(default_factory=TLSSettings)
+    proxy_url: Optional[str] = field(default=None, repr=False)
+    source: str = ""
+    user_agent: Optional[str] = None
+    proxy_from_environment: bool = True
+    _url: ServerURL = field(init=False, repr=False)
+    _cache: _ContextCache = field(init=False, repr=False, default_factory=_ContextCache)
+
+    def __post_init__(self) -> None:
+        url = parse_server_url(self.server, self.source or "server")
+        object.__setattr__(self, "_url", url)
+        object.__setattr__(self, "server", str(url))
+        if self.proxy_url:
+            parse_proxy(self.proxy_url, self._proxy_source)
+
+    def __repr__(self) -> str:
+        return f"ClientConfig(server={self.server!r}, namespace={self.namespace!r}, source={self.source!r})"
+
+    @property
+    def scheme(self) -> str:
+        """``http`` or ``https``."""
+        return self._url.scheme
+
+    @property
+    def host(self) -> str:
+        """The host, an IPv6 address without its brackets."""
+        return self._url.host
+
+    @property
+    def port(self) -> int:
+        """The TCP port: the URL's, else the scheme's own."""
+        return self._url.port or DEFAULT_PORTS[self._url.scheme]
+
+    @property
+    def path(self) -> str:
+        """The path prefix, ``""`` or ``/…`` without a trailing slash."""
+        return self._url.path
+
+    @property
+    def _proxy_source(self) -> str:
+        return f"proxy-url of {self.source}" if self.source else "proxy_url"
+
+    def proxy(self) -> Optional[Proxy]:
+        """The proxy for every connection to this server (REST, watch and exec alike), None for none.
+
+        ``proxy_url`` is used as it stands; the environment is read now and never applies to loopback addresses.
+        """
+        if self.proxy_url:
+            return parse_proxy(self.proxy_url, self._proxy_source)
+        if not self.proxy_from_environment:
+            return None
+        return proxy_from_environment(self.scheme, self.host, self.port)
+
+    def cluster_id(self) -> ClusterID:
+        """What tells this cluster from others. It holds no secret and does not depend on who is asking."""
+        import hashlib
+
+        try:
+            ca = self.tls.ca.read() if self.tls.ca else b""
+        except KubeConfigError:
+            ca = b"unreadable"
+        verified_by = b"\0".join([b"".join(ca.split()), (self.tls.server_name or "").encode()])
+        return self.server, hashlib.sha256(verified_by).hexdigest()
+
+    def ssl_context(self, deadline: Optional[Deadline] = None) -> ssl.SSLContext:
+        """The TLS context for the next connection: kept until the CA or the client certificate changes."""
+        certificate = self.credentials.client_certificate(deadline)
+        version = (self.tls.version(), certificate.version() if certificate else None)
+        cache = self._cache
+        with cache.lock:
+            if cache.context is None or cache.version != version:
+                self._warn_if_insecure()
+                cache.context = make_context(self.tls, certificate)
+                cache.version = version
+            return cache.context
+
+    def _warn_if_insecure(self) -> None:
+        if not self.tls.insecure or self._cache.warned:
+            return
+        import warnings
+
+        self._cache.warned = True
+        source = self.source or "TLSSettings"
+        warnings.warn(
+            f"insecure-skip-tls-verify ({source}): the certificate of {self.server} is not verified; "
+            "anybody on the way can read and change what is sent: set certificate-authority-data instead",
+            InsecureTLSWarning,
+            stacklevel=2,
+        )

@@ -1,0 +1,83 @@
+"""Name resolution that ends with its deadline.
+
+The system's resolver blocks for as long as it likes (half a minute where a name server is silent)
+and nothing can wake it. So where there is a limit to keep, or a cancellation to hear, a name is
+looked up by a thread that lives for that one lookup. The rule that this package starts no threads
+of its own gives way here, and as little as it can: an address needs no lookup, as in a pod and with
+most kubeconfigs; a kept-alive connection is not opened anew; and where no thread can be started,
+the lookup is done in place. A thread that was given up ends when the resolver does, and holds
+nothing.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from typing import Any, Callable, Optional
+
+from ..deadline import Deadline
+
+Lookup = Callable[[str, int], list[Any]]
+Address = tuple[int, Any]
+"""The address family, and what ``connect`` takes in it."""
+
+
+def system_lookup(host: str, port: int) -> list[Any]:
+    """``getaddrinfo`` for TCP."""
+    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+
+
+def resolve(host: str, port: int, deadline: Deadline, lookup: Lookup = system_lookup) -> list[Address]:
+    """The addresses of a host, in the system's order of preference.
+
+    Raises:
+        OSError, UnicodeError: it has none, or is no name at all. TimeoutError: the deadline came
+        first.
+    """
+    if _is_address(host) or (deadline.remaining() is None and deadline.cancellation is None):
+        found = lookup(host, port)
+    else:
+        found = _Lookup(lookup, host, port).result(deadline)
+    return [(int(family), address) for family, _, _, _, address in found]
+
+
+def _is_address(host: str) -> bool:
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, host)
+        except (OSError, ValueError):
+            continue
+        return True
+    return "%" in host  # an IPv6 address with its zone
+
+
+class _Lookup:
+    """One lookup on a thread of its own."""
+
+    def __init__(self, lookup: Lookup, host: str, port: int) -> None:
+        self._lookup = lookup
+        self._host = host
+        self._port = port
+        self._done = threading.Event()
+        self._found: list[Any] = []
+        self._error: Optional[Exception] = None
+
+    def result(self, deadline: Deadline) -> list[Any]:
+        """What it found, or its error, if that comes within the deadline."""
+        try:
+            threading.Thread(target=self._run, name="devservers-resolve", daemon=True).start()
+        except RuntimeError:  # no more threads are to be had here
+            self._run()
+        if not deadline.wait(self._done.wait):
+            raise TimeoutError("timed out")
+        if self._error is not None:
+            raise self._error
+        return self._found
+
+    def _run(self) -> None:
+        try:
+            self._found = self._lookup(self._host, self._port)
+        except Exception as error:
+            self._error = error
+        finally:
+            self._done.set()
