@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import shutil
 import subprocess
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 
 BUSYBOX = shutil.which("busybox") or ""
+TOYBOX = shutil.which("toybox") or ""
 KUBECTL = shutil.which("kubectl") or ""
 PS = shutil.which("ps") or ""
 
@@ -30,6 +33,19 @@ def where_it_is(named: dict[str, Any]) -> list[Any]:
         pytest.param(value, id=name, marks=(needs_busybox,) if "busybox" in name else ())
         for name, value in named.items()
     ]
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="not root: there is only one user to be")
+
+
+@functools.cache
+def without_mounts() -> str:
+    """Why nothing can be mounted here; empty if it can."""
+    if shutil.which("unshare") is None or shutil.which("mount") is None:
+        return "unshare or mount is not on PATH"
+    trial = ["unshare", "-m", "mount", "--bind", "/", "/"]
+    tried = subprocess.run(trial, capture_output=True, text=True, check=False)
+    return f"nothing may be mounted here: {tried.stderr.strip()}" if tried.returncode else ""
 
 
 FOREIGN = b"\x7fELF\2\1\1".ljust(16, b"\0") + b"\2\0\xff\xff\1\0\0\0".ljust(48, b"\0") + b"\0)\n" * 40

@@ -313,8 +313,10 @@ class DevServer(BaseCustomResource):
         """Copy a local directory (its contents) or a single file into the container.
 
         Parents are created; modes and mtimes are kept; what else is in the remote directory stays. A single file lands
-        at ``remote``, or in it if that ends in ``/`` or is a directory. Needs ``sh``, ``head``,
-        ``tar``, ``mkdir``, ``mv``, ``rm`` and ``chmod`` there.
+        at ``remote``, or in it if that ends in ``/`` or is a directory. Each file there is at every moment either the
+        old one or the new one; symlinks below ``remote`` are replaced, not followed. Needs ``sh``, ``head``, ``tar``,
+        ``mkdir``, ``mv``, ``rm`` and ``chmod`` there, and room for a second copy of what is sent (256 MiB, or the
+        largest file).
 
         Raises:
             FileNotFoundError: ``local`` does not exist. SyncError: the container's side failed; with its stderr.

@@ -11,6 +11,7 @@ from devservers import errors
 from devservers.crds.base import ObjectMeta
 from devservers.crds.devserver import DevServer
 from tests.fakeapiserver import FakeAPIServer
+from tests.machine import where_it_is
 
 from .builders import LONG, SPEC, created, requests_of
 from .staged import StagedServer
@@ -74,6 +75,18 @@ def test_modes_and_times_are_kept(devserver: DevServer, tree: Path) -> None:
 def test_on_busybox_it_is_no_different(busybox: DevServer, tree: Path) -> None:
     busybox.upload(tree, "/workspace/x")
     assert busybox.exec("sh /workspace/x/src/run.sh").stdout == "ran\n"
+
+
+@pytest.mark.parametrize("image", where_it_is({"gnu": "ubuntu", "busybox": "busybox"}))
+def test_a_full_disk_leaves_the_old_files(operated: StagedServer, tree: Path, image: str) -> None:
+    server = DevServer.create(ObjectMeta(name="dev"), {"flavor": "cpu-small", "image": image})
+    server.wait_for_ready(timeout=LONG).upload(tree, "/workspace/x")
+    (tree / "hello.txt").write_text("changed")
+    (tree / "large").write_bytes(bytes(100_000))
+    with operated.fault.disk_full(), pytest.raises(errors.SyncError, match="Nothing there was changed"):
+        server.upload(tree, "/workspace/x")
+    assert server.exec("cat hello.txt", cwd="/workspace/x").stdout == "hello from local workspace"
+    assert sorted(server.exec("ls -A", cwd="/workspace/x").stdout.split()) == ["hello.txt", "src"]
 
 
 def test_nothing_to_sync_is_nothing_done(cluster: StagedServer) -> None:

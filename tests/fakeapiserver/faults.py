@@ -35,11 +35,18 @@ class Fault:
     suffer: Suffer
     session: Optional[ExecFault] = None
     """What an exec session suffers in place of ``suffer``."""
+    largest_file: Optional[int] = None
+    """How many bytes a command can write to one file, where it is this that is wrong."""
     calls: int = 0
     suffered: int = 0
     over: threading.Event = field(default_factory=threading.Event)
     struck: threading.Event = field(default_factory=threading.Event)
     """Set when the first call suffers: for a test to wait on."""
+
+    @property
+    def of_requests(self) -> bool:
+        """Is it the answer to a request that it spoils, and not what an exec session does?"""
+        return self.session is None and self.largest_file is None
 
     def strikes(self, request: Request) -> bool:
         """Count a call that matches; is it one that suffers?"""
@@ -74,7 +81,7 @@ class Faults:
         if not self._faults:
             return proceed()
         with self._lock:
-            fault = next((f for f in self._faults if f.session is None and f.strikes(request)), None)
+            fault = next((f for f in self._faults if f.of_requests and f.strikes(request)), None)
         return proceed() if fault is None else fault.suffer(request, proceed, fault.over)
 
     def exec_fault(self, request: Request) -> Optional[ExecFault]:
@@ -82,6 +89,12 @@ class Faults:
         with self._lock:
             fault = next((f for f in self._faults if f.session is not None and f.strikes(request)), None)
         return None if fault is None else fault.session
+
+    def largest_file(self, request: Request) -> Optional[int]:
+        """How many bytes the command of this exec session can write to one file; None: as many as it likes."""
+        with self._lock:
+            fault = next((f for f in self._faults if f.largest_file is not None and f.strikes(request)), None)
+        return None if fault is None else fault.largest_file
 
     def release(self) -> None:
         """Let go of whatever faults hold back: the server is stopping."""
@@ -217,6 +230,13 @@ class Faults:
         v5: the output so far, then Success and a proper close, as API servers say since 1.30. v4: the stream ends.
         """
         return self._exec("kubelet_lost", which, output=output, stdin=stdin)
+
+    def disk_full(self, room: int = 64 * 1024, **which: Optional[int]) -> Scope:
+        """Commands can write no more than ``room`` bytes to any file, as if the disk were full then."""
+        nothing: Suffer = lambda request, proceed, over: proceed()  # noqa: E731
+        fault = Fault("*", "pods/exec", which.get("nth"), which.get("times"), nothing)
+        fault.largest_file = room
+        return self._in_force(fault)
 
     def exec_closed_without_status(self, **which: Optional[int]) -> Scope:
         """All output comes, then a proper close, and no status."""

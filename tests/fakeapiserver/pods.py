@@ -19,7 +19,7 @@ from .eventlog import DELETED, EventLog
 from .exec import Running, Target
 from .http import Reply, Request, Response
 from .logs import ContainerLog
-from .process import Sink
+from .process import Process, Sink
 from .runtime import Pod, Runtime, pod_key
 from .sandbox import Sandbox
 from .status import APIFailure, bad_request, wrong_method
@@ -126,9 +126,12 @@ class Pods:
         refusal = kubelet_refusal(pod, container)
         command = exec_session.command_of(request)
         fault = partial(self._server.faults.exec_fault, request)
-        target = Target(
-            lambda **streams: self.sandbox_of(pod).start(command, **streams), self._server.stopping, refusal, fault
-        )
+
+        def start(**streams: Any) -> Process:
+            largest_file = self._server.faults.largest_file(request)
+            return self.sandbox_of(pod).start(command, largest_file=largest_file, **streams)
+
+        target = Target(start, self._server.stopping, refusal, fault)
         return exec_session.serve(request, target, self._server.exec_protocols)
 
     def attach(self, request: Request, namespace: str, name: str) -> Reply:

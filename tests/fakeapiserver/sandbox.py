@@ -13,6 +13,7 @@ Rules:
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -81,8 +82,12 @@ class Sandbox:
         tty: bool = False,
         size: Optional[tuple[int, int]] = None,
         on_exit: Callable[[int], None] = lambda code: None,
+        largest_file: Optional[int] = None,
     ) -> Process:
-        """Run a command; raises :class:`CannotStart`. Output nobody asked for is thrown away."""
+        """Run a command; raises :class:`CannotStart`. Output nobody asked for is thrown away.
+
+        ``largest_file`` is how many bytes it can write to one file, if that is limited.
+        """
         if not command:
             raise NoCommand("no command")
         program = self._executable(command[0])
@@ -94,7 +99,8 @@ class Sandbox:
             if tty:
                 process, outputs = self._on_terminal(argv, stdin, stdout or discard, size)
             else:
-                process, outputs = self._on_pipes(program, argv, stdin, stdout, stderr)
+                prepare = preparation(largest_file)
+                process, outputs = self._on_pipes(program, argv, stdin, stdout, stderr, prepare)
             self._processes.add(process)
             thread = threading.Thread(target=self._tend, args=(process, outputs, on_exit), name="fake-process")
             thread.daemon = True
@@ -148,14 +154,19 @@ class Sandbox:
                 env=self.environment(tty),
                 start_new_session=True,
                 bufsize=0,
-                preexec_fn=signals_to_restore(),
-                **more,
+                **{"preexec_fn": signals_to_restore(), **more},
             )
         except OSError as error:
             raise CannotStart(refusal(argv[0], (error.strerror or "cannot be run").lower())) from error
 
     def _on_pipes(
-        self, program: str, argv: list[str], stdin: bool, stdout: Optional[Sink], stderr: Optional[Sink]
+        self,
+        program: str,
+        argv: list[str],
+        stdin: bool,
+        stdout: Optional[Sink],
+        stderr: Optional[Sink],
+        prepare: Optional[Callable[[], None]],
     ) -> tuple[Process, dict[int, Sink]]:
         pipe, null = subprocess.PIPE, subprocess.DEVNULL
         streams = {
@@ -163,7 +174,7 @@ class Sandbox:
             "stdout": pipe if stdout else null,
             "stderr": pipe if stderr else null,
         }
-        popen = self._spawn(argv, False, executable=program, **streams)
+        popen = self._spawn(argv, False, executable=program, preexec_fn=prepare, **streams)
         outputs: dict[int, Sink] = {}
         if popen.stdout is not None and stdout is not None:
             outputs[detach(popen.stdout)] = stdout
@@ -245,6 +256,21 @@ def signals_to_restore() -> Optional[Callable[[], None]]:
             signal.signal(number, signal.SIG_DFL)
 
     return restore if ignored else None
+
+
+def preparation(largest_file: Optional[int]) -> Optional[Callable[[], None]]:
+    """What a command's process does before it becomes the command; None if there is nothing."""
+    restore = signals_to_restore()
+    if largest_file is None:
+        return restore
+
+    def limit() -> None:
+        if restore is not None:
+            restore()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then the write fails, and no process is killed
+
+    return limit
 
 
 NOT_IN_PATH = "executable file not found in $PATH"

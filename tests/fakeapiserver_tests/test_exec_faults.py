@@ -123,3 +123,11 @@ def test_fault_kubelet_lost_cuts_output_in_mid_frame(plain: FakeAPIServer) -> No
     plain.faults = Suffering("kubelet_lost", output=3)
     with WSClient(plain, exec_target("echo", "hello"), (V4,)) as client:
         assert [frame.data for frame in client.frames()] == [b"\x01", b"\x01hel"]
+
+
+def test_fault_disk_full_is_a_write_that_fails_in_each_command_while_it_lasts(either: FakeAPIServer) -> None:
+    write = exec_target("sh", "-c", "head -c 5000 /dev/zero >/tmp/f || echo failed; echo ok >/tmp/g")
+    with either.fault.disk_full(4096), WSClient(either, write) as client:
+        assert read_until(client.frames(), b"failed\n").endswith(b"failed\n")
+    with WSClient(either, write) as client:
+        assert b"failed" not in b"".join(frame.data for frame in client.frames())

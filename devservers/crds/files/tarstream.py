@@ -1,21 +1,25 @@
 """From entries to the bytes of one tar stream, whose length is known before the first of them is made.
 
-The format is GNU's with its long-name members: the one that GNU tar, busybox tar and toybox tar all read right.
+The format is GNU's with its long-name members: the one that GNU tar, bsdtar, busybox and toybox all
+read right.
 
-Three habits of theirs shape the order of members:
+What shapes the archive:
 
-* A directory stands twice: *opened* before its contents, so that it is there, writable, and in place of a symlink that
-  GNU tar would otherwise put it over afterwards; *sealed* behind them with its own mode and mtime, which busybox and
-  toybox would otherwise lose to the files created in it.
-* An empty directory is sealed by the name ``dir/.``: busybox takes a file of that name for a directory without a word,
-  but cannot look inside it.
-* A file that has vanished since it was planned must neither shorten the stream nor put zeros in place of an older copy:
-  its place is taken by a *void*, a file of equal length that the script removes.
-* The *marker*, an empty file with a name of its own, comes last: each of them ends well on a stream that is cut between
-  two members, so only the marker's arrival shows that nothing is missing.
+* It is unpacked into an empty staging directory, whose files are then moved into place. A directory
+  stands before its contents and open to its owner, whatever its mode, for else its contents could
+  not be moved out of it.
+* The *seals*, an archive inside the archive, hold the directories once more, with their own modes
+  and mtimes, innermost first. They are unpacked over the directories when all files are in place,
+  for each file that is moved into a directory changes its mtime. busybox, when not root, does not
+  give its mode to a directory that is there: the modes come once more, as a list.
+* A file that has vanished since it was planned must neither shorten the stream nor put zeros in
+  place of an older copy: its place is taken by a *void*, a file of equal length that the script
+  removes.
+* The *marker*, an empty file with a name of its own, comes last: each tar ends well on a stream
+  that is cut between two members, so only the marker's arrival shows that nothing is missing.
 
-Invariant: ``len(b"".join(stream(entries, marker, content))) == stream_size(entries, marker)``, whatever ``content``
-yields.
+Invariant: ``len(b"".join(stream(entries, marker, content))) == stream_size(entries, marker)``,
+whatever ``content`` yields.
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ import sys
 import tarfile
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from itertools import chain, islice, zip_longest
+from itertools import chain
 from typing import Callable, NamedTuple, Optional
 
 from .scan import Entry
@@ -33,6 +37,7 @@ from .scan import Entry
 BLOCK = 512
 CHUNK = 64 * 1024
 END = bytes(2 * BLOCK)
+VOID, SEALS, MODES = "_", "+", "="  # what follows the marker's name in the names of these
 NAME_FIELD = 100  # bytes; a longer name travels in a member of its own before the header
 
 _ENCODING = sys.getfilesystemencoding()
@@ -62,26 +67,20 @@ class Member(NamedTuple):
         return _header_size(self) + _whole_blocks(self.size)
 
 
-def members(entries: Sequence[Entry], marker: str) -> Iterator[Member]:
-    """The members in stream order, for entries in the order of :mod:`.scan` (a directory before its contents)."""
-    seals: list[tuple[str, Member]] = []
-    for entry, following in zip_longest(entries, islice(entries, 1, None)):
-        while seals and not entry.name.startswith(seals[-1][0]):
-            yield seals.pop()[1]
-        if not entry.is_directory:
+def members(entries: Iterable[Entry]) -> Iterator[Member]:
+    """What is unpacked into the staging directory, in the order of :mod:`.scan` (a directory before its contents)."""
+    for entry in entries:
+        if entry.is_directory:
+            yield Member(entry.name, tarfile.DIRTYPE, entry.permissions | 0o700, entry.mtime)
+        else:
             yield _leaf(entry)
-            continue
-        inside = entry.name + "/"
-        empty = following is None or not following.name.startswith(inside)
-        yield _directory(entry, entry.name, entry.permissions if empty else entry.permissions | 0o700)
-        seals.append((inside, _directory(entry, inside + "." if empty else entry.name, entry.permissions)))
-    for _, seal in reversed(seals):
-        yield seal
-    yield Member(marker, tarfile.REGTYPE, 0o600)
 
 
-def _directory(entry: Entry, name: str, mode: int) -> Member:
-    return Member(name, tarfile.DIRTYPE, mode, entry.mtime)
+def seals(entries: Sequence[Entry]) -> Iterator[Member]:
+    """The directories with their own modes, each behind those that it holds."""
+    for entry in reversed(entries):
+        if entry.is_directory:
+            yield Member(entry.name, tarfile.DIRTYPE, entry.permissions, entry.mtime)
 
 
 def _leaf(entry: Entry) -> Member:
@@ -92,7 +91,8 @@ def _leaf(entry: Entry) -> Member:
 
 def stream_size(entries: Sequence[Entry], marker: str) -> int:
     """Length of the whole stream in bytes, without making it."""
-    return sum(member.footprint for member in members(entries, marker)) + len(END)
+    ending = (_sealing(entries, marker), _mode_list(entries, marker), _marker(marker))
+    return sum(member.footprint for member in chain(members(entries), ending)) + len(END)
 
 
 def stream(entries: Sequence[Entry], marker: str, content: Content) -> Generator[bytes, None, None]:
@@ -101,8 +101,33 @@ def stream(entries: Sequence[Entry], marker: str, content: Content) -> Generator
     ``content`` gives a file's bytes in pieces of any size, or raises :exc:`Absent`. Too few are filled up with zeros
     and what is too much is cut, for the size in the header has been sent; it is for ``content`` to notice and to tell.
     """
-    archive = (piece for member in members(entries, marker) for piece in _pieces(member, marker, content))
-    return _chunked(chain(archive, [END]))
+    archive = (piece for member in members(entries) for piece in _pieces(member, marker, content))
+    inner = chain(map(_header, seals(entries)), [END])
+    sealing = _filled(_sealing(entries, marker), inner)
+    modes = _filled(_mode_list(entries, marker), mode_lines(entries))
+    return _chunked(chain(archive, sealing, modes, [_header(_marker(marker)), END]))
+
+
+def _sealing(entries: Sequence[Entry], marker: str) -> Member:
+    """The file that holds the archive of seals."""
+    size = sum(member.footprint for member in seals(entries)) + len(END)
+    return Member(f"{marker}{SEALS}", tarfile.REGTYPE, 0o600, size=size)
+
+
+def mode_lines(entries: Sequence[Entry]) -> Iterator[bytes]:
+    """The directories' modes as the script reads them, in the order of the seals."""
+    for entry in reversed(entries):
+        if entry.is_directory:
+            yield b"%04o %b//\n" % (entry.permissions, os.fsencode(entry.name))
+
+
+def _mode_list(entries: Sequence[Entry], marker: str) -> Member:
+    size = sum(map(len, mode_lines(entries)))
+    return Member(f"{marker}{MODES}", tarfile.REGTYPE, 0o600, size=size)
+
+
+def _marker(marker: str) -> Member:
+    return Member(marker, tarfile.REGTYPE, 0o600)
 
 
 def _pieces(member: Member, marker: str, content: Content) -> Iterator[bytes]:
@@ -119,7 +144,7 @@ def _pieces(member: Member, marker: str, content: Content) -> Iterator[bytes]:
 
 
 def _void(member: Member, marker: str) -> Member:
-    return Member(f"{marker}_", tarfile.REGTYPE, 0o600, size=member.footprint - BLOCK)
+    return Member(f"{marker}{VOID}", tarfile.REGTYPE, 0o600, size=member.footprint - BLOCK)
 
 
 def _filled(member: Member, pieces: Iterable[bytes]) -> Iterator[bytes]:

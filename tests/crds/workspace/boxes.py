@@ -13,9 +13,11 @@ from typing import Callable, Optional, Union
 
 from devservers.crds.files import RemoteResult
 from devservers.errors import CommandNotFoundError
-from tests.machine import BUSYBOX, WITHOUT_BUSYBOX
+from tests.fakeapiserver.sandbox import preparation
+from tests.machine import BUSYBOX, TOYBOX, WITHOUT_BUSYBOX
 
 TOOLS = ("sh", "head", "tar", "mkdir", "mv", "rm", "chmod")
+MORE_TOOLS = ("cat", "chgrp", "find", "ls", "printf", "rmdir")  # for special cases, and shells without printf
 NOBODY = 65534
 
 
@@ -23,7 +25,8 @@ class Box:
     """A RemoteRunner. As in v4 its stdin stays open until the command ends, unless ``half_close`` (v5) is set.
 
     ``before_feeding`` is called with the command started and nothing sent yet; ``feed_at_most`` cuts the stream there,
-    as a lost connection does.
+    as a lost connection does. ``largest_file`` is how many bytes can be written to one file, as on a disk that is full
+    then; ``groups`` are those of ``user`` beside its own.
     """
 
     def __init__(self, tools: Path, root: Path, *, half_close: bool) -> None:
@@ -34,10 +37,13 @@ class Box:
         self.umask = 0o022
         self.user: Optional[int] = None
         self.shell_options: list[str] = []
+        self.groups: list[int] = []
+        self.largest_file: Optional[int] = None
         self.before_feeding: Callable[[], None] = lambda: None
         self.feed_at_most: Optional[int] = None
         self.fed = 0
         self.last_command: list[str] = []
+        self.mounts: list[str] = []
 
     def __call__(self, args: Sequence[str], stdin: Optional[Iterable[bytes]] = None) -> RemoteResult:
         self.last_command = list(args)
@@ -46,9 +52,10 @@ class Box:
             raise CommandNotFoundError(f"the container has no {args[0]!r}", command=list(args))
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             process = subprocess.Popen(
-                [executable, *self.shell_options, *args[1:]],
+                [*self._mounting(), executable, *self.shell_options, *args[1:]],
                 stdin=subprocess.PIPE, stdout=out, stderr=err, cwd=self.root, env=self.env, umask=self.umask,
-                user=self.user, group=self.user, extra_groups=None if self.user is None else [], bufsize=0,
+                user=self.user, group=self.user, extra_groups=None if self.user is None else self.groups, bufsize=0,
+                preexec_fn=preparation(self.largest_file),
             )  # fmt: skip
             with process:
                 self._feed(process, stdin or ())
@@ -70,6 +77,23 @@ class Box:
             pass
         if self.half_close or self.feed_at_most is not None:
             process.stdin.close()
+
+    def bind(self, source: Path, place: Path, options: str = "") -> None:
+        """For commands ``source`` is mounted at ``place``; there only, and as long as they run."""
+        self.mounts += [str(source), str(place), options]
+
+    def _mounting(self) -> list[str]:
+        if not self.mounts:
+            return []
+        script = (
+            'PATH=$0; while [ "$1" != -- ]; do mount --bind "$1" "$2" || exit 99;'
+            ' [ -z "$3" ] || mount -o "remount,bind,$3" "$2" || exit 99; shift 3; done; shift;'
+            ' PATH=$1; shift; exec "$@"'
+        )
+        path = os.environ.get("PATH", os.defpath)
+        unshare = shutil.which("unshare") or "unshare"
+        shell = shutil.which("sh") or "/bin/sh"
+        return [unshare, "-m", shell, "-c", script, path, *self.mounts, "--", str(self.tools)]
 
     def path(self, name: str) -> Path:
         """Where a path of the box lies on this machine."""
@@ -94,7 +118,7 @@ def gnu_tools(directory: Path) -> Optional[str]:
     version = subprocess.run(["tar", "--version"], capture_output=True, text=True, check=False).stdout
     if "GNU tar" not in version:
         return "this machine's tar is not GNU tar"
-    for tool in TOOLS:
+    for tool in TOOLS + MORE_TOOLS:
         found = shutil.which(tool)
         if found is None:
             return f"{tool} is not installed"
@@ -106,8 +130,39 @@ def busybox_tools(directory: Path) -> Optional[str]:
     """Fill ``directory`` with busybox under the tools' names; None, or why that cannot be done."""
     if not BUSYBOX:
         return WITHOUT_BUSYBOX
-    for tool in TOOLS:
+    for tool in TOOLS + MORE_TOOLS:
         (directory / tool).symlink_to(BUSYBOX)
+    return None
+
+
+def toybox_tools(directory: Path) -> Optional[str]:
+    """Fill ``directory`` with toybox under the tools' names, beside mksh or what sh there is; None, or why not."""
+    if not TOYBOX:
+        return "toybox is not on PATH"
+    for tool in TOOLS + MORE_TOOLS:
+        (directory / tool).symlink_to(TOYBOX)
+    return use_mksh(directory)
+
+
+def bsd_tools(directory: Path) -> Optional[str]:
+    """Fill ``directory`` with bsdtar and the machine's other tools; None, or why that cannot be done."""
+    bsdtar = shutil.which("bsdtar")
+    if bsdtar is None:
+        return "bsdtar is not on PATH"
+    hindrance = gnu_tools(directory)
+    if hindrance is None:
+        (directory / "tar").unlink()
+        (directory / "tar").symlink_to(bsdtar)
+        hindrance = use_mksh(directory)
+    return hindrance
+
+
+def use_mksh(directory: Path) -> Optional[str]:
+    shell = shutil.which("mksh") or shutil.which("sh")
+    if shell is None:
+        return "there is no shell"
+    (directory / "sh").unlink()
+    (directory / "sh").symlink_to(shell)
     return None
 
 

@@ -2,15 +2,18 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from .boxes import Box, busybox_tools, gnu_tools
+from tests.machine import without_mounts
 
-INSTALLERS = {"gnu": gnu_tools, "busybox": busybox_tools}
+from .boxes import Box, bsd_tools, busybox_tools, gnu_tools, toybox_tools
+
+INSTALLERS = {"gnu": gnu_tools, "busybox": busybox_tools, "toybox": toybox_tools, "bsd": bsd_tools}
 
 
 @pytest.fixture
@@ -39,6 +42,12 @@ def v4_box(request: pytest.FixtureRequest, ground: Path) -> Box:
     return make_box(request.param, ground, half_close=False)
 
 
+@pytest.fixture(params=list(INSTALLERS))
+def any_box(request: pytest.FixtureRequest, ground: Path) -> Box:
+    """Each tar that there is, under several shells: where tars and tools have habits of their own."""
+    return make_box(request.param, ground, half_close=False)
+
+
 @pytest.fixture
 def gnu_box(ground: Path) -> Box:
     return make_box("gnu", ground, half_close=False)
@@ -59,6 +68,19 @@ def make_box(family: str, ground: Path, *, half_close: bool) -> Box:
     (root / "home").mkdir(parents=True)
     root.chmod(0o777)
     return Box(tools, root, half_close=half_close)
+
+
+@pytest.fixture
+def small_disk(ground: Path) -> Iterator[Path]:
+    """A file system of 256 KiB."""
+    if os.geteuid() != 0 or without_mounts():
+        pytest.skip(without_mounts() or "only root may mount")
+    disk = ground / "root" / "disk"
+    disk.mkdir()
+    options = "size=256k,mode=755"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", disk], check=True)
+    yield disk
+    subprocess.run(["umount", disk], check=True)
 
 
 @pytest.fixture

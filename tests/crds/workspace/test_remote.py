@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-import stat
 import subprocess
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from devservers.crds.files.scan import Entry
-from devservers.crds.files.scripts import RemoteResult, complaint, sealed_directories, target_path, word
+from devservers.crds.files.remote import RemoteResult, complaint, target_path, word
 
 
 @pytest.mark.parametrize(
@@ -57,30 +55,15 @@ def test_printf_gives_back_the_bytes_of_any_path(path: bytes) -> None:
     assert subprocess.run(["sh", "-c", 'printf %b "$1"', "sh", spelt], capture_output=True, check=True).stdout == path
 
 
-def test_directories_closed_to_their_owner_are_listed_with_their_modes() -> None:
-    entries = [
-        Entry("open", stat.S_IFDIR | 0o755, 0, 0),
-        Entry("read only", stat.S_IFDIR | 0o555, 0, 0),
-        Entry("read only/file", stat.S_IFREG | 0o444, 0, 0),
-    ]
-    assert sealed_directories(entries) == [b"0555 read\\0040only\n"]
-
-
 def test_exit_code_0_is_no_complaint_even_with_gnu_tars_warnings() -> None:
     warning = b"tar: x: implausibly old time stamp 1970-01-01 00:00:00\n"
     assert complaint(RemoteResult(0, b"", warning)) is None
 
 
-def test_busybox_ends_with_0_after_a_failure_and_is_not_believed() -> None:
-    said = complaint(RemoteResult(0, b"", b"tar: can't make dir a: Permission denied\n"))
-    assert said is not None
-    assert said.startswith("tar: can't make dir a: Permission denied (exit code 0). ")
-
-
 def test_a_complaint_holds_what_was_said_the_exit_code_and_a_remedy() -> None:
     said = complaint(RemoteResult(2, b"", b"tar: x: Cannot open: No space left on device\n"))
     assert said is not None
-    assert "No space left on device (exit code 2). What was unpacked before is left there" in said
+    assert "No space left on device (exit code 2). Nothing there was changed." in said
 
 
 def test_a_long_complaint_is_abridged() -> None:

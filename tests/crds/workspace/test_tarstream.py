@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devservers.crds.files.scan import Entry
-from devservers.crds.files.tarstream import CHUNK, Absent, Content, members, stream, stream_size
+from devservers.crds.files.tarstream import CHUNK, Absent, Content, members, mode_lines, seals, stream, stream_size
 
 MARKER = ".devservers-0123456789abcdef"
 LONG_AGO = 1_000_000_000
@@ -56,44 +56,46 @@ def unpacked(raw: bytes) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
             yield info, handle.read() if handle else b""
 
 
-def test_a_directory_is_opened_before_its_contents_and_sealed_after_them() -> None:
-    order = [(member.name, oct(member.mode)) for member in members([directory("d", 0o555), file("d/f")], MARKER)]
-    assert order == [("d", "0o755"), ("d/f", "0o644"), ("d", "0o555"), (MARKER, "0o600")]
+SEALS, MODES = f"{MARKER}+", f"{MARKER}="
+BESIDE_FILES = 512 + 1024 + 512 + 512 + 1024  # no seals, no modes, the marker, the end
 
 
-def test_an_empty_directory_is_sealed_from_inside() -> None:
-    order = [(member.name, oct(member.mode)) for member in members([directory("d", 0o555)], MARKER)]
-    assert order == [("d", "0o555"), ("d/.", "0o555"), (MARKER, "0o600")]
-
-
-def test_a_sibling_whose_name_goes_on_where_the_directory_ends_is_not_inside_it() -> None:
-    order = [member.name for member in members([directory("a"), file("a/f"), directory("a-b"), file("a-b/g")], MARKER)]
-    assert order == ["a", "a/f", "a", "a-b", "a-b/g", "a-b", MARKER]
+def test_a_directory_is_unpacked_open_before_its_contents_and_sealed_with_its_own_mode() -> None:
+    entries = [directory("d", 0o555), file("d/f")]
+    assert [(member.name, oct(member.mode)) for member in members(entries)] == [("d", "0o755"), ("d/f", "0o644")]
+    assert [(member.name, oct(member.mode)) for member in seals(entries)] == [("d", "0o555")]
 
 
 def test_nested_directories_are_sealed_from_the_innermost_out() -> None:
-    order = [member.name for member in members([directory("a"), directory("a/b"), file("a/b/f")], MARKER)]
-    assert order == ["a", "a/b", "a/b/f", "a/b", "a", MARKER]
+    entries = [directory("a"), directory("a/b"), file("a/b/f"), directory("a-b"), file("a-b/g")]
+    assert [member.name for member in seals(entries)] == ["a-b", "a/b", "a"]
 
 
-def test_a_standard_reader_finds_every_entry_and_the_marker_last() -> None:
+def test_modes_are_listed_in_the_order_of_the_seals_each_name_ended_by_slashes() -> None:
+    entries = [directory("a\nb", 0o700), directory("a\nb/c", 0o1555)]
+    assert b"".join(mode_lines(entries)) == b"0555 a\nb/c//\n0700 a\nb//\n"
+
+
+def test_a_standard_reader_finds_every_entry_the_seals_the_modes_and_the_marker_last() -> None:
     long = "n" * 150 + "/" + "m" * 200
     entries = [file("f", 3, 0o750), directory("n" * 150), file(long, 5), symlink("s", "t" * 120)]
     found = list(unpacked(archive(entries, content_of({"f": b"abc", long: b"12345"}))))
-    assert [info.name.rstrip("/") for info, _ in found] == ["f", "n" * 150, long, "n" * 150, "s", MARKER]
-    assert {info.name: data for info, data in found if data} == {"f": b"abc", long: b"12345"}
-    assert found[4][0].linkname == "t" * 120
+    assert [info.name.rstrip("/") for info, _ in found] == ["f", "n" * 150, long, "s", SEALS, MODES, MARKER]
+    contents = {info.name: data for info, data in found if data}
+    assert [info.name for info, _ in unpacked(contents.pop(SEALS))] == ["n" * 150]
+    assert contents == {"f": b"abc", long: b"12345", MODES: b"0755 " + b"n" * 150 + b"//\n"}
+    assert found[3][0].linkname == "t" * 120
 
 
 def test_headers_hold_mode_and_mtime_and_nobody_in_particular() -> None:
-    ((info, _), _) = unpacked(archive([file("f", mode=0o4751, mtime=1_700_000_001)]))
+    (info, _), *_ = unpacked(archive([file("f", mode=0o4751, mtime=1_700_000_001)]))
     assert (oct(info.mode), info.mtime) == ("0o751", 1_700_000_001)
     assert (info.uid, info.gid, info.uname, info.gname) == (0, 0, "", "")
 
 
 @pytest.mark.parametrize("size", [8 * 1024**3, 2**40])
 def test_sizes_beyond_the_octal_field_are_planned(size: int) -> None:
-    assert stream_size([file("big", size)], MARKER) == 512 + size + 512 + 1024
+    assert stream_size([file("big", size)], MARKER) == 512 + size + BESIDE_FILES
 
 
 def test_names_that_are_not_utf8_keep_their_bytes() -> None:
@@ -124,7 +126,7 @@ def test_in_place_of_an_absent_file_comes_a_void_and_the_rest_follows() -> None:
         return content_of({"kept": b"abc"})(entry) if entry.name == "kept" else absent(entry)
 
     found = list(unpacked(archive(entries, content)))
-    assert [info.name for info, _ in found] == [f"{MARKER}_", "kept", MARKER]
+    assert [info.name for info, _ in found] == [f"{MARKER}_", "kept", SEALS, MODES, MARKER]
     assert found[1][1] == b"abc"
 
 

@@ -58,15 +58,9 @@ def test_a_stream_cut_between_any_two_blocks_is_an_error_and_leaves_no_litter(
 def test_a_cut_between_members_is_told_as_such(v4_box: Box, local: Path) -> None:
     (local / "a").touch()
     v4_box.feed_at_most = 512
-    with pytest.raises(SyncError, match=r"to 'p' failed: the archive ended early \(exit code 84\)\. What had arrived"):
-        upload(v4_box, local, "p")
-
-
-def test_a_cut_in_the_list_of_read_only_directories_is_told_too(v4_box: Box, local: Path) -> None:
-    (local / "a").mkdir()
-    (local / "a").chmod(0o555)
-    v4_box.feed_at_most = 3
-    with pytest.raises(SyncError, match="the list of directories ended early"):
+    with pytest.raises(
+        SyncError, match=r"to 'p' failed: the archive ended early \(exit code 84\)\. What had arrived .* removed"
+    ):
         upload(v4_box, local, "p")
 
 
@@ -94,20 +88,12 @@ def test_a_remote_that_is_a_file_cannot_take_a_directory(v4_box: Box, tree: Path
 def test_a_file_does_not_replace_a_directory_that_holds_something(v4_box: Box, tree: Path) -> None:
     v4_box.path("p/README/inside").mkdir(parents=True)
     with pytest.raises(
-        SyncError, match=r"(?s)tar: .*README.*exit code [12]\)\. What was unpacked before is left there"
+        SyncError, match=r"(?s)rmdir: .*README.*exit code 88\)\. Everything else is in place\. A file replaces a dir"
     ):
         upload(v4_box, tree, str(v4_box.path("p")))
     assert v4_box.path("p/README/inside").is_dir()
+    assert snapshot(v4_box.path("p/src")).keys() == snapshot(tree / "src").keys()
     assert litter(v4_box.root) == []
-
-
-def test_busybox_does_not_take_a_file_for_an_empty_directory(busybox_box: Box, local: Path) -> None:
-    (local / "empty").mkdir()
-    busybox_box.path("p").mkdir()
-    busybox_box.path("p/empty").write_bytes(b"a file")
-    with pytest.raises(SyncError, match=r"can't make dir empty/\."):
-        upload(busybox_box, local, "p")
-    assert litter(busybox_box.root) == []
 
 
 def test_a_home_that_is_not_set_is_told_as_such(v4_box: Box, local: Path) -> None:
@@ -119,7 +105,7 @@ def test_a_home_that_is_not_set_is_told_as_such(v4_box: Box, local: Path) -> Non
 @pytest.mark.parametrize(
     ("remote", "complaint"),
     [
-        ("p", "README"),  # tar fails at once, with most of the archive still to come
+        ("full", "exit code"),  # tar fails at once, with most of the archive still to come
         ("file", r"exit code 82\)"),
         ("~/p", "HOME is not set"),
     ],
@@ -128,13 +114,14 @@ def test_all_input_is_taken_whatever_fails_so_that_the_server_can_tell_it(
     v4_box: Box, tree: Path, remote: str, complaint: str
 ) -> None:
     v4_box.env.pop("HOME")
-    v4_box.path("p/README/in-the-way").mkdir(parents=True)
     v4_box.path("file").touch()
     (tree / "sealed").mkdir()
     (tree / "sealed").chmod(0o555)
     with (tree / "later").open("wb") as big:
         big.truncate(3_000_000)
     whole = upload(v4_box, tree, "elsewhere").wire_bytes
+    if remote == "full":
+        v4_box.largest_file = 4
     with pytest.raises(SyncError, match=complaint):
         upload(v4_box, tree, remote)
     assert v4_box.fed == whole
@@ -163,15 +150,15 @@ def test_a_foreign_error_of_the_runner_passes_and_the_files_are_closed(local: Pa
 
 
 @pytest.mark.parametrize("options", [["-eu"], ["-e"], ["-u"]])
-def test_the_script_runs_under_strict_shells(v4_box: Box, tree: Path, options: list[str]) -> None:
-    v4_box.shell_options = options
+def test_the_script_runs_under_strict_shells(any_box: Box, tree: Path, options: list[str]) -> None:
+    any_box.shell_options = options
     (tree / "src" / "deep").chmod(0o555)
-    upload(v4_box, tree, "p")
-    upload(v4_box, tree / "README", "p/new/README")
+    upload(any_box, tree, "p")
+    upload(any_box, tree / "README", "p/new/README")
     with pytest.raises(SyncError, match="mkdir"):
-        upload(v4_box, tree, "p/README")
-    assert snapshot(v4_box.path("p/src")) == snapshot(tree / "src")
-    assert litter(v4_box.root) == []
+        upload(any_box, tree, "p/README")
+    assert snapshot(any_box.path("p/src")) == snapshot(tree / "src")
+    assert litter(any_box.root) == []
 
 
 def test_importing_the_room_loads_nothing_heavy() -> None:
