@@ -36,11 +36,11 @@ def newer(any_box: Box, local: Path) -> Path:
 
 
 def test_a_full_disk_leaves_every_old_copy_whole_and_nothing_new(any_box: Box, newer: Path) -> None:
-    before = snapshot(any_box.root)
+    before = snapshot(any_box.path("p"))
     any_box.largest_file = 20_000
     with pytest.raises(SyncError, match=r"exit code \d+\)\. Nothing there was changed"):
         upload(any_box, newer, "p")
-    assert snapshot(any_box.root) == before
+    assert snapshot(any_box.path("p")) == before
 
 
 def test_a_single_file_that_does_not_fit_leaves_the_old_one(any_box: Box, newer: Path) -> None:
@@ -52,11 +52,11 @@ def test_a_single_file_that_does_not_fit_leaves_the_old_one(any_box: Box, newer:
 
 
 def test_a_stream_that_is_cut_changes_nothing(any_box: Box, newer: Path) -> None:
-    before = snapshot(any_box.root)
+    before = snapshot(any_box.path("p"))
     any_box.feed_at_most = 90_000
     with pytest.raises(SyncError, match="exit code"):
         upload(any_box, newer, "p")
-    assert snapshot(any_box.root) == before
+    assert snapshot(any_box.path("p")) == before
 
 
 def test_a_disk_that_is_really_full_is_an_error_and_leaves_the_old_copies(
