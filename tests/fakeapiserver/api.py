@@ -6,16 +6,20 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from . import deletes, discovery, patching, reads, reviews, views, writes
-from .crds import CRDController
-from .deadline import check_timeout
-from .eventlog import Stored, encode
-from .http import Reply, Request, Response
-from .impersonation import impersonate
-from .negotiate import JSON, YAML, MediaType, dump, parse_accept
-from .requestinfo import RequestInfo, request_info
-from .resources import BUILTIN, ResourceType
-from .status import (
+from .access.impersonation import impersonate
+from .compat import discovery, reviews
+from .compat.watchprefix import without_watch_prefix
+from .core import deletes, patching, reads, writes
+from .core.deadline import check_timeout
+from .core.eventlog import Stored, encode
+from .core.store import Object, Sources
+from .forms import views
+from .forms.negotiate import JSON, YAML, MediaType, dump, parse_accept
+from .schema.crds import CRDController
+from .serving.http import Reply, Request, Response
+from .vocabulary.requestinfo import RequestInfo, request_info
+from .vocabulary.resources import BUILTIN, ResourceType
+from .vocabulary.status import (
     APIFailure,
     internal,
     method_not_supported,
@@ -25,11 +29,9 @@ from .status import (
     unserved,
     warning_headers,
 )
-from .store import Object, Sources
-from .watchprefix import without_watch_prefix
 
 if TYPE_CHECKING:
-    from .collector import Collector
+    from .operator.collector import Collector
     from .server import FakeAPIServer
 
 VerbHandler = Callable[["API", ResourceType, Request], Reply]

@@ -13,16 +13,16 @@ from typing import Any, Callable, NamedTuple, Optional, Union
 
 import yaml
 
+from .access.auth import MASTERS, Rules, Tokens
+from .access.kubeconfig import PathLike, kubeconfig, write_kubeconfig
 from .api import API
-from .auth import MASTERS, Rules, Tokens
-from .crds import complete, shipped_crds
-from .faults import Faults
-from .http import Headers, HTTPServer, Reply, Request, Upgrade, User
-from .kubeconfig import PathLike, kubeconfig, write_kubeconfig
-from .resources import ResourceType
-from .status import APIFailure
-from .store import Object, Objects, ObjectStore
-from .watch import Watches
+from .core.store import Object, Objects, ObjectStore
+from .core.watch import Watches
+from .faults.faults import Faults
+from .schema.crds import complete, shipped_crds
+from .serving.http import Headers, HTTPServer, Reply, Request, Upgrade, User
+from .vocabulary.resources import ResourceType
+from .vocabulary.status import APIFailure
 
 ADMIN_TOKEN = "fake-admin-token"
 NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
@@ -94,8 +94,9 @@ class FakeAPIServer:
 
     def _install(self, operator: bool) -> None:
         """Pods' subresources and the controllers are installed like any handler of a test's own."""
-        from . import collector, pods
-        from . import operator as devserver_operator
+        from .operator import collector
+        from .operator import operator as devserver_operator
+        from .pods import pods
 
         pods.install(self)
         if operator:
@@ -141,7 +142,7 @@ class FakeAPIServer:
         self.stop()
 
     def _prepare_tls(self) -> None:
-        from . import tlsfiles
+        from .access import tlsfiles
 
         self._http.tls = tlsfiles.server_context("127.0.0.1", "localhost", "::1", "kubernetes.default.svc")
         self.ca_pem = tlsfiles.ca_pem()
@@ -194,7 +195,7 @@ class FakeAPIServer:
 
     def client_certificate(self, user: str, groups: tuple[str, ...] = ()) -> tuple[bytes, bytes]:
         """PEM of a client certificate and its key (a TLS server only)."""
-        from . import tlsfiles
+        from .access import tlsfiles
 
         return tlsfiles.client_certificate(user, tuple(groups))
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.fakeapiserver import FakeAPIServer
-from tests.fakeapiserver.selectors import SelectorError, labels_match, parse_fields, parse_labels
+from tests.fakeapiserver.vocabulary.selectors import SelectorError, labels_match, parse_fields, parse_labels
 
 from .plainclient import DEVSERVERS, PlainClient, devserver
 

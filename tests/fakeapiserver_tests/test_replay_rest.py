@@ -22,7 +22,7 @@ import pytest
 import yaml
 
 from tests.fakeapiserver import FakeAPIServer
-from tests.fakeapiserver.status import APIFailure
+from tests.fakeapiserver.vocabulary.status import APIFailure
 
 from .recordedworld import RecordedWorld
 from .recording import ABSENT, Exchange, Key, Object, Recording, Snapshots, is_object, key_of, revision, versions_in

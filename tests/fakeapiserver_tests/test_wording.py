@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tests.fakeapiserver import FakeAPIServer
-from tests.fakeapiserver.gojson import JSONError, load
-from tests.fakeapiserver.goyaml import dump as dump_yaml
-from tests.fakeapiserver.goyaml import load as load_yaml
-from tests.fakeapiserver.selectors import SelectorError, parse_fields
+from tests.fakeapiserver.goish.gojson import JSONError, load
+from tests.fakeapiserver.goish.goyaml import dump as dump_yaml
+from tests.fakeapiserver.goish.goyaml import load as load_yaml
+from tests.fakeapiserver.vocabulary.selectors import SelectorError, parse_fields
 
 from .plainclient import APPLY, DEVSERVERS, PlainClient, devserver
 
