@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from ..serving.http import ANONYMOUS, Request, User
 from ..vocabulary.requestinfo import RequestInfo
@@ -180,3 +180,10 @@ def _refusal(user: User, info: RequestInfo) -> APIFailure:
     where = f'in the namespace "{info.namespace}"' if info.namespace else "at the cluster scope"
     why = f'User "{user.name}" cannot {info.verb} resource "{resource}" in API group "{info.group}" {where}'
     return forbidden(info.group, info.resource, info.name, why)
+
+
+class Access(NamedTuple):
+    """All that says who somebody is, and what they may do."""
+
+    tokens: Tokens
+    rules: Rules

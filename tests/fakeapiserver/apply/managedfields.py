@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from ..core.store import Object
+from ..vocabulary.objects import Object
 from ..vocabulary.status import APIFailure, bad_request
 from .fieldset import EMPTY, FieldSet, Path, from_fields_v1, in_order, is_fields_v1, show, to_fields_v1, without_below
 from .fieldtypes import FieldType

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Callable
+from typing import Callable
 
 from ..serving.http import Reply, Request, Response
-from ..vocabulary.resources import ResourceType
+from ..vocabulary.resources import ResourceType, Types
 from ..vocabulary.status import page_not_found
 from . import openapi, reviews
-
-if TYPE_CHECKING:
-    from ..api import API
 
 VERSION = {
     "major": "1",
@@ -30,78 +27,78 @@ VERSION = {
 }
 
 
-def serve(api: API, request: Request) -> Reply:
+def serve(types: Types, request: Request) -> Reply:
     """Answer a path that names no resource."""
     parts = [part for part in request.path.split("/") if part]
     top = parts[0] if parts else ""
-    return _SERVED.get((top, len(parts)), _elsewhere)(api, request, parts)
+    return _SERVED.get((top, len(parts)), _elsewhere)(types, request, parts)
 
 
-def _elsewhere(api: API, request: Request, parts: list[str]) -> Reply:
+def _elsewhere(types: Types, request: Request, parts: list[str]) -> Reply:
     """The root lists the paths there are; of a path that nothing serves there is nothing to say."""
     if parts:
         return page_not_found()
-    return Response(200, json.dumps({"paths": _paths(api)}, indent=2).encode())
+    return Response(200, json.dumps({"paths": _paths(types)}, indent=2).encode())
 
 
-def _paths(api: API) -> list[str]:
-    groups = {f"/apis/{kind.group}" for kind in _types(api) if kind.group}
-    versions = {f"/apis/{kind.group}/{kind.version}" for kind in _types(api) if kind.group}
+def _paths(types: Types) -> list[str]:
+    groups = {f"/apis/{kind.group}" for kind in _served_types(types) if kind.group}
+    versions = {f"/apis/{kind.group}/{kind.version}" for kind in _served_types(types) if kind.group}
     fixed = {"/api", "/api/v1", "/apis", "/apis/", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz"}
     return sorted({*fixed, "/version", *groups, *versions})
 
 
-def _version(api: API, request: Request, parts: list[str]) -> Reply:
+def _version(types: Types, request: Request, parts: list[str]) -> Reply:
     return Response(200, json.dumps(VERSION, indent=2).encode())
 
 
-def _healthy(api: API, request: Request, parts: list[str]) -> Reply:
+def _healthy(types: Types, request: Request, parts: list[str]) -> Reply:
     return Response(200, b"ok", "text/plain; charset=utf-8")
 
 
-def _core_versions(api: API, request: Request, parts: list[str]) -> Reply:
+def _core_versions(types: Types, request: Request, parts: list[str]) -> Reply:
     addresses = [{"clientCIDR": "0.0.0.0/0", "serverAddress": request.headers.get("Host") or ""}]
     return Response(200, {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": addresses})
 
 
-def _core_resources(api: API, request: Request, parts: list[str]) -> Reply:
-    return resource_list(api, "", parts[1])
+def _core_resources(types: Types, request: Request, parts: list[str]) -> Reply:
+    return resource_list(types, "", parts[1])
 
 
-def _groups(api: API, request: Request, parts: list[str]) -> Reply:
-    names = dict.fromkeys(resource.group for resource in _types(api) if resource.group)
-    return Response(200, {"kind": "APIGroupList", "apiVersion": "v1", "groups": [group(api, name) for name in names]})
+def _groups(types: Types, request: Request, parts: list[str]) -> Reply:
+    names = dict.fromkeys(resource.group for resource in _served_types(types) if resource.group)
+    return Response(200, {"kind": "APIGroupList", "apiVersion": "v1", "groups": [group(types, name) for name in names]})
 
 
-def _group(api: API, request: Request, parts: list[str]) -> Reply:
-    if not group_versions(api, parts[1]):
+def _group(types: Types, request: Request, parts: list[str]) -> Reply:
+    if not group_versions(types, parts[1]):
         return page_not_found()
-    return Response(200, {"kind": "APIGroup", "apiVersion": "v1", **group(api, parts[1])})
+    return Response(200, {"kind": "APIGroup", "apiVersion": "v1", **group(types, parts[1])})
 
 
-def _resources(api: API, request: Request, parts: list[str]) -> Reply:
-    return resource_list(api, parts[1], parts[2])
+def _resources(types: Types, request: Request, parts: list[str]) -> Reply:
+    return resource_list(types, parts[1], parts[2])
 
 
-def _openapi(api: API, request: Request, parts: list[str]) -> Reply:
-    return openapi.serve(api, request, parts[1:])
+def _openapi(types: Types, request: Request, parts: list[str]) -> Reply:
+    return openapi.serve(types, request, parts[1:])
 
 
-def _types(api: API) -> list[ResourceType]:
-    return [*api.types(), *reviews.TYPES]
+def _served_types(types: Types) -> list[ResourceType]:
+    return [*types, *reviews.TYPES]
 
 
-def group_versions(api: API, name: str) -> list[str]:
-    return list(dict.fromkeys(resource.version for resource in _types(api) if resource.group == name))
+def group_versions(types: Types, name: str) -> list[str]:
+    return list(dict.fromkeys(resource.version for resource in _served_types(types) if resource.group == name))
 
 
-def group(api: API, name: str) -> dict[str, object]:
-    versions = [{"groupVersion": f"{name}/{version}", "version": version} for version in group_versions(api, name)]
+def group(types: Types, name: str) -> dict[str, object]:
+    versions = [{"groupVersion": f"{name}/{version}", "version": version} for version in group_versions(types, name)]
     return {"name": name, "versions": versions, "preferredVersion": versions[0]}
 
 
-def resource_list(api: API, group_name: str, version: str) -> Reply:
-    found = [r for r in _types(api) if (r.group, r.version) == (group_name, version)]
+def resource_list(types: Types, group_name: str, version: str) -> Reply:
+    found = [r for r in _served_types(types) if (r.group, r.version) == (group_name, version)]
     if not found:
         return page_not_found()
     group_version = f"{group_name}/{version}" if group_name else version
@@ -138,7 +135,7 @@ def _entries(resource: ResourceType) -> list[dict[str, object]]:
     return [entry, *subresources]
 
 
-_SERVED: dict[tuple[str, int], Callable[[API, Request, list[str]], Reply]] = {
+_SERVED: dict[tuple[str, int], Callable[[Types, Request, list[str]], Reply]] = {
     ("version", 1): _version,
     ("healthz", 1): _healthy,
     ("livez", 1): _healthy,

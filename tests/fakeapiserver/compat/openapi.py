@@ -7,15 +7,12 @@ kinds from the schemas; ``/openapi/v2`` serves older clients that read JSON.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..core.eventlog import encode
 from ..serving.http import Reply, Request, Response
-from ..vocabulary.resources import ResourceType
+from ..vocabulary.objects import encode
+from ..vocabulary.resources import ResourceType, Types
 from ..vocabulary.status import page_not_found
-
-if TYPE_CHECKING:
-    from ..api import API
 
 Document = dict[str, Any]
 
@@ -37,33 +34,33 @@ METADATA_SCHEMA: Document = {
 }
 
 
-def serve(api: API, request: Request, parts: list[str]) -> Reply:
+def serve(types: Types, request: Request, parts: list[str]) -> Reply:
     """Answer a path below ``/openapi``."""
     if parts == ["v2"]:
-        return Response(200, encode(_version2(api)))
+        return Response(200, encode(_version2(types)))
     if parts == ["v3"]:
-        return Response(200, encode({"paths": {path: _located(api, path) for path in _group_versions(api)}}))
+        return Response(200, encode({"paths": {path: _located(types, path) for path in _group_versions(types)}}))
     path = "/".join(parts[1:])
-    if parts[0] == "v3" and path in _group_versions(api):
-        return Response(200, encode(_version3(_of(api, path))))
+    if parts[0] == "v3" and path in _group_versions(types):
+        return Response(200, encode(_version3(_of(types, path))))
     return page_not_found()
 
 
-def _group_versions(api: API) -> dict[str, tuple[str, str]]:
+def _group_versions(types: Types) -> dict[str, tuple[str, str]]:
     """``apis/devserver.io/v1`` -> (group, version)."""
-    return {_root(kind): (kind.group, kind.version) for kind in api.types()}
+    return {_root(kind): (kind.group, kind.version) for kind in types}
 
 
 def _root(kind: ResourceType) -> str:
     return f"apis/{kind.group}/{kind.version}" if kind.group else f"api/{kind.version}"
 
 
-def _of(api: API, path: str) -> list[ResourceType]:
-    return [kind for kind in api.types() if _root(kind) == path]
+def _of(types: Types, path: str) -> list[ResourceType]:
+    return [kind for kind in types if _root(kind) == path]
 
 
-def _located(api: API, path: str) -> Document:
-    digest = hashlib.sha256(encode(_version3(_of(api, path)))).hexdigest().upper()
+def _located(types: Types, path: str) -> Document:
+    digest = hashlib.sha256(encode(_version3(_of(types, path)))).hexdigest().upper()
     return {"serverRelativeURL": f"/openapi/v3/{path}?hash={digest}"}
 
 
@@ -77,15 +74,14 @@ def _version3(kinds: list[ResourceType]) -> Document:
     }
 
 
-def _version2(api: API) -> Document:
-    kinds = api.types()
+def _version2(types: Types) -> Document:
     return {
         "swagger": "2.0",
         "info": INFO,
-        "paths": {path: item for kind in kinds for path, item in _paths(kind, {"type": "string"}).items()},
+        "paths": {path: item for kind in types for path, item in _paths(kind, {"type": "string"}).items()},
         "definitions": {
             METADATA: METADATA_SCHEMA,
-            **{_schema_name(kind): _schema(kind, "#/definitions/") for kind in kinds},
+            **{_schema_name(kind): _schema(kind, "#/definitions/") for kind in types},
         },
     }
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable
+from typing import Any, Callable
 
-from ..access.auth import AUTHENTICATED, DISCOVERY_PATHS, MASTERS, PUBLIC_PATHS
+from ..access.auth import AUTHENTICATED, DISCOVERY_PATHS, MASTERS, PUBLIC_PATHS, Access
 from ..goish.gojson import cannot_unmarshal
 from ..schema.body import decode
 from ..serving.http import Reply, Request, Response, User
@@ -13,9 +13,6 @@ from ..vocabulary.requestinfo import RequestInfo
 from ..vocabulary.resources import ResourceType
 from ..vocabulary.status import bad_request, unserved, wrong_method
 from ..vocabulary.status import invalid as invalid_object
-
-if TYPE_CHECKING:
-    from ..api import API
 
 AUTHORIZATION, AUTHENTICATION = "authorization.k8s.io", "authentication.k8s.io"
 GROUPS = (AUTHORIZATION, AUTHENTICATION)
@@ -43,7 +40,7 @@ TYPES = (
 )
 
 
-def serve(api: API, request: Request) -> Reply:
+def serve(access: Access, request: Request) -> Reply:
     """Answer a review; nothing is stored."""
     info = request.info
     kind = next((t for t in TYPES if (t.group, t.version, t.plural) == (info.group, info.version, info.resource)), None)
@@ -58,7 +55,7 @@ def serve(api: API, request: Request) -> Reply:
     causes = _wrong(kind.kind, spec)
     if causes:
         raise invalid_object(kind.group, "", "", causes)
-    status = _ANSWERS[kind.kind](api, request.user, spec)
+    status = _ANSWERS[kind.kind](access, request.user, spec)
     answer = {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": {}}
     if kind.kind != "SelfSubjectReview":
         answer["spec"] = {} if kind.kind == "SelfSubjectRulesReview" else spec
@@ -94,24 +91,24 @@ def _wrong(kind: str, spec: dict[str, Any]) -> list[Cause]:
     return causes
 
 
-def _who(api: API, user: User, spec: dict[str, Any]) -> dict[str, Any]:
+def _who(access: Access, user: User, spec: dict[str, Any]) -> dict[str, Any]:
     return {"userInfo": {"username": user.name, "groups": list(user.groups)}}
 
 
-def _whose(api: API, user: User, spec: dict[str, Any]) -> dict[str, Any]:
-    owner = api.server.tokens.owner(str(spec.get("token", "")))
+def _whose(access: Access, user: User, spec: dict[str, Any]) -> dict[str, Any]:
+    owner = access.tokens.owner(str(spec.get("token", "")))
     if owner is None:
         return {"user": {}, "error": "invalid bearer token"}
     return {"authenticated": True, "user": {"username": owner.name, "groups": list(owner.groups)}}
 
 
-def _own_access(api: API, user: User, spec: dict[str, Any]) -> dict[str, Any]:
-    return {"allowed": api.server.rules.allows(user, _attributes(spec))}
+def _own_access(access: Access, user: User, spec: dict[str, Any]) -> dict[str, Any]:
+    return {"allowed": access.rules.allows(user, _attributes(spec))}
 
 
-def _anyones_access(api: API, user: User, spec: dict[str, Any]) -> dict[str, Any]:
+def _anyones_access(access: Access, user: User, spec: dict[str, Any]) -> dict[str, Any]:
     subject = User(spec.get("user", ""), (*spec.get("groups", ()), AUTHENTICATED))
-    return _own_access(api, subject, spec)
+    return _own_access(access, subject, spec)
 
 
 def _attributes(spec: dict[str, Any]) -> RequestInfo:
@@ -131,13 +128,12 @@ def _attributes(spec: dict[str, Any]) -> RequestInfo:
     )
 
 
-def _rules(api: API, user: User, spec: dict[str, Any]) -> dict[str, Any]:
+def _rules(access: Access, user: User, spec: dict[str, Any]) -> dict[str, Any]:
     """What the rules grant, as far as a list of rules can say it."""
     if not spec.get("namespace"):
         raise bad_request("no namespace on request")
     granted = [
-        {"verbs": [rule.verb], "apiGroups": ["*"], "resources": [rule.target]}
-        for rule in api.server.rules.granted(user)
+        {"verbs": [rule.verb], "apiGroups": ["*"], "resources": [rule.target]} for rule in access.rules.granted(user)
     ]
     if AUTHENTICATED not in user.groups:
         return {"resourceRules": granted, "nonResourceRules": [], "incomplete": False}
@@ -149,7 +145,7 @@ def _rules(api: API, user: User, spec: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-_ANSWERS: dict[str, Callable[[API, User, dict[str, Any]], dict[str, Any]]] = {
+_ANSWERS: dict[str, Callable[[Access, User, dict[str, Any]], dict[str, Any]]] = {
     "TokenReview": _whose,
     "SelfSubjectReview": _who,
     "SelfSubjectAccessReview": _own_access,

@@ -2,6 +2,8 @@
 
 Start reading at ``store``; then ``writes``, for its order of steps is the order of errors.
 
+api         the resources that are served, and what follows from a write
+answers     one object, a list, or events, in the form that was asked for
 store       objects, one lock, one revision counter
 eventlog    what happened to the objects of one resource
 watch       every watch stream, from its first event to its end

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, Optional
+from typing import Any, Optional
 
 from ..forms.negotiate import body_type, dump, negotiate
 from ..forms.views import include_object
 from ..serving.http import Reply, Request, Response
+from ..vocabulary.objects import Object
 from ..vocabulary.resources import ResourceType
 from ..vocabulary.status import APIFailure, conflict, details_of, success
+from .api import API
 from .eventlog import Stored
 from .options import DeleteOptions, delete_options, list_options
 from .reads import read_page
 from .selection import Selection
-from .store import Object
-
-if TYPE_CHECKING:
-    from ..api import API
 
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
 RETURNS_OBJECT = ("pods", "namespaces", "services", "serviceaccounts", "persistentvolumeclaims")
@@ -30,7 +28,7 @@ def delete(api: API, resource: ResourceType, request: Request) -> Reply:
     last, gone = remove(api, resource, info.namespace, info.name, options)
     if not gone or resource.plural in RETURNS_OBJECT:
         accepted = not gone and options.orphan is False  # as old clients ask for cascading deletion
-        return api.answer(202 if accepted else 200, resource, last.raw, media)
+        return api.answers.one(202 if accepted else 200, resource, last.raw, media)
     details = details_of(last.name, resource.group, resource.plural, uid=last.uid)
     body = Response(200, success(details)).payload()
     return Response(200, dump(body, media), media.type)
@@ -49,7 +47,7 @@ def delete_collection(api: API, resource: ResourceType, request: Request) -> Rep
         except APIFailure as failure:
             if failure.code != 404:  # somebody else was faster
                 raise
-    return api.answer_list(resource, page, media, include_object(request.arg("includeObject"), media))
+    return api.answers.list(resource, page, media, include_object(request.arg("includeObject"), media))
 
 
 def remove(api: API, resource: ResourceType, namespace: str, name: str, options: DeleteOptions) -> tuple[Stored, bool]:

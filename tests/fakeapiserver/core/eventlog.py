@@ -14,6 +14,8 @@ import threading
 from bisect import bisect_right
 from typing import Any, NamedTuple, Optional
 
+from ..vocabulary.objects import encode
+
 ADDED, MODIFIED, DELETED = "ADDED", "MODIFIED", "DELETED"
 
 
@@ -110,11 +112,3 @@ class EventLog:
         if position < self._dropped:
             return None
         return self._changes[position - self._dropped :]
-
-
-def encode(obj: Any) -> bytes:
-    """JSON as Go writes an unstructured object: sorted keys, no spaces, HTML characters escaped."""
-    text = json.dumps(obj, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    if "<" in text or ">" in text or "&" in text:
-        text = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-    return text.encode("utf-8", "surrogatepass")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable
+from typing import Callable
 
 from ..apply import patches
 from ..forms.negotiate import MediaType, negotiate
@@ -11,17 +11,15 @@ from ..goish.gojson import cannot_unmarshal
 from ..schema.body import coerce, complete
 from ..serving.http import Reply, Request
 from ..vocabulary.fielderrors import invalid
+from ..vocabulary.objects import Object, encode
 from ..vocabulary.resources import ResourceType
 from ..vocabulary.status import APIFailure, bad_request, conflict, not_found, unsupported_media_type
 from ..vocabulary.status import invalid as invalid_object
 from . import strategy
-from .eventlog import Stored, encode
+from .api import API
+from .eventlog import Stored
 from .options import write_options
-from .store import Object
 from .writes import Write, change, check_name, check_namespace, match_namespace, store_new, without_system_fields
-
-if TYPE_CHECKING:
-    from ..api import API
 
 
 def patch(api: API, resource: ResourceType, request: Request) -> Reply:

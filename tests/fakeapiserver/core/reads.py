@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Optional
 
 from ..forms.negotiate import JSON, PROTOBUF, YAML, negotiate
 from ..forms.views import include_object
 from ..serving.http import Reply, Request, StreamResponse
 from ..vocabulary.resources import ResourceType
 from ..vocabulary.status import APIFailure, bad_request, expired, not_acceptable, too_large_version
-from .eventlog import Stored, encode
+from .answers import Page
+from .api import API
+from .eventlog import Stored
 from .options import ListOptions, list_options, parse_version
 from .pages import CONTINUE_EXPIRED, LIST_TOO_OLD, decode_token, encode_token, inconsistent
 from .selection import Selection
 from .watch import WatchRequest
-
-if TYPE_CHECKING:
-    from ..api import API
 
 
 def get(api: API, resource: ResourceType, request: Request) -> Reply:
@@ -28,7 +25,9 @@ def get(api: API, resource: ResourceType, request: Request) -> Reply:
     if wanted > api.store.revision:
         raise too_large_version(wanted, api.store.revision)
     stored = api.store.find(resource, info.namespace, info.name)
-    return api.answer(200, resource, stored.raw, media, include=include_object(request.arg("includeObject"), media))
+    return api.answers.one(
+        200, resource, stored.raw, media, include=include_object(request.arg("includeObject"), media)
+    )
 
 
 def list_or_watch(api: API, resource: ResourceType, request: Request) -> Reply:
@@ -39,23 +38,7 @@ def list_or_watch(api: API, resource: ResourceType, request: Request) -> Reply:
     if watching:
         return watch(api, resource, request, selection, options)
     page = read_page(api, resource, request.info.namespace, selection, options)
-    return api.answer_list(resource, page, media, include_object(request.arg("includeObject"), media))
-
-
-class Page:
-    """One page of a list."""
-
-    def __init__(self, items: list[Stored], revision: int, token: str = "", remaining: Optional[int] = None) -> None:
-        self.items = items
-        self.revision = revision
-        self.token = token
-        self.remaining = remaining
-
-    def metadata(self) -> dict[str, object]:
-        metadata: dict[str, object] = {"continue": self.token, "resourceVersion": str(self.revision)}
-        if self.remaining:
-            metadata["remainingItemCount"] = self.remaining
-        return metadata
+    return api.answers.list(resource, page, media, include_object(request.arg("includeObject"), media))
 
 
 def read_page(api: API, resource: ResourceType, namespace: str, selection: Selection, options: ListOptions) -> Page:
@@ -154,7 +137,7 @@ def watch(
     if media.type == YAML:
         raise not_acceptable(f"{kind};stream=watch" for kind in (JSON, PROTOBUF))
     version = parse_version(options.version)
-    render = api.watch_renderer(resource, media, include_object(request.arg("includeObject"), media))
+    render = api.answers.watch_renderer(resource, media, include_object(request.arg("includeObject"), media))
     wanted = WatchRequest(
         resource=resource,
         namespace=request.info.namespace,
@@ -168,21 +151,3 @@ def watch(
         gone=request.connection.peer_has_gone,
     )
     return StreamResponse(200, media.type, api.watches.stream(wanted))
-
-
-def list_body(resource: ResourceType, page: Page) -> bytes:
-    """A list as the API writes it, joined from the stored JSON."""
-    if not resource.custom:
-        return _typed_list(resource, page)
-    rest = encode({"kind": resource.list_kind, "metadata": page.metadata()})
-    items = b",".join(stored.raw for stored in page.items)
-    return b'{"apiVersion":"%s","items":[%s],%s\n' % (resource.api_version.encode(), items, rest[1:])
-
-
-def _typed_list(resource: ResourceType, page: Page) -> bytes:
-    """Of the kinds that a server is built with: what the list says of kind and version, its items need not."""
-    metadata = {name: value for name, value in page.metadata().items() if value != ""}
-    items = (stored.load() for stored in page.items)
-    bare = [{name: value for name, value in item.items() if name not in ("apiVersion", "kind")} for item in items]
-    head = {"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": metadata}
-    return json.dumps({**head, "items": bare}, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"

@@ -16,8 +16,9 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any, Callable, Optional
+from typing import Callable, Optional
 
+from ..vocabulary.objects import Object, Objects
 from ..vocabulary.resources import ResourceType
 from ..vocabulary.status import MODIFIED as STALE
 from ..vocabulary.status import already_exists, conflict, not_found, unusable_name
@@ -27,8 +28,6 @@ FIRST_REVISION = 100  # so that "resourceVersion=1" is history long gone, as on 
 HISTORY = 20_000
 GENERATED = "bcdfghjklmnpqrstvwxz2456789"  # the letters that generateName uses: no vowels, so no words
 
-Object = dict[str, Any]
-Objects = list[Object]
 Decide = Callable[[Stored], Optional[Object]]
 
 
@@ -121,6 +120,11 @@ class ObjectStore:
 
     def table(self, resource: ResourceType) -> Table:
         return self._tables[resource.key]
+
+    def wake_readers(self) -> None:
+        """Let all who wait for events look up; the lock is held."""
+        for table in self._tables.values():
+            table.log.changed.notify_all()
 
     # what the API's handlers are built on
 

@@ -14,10 +14,10 @@ from ..schema.metarules import name_rule, validate_new, validate_update
 from ..schema.schemavalidation import validate
 from ..vocabulary.fielderrors import Cause, invalid, required
 from ..vocabulary.names import path_segment_errors
+from ..vocabulary.objects import Object
 from ..vocabulary.resources import ResourceType
 from ..vocabulary.status import APIFailure
 from ..vocabulary.status import invalid as invalid_object
-from .store import Object
 
 EVENT_FIELDS: dict[str, Any] = {  # written even where they are empty
     "source": {},

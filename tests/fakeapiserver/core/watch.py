@@ -15,10 +15,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Callable, Optional
 
+from ..vocabulary.objects import Object, encode
 from ..vocabulary.resources import ResourceType
 from ..vocabulary.status import APIFailure, expired
-from .eventlog import ADDED, DELETED, MODIFIED, Change, EventLog, Stored, encode
-from .store import Object, ObjectStore
+from .eventlog import ADDED, DELETED, MODIFIED, Change, EventLog, Stored
+from .store import ObjectStore
 
 BOOKMARK_BEFORE_TIMEOUT = 2.0
 LOOK_FOR_HANGUP = 0.5  # seconds between checks whether the client of an idle watch is still there
@@ -90,8 +91,7 @@ class Watches:
     def wake(self) -> None:
         """Let every stream look up: something other than an event has changed."""
         with self._store.lock:
-            for table in self._store._tables.values():
-                table.log.changed.notify_all()
+            self._store.wake_readers()
 
     def stream(self, watch: WatchRequest) -> Iterator[bytes]:
         """The lines of one watch. An expired revision raises here (410) or becomes an ERROR event, as chosen."""

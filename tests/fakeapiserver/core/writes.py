@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable
+from typing import Callable
 
 from ..apply.managedfields import manager_name
 from ..forms.negotiate import MediaType, body_type, negotiate
@@ -10,6 +10,7 @@ from ..schema.body import check_version, decode
 from ..schema.metarules import finalizer_warnings
 from ..serving.http import Reply, Request
 from ..vocabulary.fielderrors import invalid
+from ..vocabulary.objects import Object, encode
 from ..vocabulary.resources import ResourceType
 from ..vocabulary.status import (
     MODIFIED,
@@ -21,12 +22,11 @@ from ..vocabulary.status import (
 )
 from ..vocabulary.status import invalid as invalid_object
 from . import strategy
-from .eventlog import Stored, encode
+from .answers import load
+from .api import API
+from .eventlog import Stored
 from .options import WriteOptions, parse_version, write_options
-from .store import Object, object_key
-
-if TYPE_CHECKING:
-    from ..api import API
+from .store import object_key
 
 SYSTEM_FIELDS = ("creationTimestamp", "uid", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
 ETCD_LIMIT = 3 << 19
@@ -79,7 +79,7 @@ class Write:
         return obj
 
     def answer(self, code: int, stored: bytes, media: MediaType) -> Reply:
-        return self.api.answer(code, self.resource, stored, media, self.warnings)
+        return self.api.answers.one(code, self.resource, stored, media, self.warnings)
 
     def fail(self, failure: APIFailure) -> APIFailure:
         """Warnings are sent with errors, too."""
@@ -211,7 +211,7 @@ def change(write: Write, make: Callable[[Stored, Object], Object]) -> bytes:
     store, resource = write.api.store, write.resource
     with store.lock:
         current = store.find(resource, write.namespace, write.name)
-        live = write.api.load(resource, current)
+        live = load(resource, current)
         new = make(current, live)
         check_revision(resource, write.name, new["metadata"], current)
         new["metadata"].pop("selfLink", None)

@@ -59,17 +59,21 @@ class SilentAtTheEnd(ChannelSocket):
 class SplitFrames(ChannelSocket):
     """Messages come in fragments, and fragments in pieces, cut anywhere."""
 
+    def __init__(self, connection: Connection, protocol: str, stopping: Event) -> None:
+        super().__init__(connection, protocol, stopping)
+        self._whole = Lock()  # the fragments of a message follow one another
+
     def send(self, channel: int, payload: bytes) -> None:
-        message = self._codec.encode(channel, payload)
+        message = self.codec.encode(channel, payload)
         data, kind = message.data, cast("Callable[..., Message]", type(message))
         cut = max(1, len(data) // 2)
-        with self._message_lock:
-            self._transmit(kind(data=data[:cut], message_finished=False))
-            self._transmit(kind(data=data[cut:]))
+        with self._whole:
+            self.transmit(kind(data=data[:cut], message_finished=False))
+            self.transmit(kind(data=data[cut:]))
 
-    def _write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> None:
         for at in range(0, len(data), max(1, len(data) // 3)):
-            super()._write(data[at : at + max(1, len(data) // 3)])
+            super().write(data[at : at + max(1, len(data) // 3)])
 
 
 class UnknownChannels(ChannelSocket):

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, Callable, Optional
 
-from ..core.eventlog import encode
+from ..vocabulary.objects import encode
 
 Step = Callable[[Any], list[Any]]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any, Callable, Optional
 
-from ..core.store import Object
 from ..vocabulary.fielderrors import invalid
+from ..vocabulary.objects import Object
 from ..vocabulary.resources import ResourceType
 from ..vocabulary.status import APIFailure, bad_request
 from .negotiate import MediaType

@@ -14,18 +14,16 @@ import re
 import threading
 from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from ..backbone import Backbone
 from ..core.deletes import FOREGROUND, ORPHAN, release, remove
 from ..core.eventlog import Stored
 from ..core.options import DeleteOptions
-from ..core.store import Object
+from ..vocabulary.objects import Object
 from ..vocabulary.resources import ResourceType
 from ..vocabulary.status import APIFailure
 from .agenda import guarded
-
-if TYPE_CHECKING:
-    from ..server import FakeAPIServer
 
 Dependent = tuple[ResourceType, Stored]
 
@@ -42,7 +40,7 @@ class Owner(NamedTuple):
 class Collector:
     """Follows deletions on a thread of its own, as a controller does."""
 
-    def __init__(self, server: FakeAPIServer) -> None:
+    def __init__(self, server: Backbone) -> None:
         self._server = server
         self._store = server.store
         self._noticed = threading.Event()
@@ -164,10 +162,10 @@ def owners(stored: Stored) -> set[str]:
     return {each.get("uid", "") for each in stored.load()["metadata"].get("ownerReferences") or []}
 
 
-def install(server: FakeAPIServer) -> None:
+def install(server: Backbone) -> None:
     """Give a server its garbage collector."""
     collector = Collector(server)
-    server.api.collector = collector
+    server.api.on_marked.append(collector.marked)
     server.store.on_removed.append(collector.removed)
     server.on_start.append(collector.start)
     server.on_stop.append(collector.stop)

@@ -10,14 +10,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
-from ..core.store import Object, Objects, ObjectStore, new_uid, now
+from ..backbone import Backbone
+from ..core.store import ObjectStore, new_uid, now
+from ..vocabulary.objects import Object, Objects
 from ..vocabulary.status import APIFailure
 from .agenda import guarded
-
-if TYPE_CHECKING:
-    from ..server import FakeAPIServer
 
 UNSERVED_PAUSE = 0.1  # seconds until a resource that is not served is looked for again
 
@@ -33,7 +32,7 @@ class Key(NamedTuple):
         return cls(obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
 
 
-def follow(server: FakeAPIServer, resource: str, tell: Callable[[str, Object], object]) -> None:
+def follow(server: Backbone, resource: str, tell: Callable[[str, Object], object]) -> None:
     """A thread's work: tell of every change until the server stops; of all there is, should history be lost."""
     while not server.stopping.is_set():
         try:

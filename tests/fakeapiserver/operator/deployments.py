@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import json
 import zlib
-from typing import TYPE_CHECKING, Any, Optional
+from typing import Any, Optional
 
-from ..core.store import GENERATED, Object, Objects
+from ..backbone import Backbone
+from ..core.store import GENERATED
+from ..vocabulary.objects import Object, Objects
 from ..vocabulary.status import APIFailure
 from .agenda import Agenda, Queue
 from .controllers import Key, controlled_by, controller, find, modify, owned, set_spec, tell_event, with_times
 from .replicasets import HASH_LABEL, REPLICASETS, size
-
-if TYPE_CHECKING:
-    from ..server import FakeAPIServer
 
 DEPLOYMENTS = "deployments"
 REVISION = "deployment.kubernetes.io/revision"
@@ -29,7 +28,7 @@ SURGE = 1
 class Deployments:
     """Keeps the ReplicaSets of Deployments, and tells in their status how it goes."""
 
-    def __init__(self, server: FakeAPIServer, agenda: Agenda) -> None:
+    def __init__(self, server: Backbone, agenda: Agenda) -> None:
         self._store = server.store
         self._queue: Queue[Key] = Queue(agenda, self._reconcile)
 

@@ -14,12 +14,13 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
+from ..backbone import Backbone
 from ..core.deletes import release
-from ..core.store import Object
 from ..pods.images import variant
 from ..vocabulary.fielderrors import invalid
+from ..vocabulary.objects import Object
 from ..vocabulary.status import APIFailure
 from ..vocabulary.status import invalid as invalid_object
 from . import kopfstate
@@ -27,9 +28,6 @@ from .agenda import Agenda
 from .controllers import Key, controller, find, set_spec
 from .deployments import DEPLOYMENTS
 from .podspec import deployment_for
-
-if TYPE_CHECKING:
-    from ..server import FakeAPIServer
 
 DEVSERVERS, FLAVORS = "devservers", "devserverflavors"
 LABEL_LIMIT = 63
@@ -47,7 +45,7 @@ class Task(NamedTuple):
 class DevServerHandler:
     """The operator's one worker."""
 
-    def __init__(self, server: FakeAPIServer, agenda: Agenda) -> None:
+    def __init__(self, server: Backbone, agenda: Agenda) -> None:
         self._server = server
         self._store = server.store
         self._agenda = agenda

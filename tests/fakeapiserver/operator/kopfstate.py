@@ -11,7 +11,8 @@ import json
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from ..core.store import Object, new_uid
+from ..core.store import new_uid
+from ..vocabulary.objects import Object
 from ..vocabulary.status import APIFailure
 
 FINALIZER = "kopf.zalando.org/KopfFinalizerMarker"

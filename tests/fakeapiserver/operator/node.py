@@ -8,19 +8,18 @@ start. The last word of an image's repository decides otherwise: ``never`` finds
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import Any, Callable, Optional
 
-from ..core.store import Object, now
+from ..backbone import Backbone
+from ..core.store import now
 from ..pods.images import is_reference, variant
 from ..pods.pods import Pods
+from ..vocabulary.objects import Object
 from ..vocabulary.status import APIFailure
 from . import podstatus
 from .agenda import Agenda
 from .controllers import Key, find, modify, tell_event
 from .podstatus import waiting
-
-if TYPE_CHECKING:
-    from ..server import FakeAPIServer
 
 NODE = "fake-node-1"
 NO_NODE = (
@@ -32,7 +31,7 @@ EXIT_CODE = 1  # of a container that crashes
 class Node:
     """Takes pods from Pending to Running, or to where their image leads; and to their end."""
 
-    def __init__(self, server: FakeAPIServer, agenda: Agenda) -> None:
+    def __init__(self, server: Backbone, agenda: Agenda) -> None:
         self._store = server.store
         self._server = server
         self._agenda = agenda

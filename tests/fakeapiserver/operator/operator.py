@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Callable
+from typing import Callable
 
-from ..core.store import Object
+from ..backbone import Backbone
+from ..vocabulary.objects import Object
 from ..vocabulary.resources import APPS
 from .agenda import Agenda
 from .controllers import find, follow, owned
@@ -23,9 +24,6 @@ from .node import Node
 from .podstatus import is_live, is_ready
 from .replicasets import PODS, REPLICASETS, ReplicaSets
 from .timetolive import TimeToLive
-
-if TYPE_CHECKING:
-    from ..server import FakeAPIServer
 
 ATTRIBUTE = "operator"
 SHIPPED_FLAVORS: dict[str, Object] = {
@@ -38,7 +36,7 @@ SHIPPED_FLAVORS: dict[str, Object] = {
 class Operator:
     """Everything that acts by itself in a cluster; its pace is set here."""
 
-    def __init__(self, server: FakeAPIServer) -> None:
+    def __init__(self, server: Backbone) -> None:
         self._server = server
         self._store = server.store
         self._agenda = Agenda(server.stopping)
@@ -49,7 +47,7 @@ class Operator:
         self.node = Node(server, self._agenda)
 
     @classmethod
-    def of(cls, server: FakeAPIServer) -> Operator:
+    def of(cls, server: Backbone) -> Operator:
         """A server's operator; the same as ``server.operator``."""
         operator = getattr(server, ATTRIBUTE)
         assert isinstance(operator, cls)
@@ -153,7 +151,7 @@ class Operator:
         self.replicasets.pod_changed(kind, pod)
 
 
-def install(server: FakeAPIServer) -> None:
+def install(server: Backbone) -> None:
     """Give a server its operator, which starts and stops with it, and what it needs of a cluster."""
     for resource in APPS:
         server.api.serve(resource)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.store import Object
+from ..vocabulary.objects import Object
 from .controllers import controlled_by
 
 CONTAINER = "devserver"

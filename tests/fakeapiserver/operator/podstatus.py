@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from ..core.store import Object, Objects, now
+from ..core.store import now
+from ..vocabulary.objects import Object, Objects
 
 ENDED = ("Succeeded", "Failed")
 

@@ -9,20 +9,17 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import partial
-from typing import TYPE_CHECKING
 
+from ..backbone import Backbone
 from ..core.deletes import remove
 from ..core.options import DeleteOptions
-from ..core.store import Object, Objects
 from ..pods.images import variant
+from ..vocabulary.objects import Object, Objects
 from ..vocabulary.status import APIFailure, forbidden
 from .agenda import Agenda, Queue
 from .controllers import Key, controlled_by, controller, find, modify, owned, tell_event, with_times
 from .podspec import DEFAULTS
 from .podstatus import is_live, is_ready, qos_class
-
-if TYPE_CHECKING:
-    from ..server import FakeAPIServer
 
 REPLICASETS, PODS = "replicasets", "pods"
 HASH_LABEL = "pod-template-hash"
@@ -33,7 +30,7 @@ QUOTA = "exceeded quota: compute-resources, requested: pods=1, used: pods=10, li
 class ReplicaSets:
     """Keeps the pods of ReplicaSets, and tells in their status how it goes."""
 
-    def __init__(self, server: FakeAPIServer, agenda: Agenda) -> None:
+    def __init__(self, server: Backbone, agenda: Agenda) -> None:
         self._server = server
         self._store = server.store
         self._agenda = agenda

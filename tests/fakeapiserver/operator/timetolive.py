@@ -5,18 +5,16 @@ from __future__ import annotations
 import re
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Optional
+from typing import Optional
 
+from ..backbone import Backbone
 from ..core.deletes import remove
 from ..core.options import DeleteOptions
-from ..core.store import Object
 from ..goish.gotime import parse
+from ..vocabulary.objects import Object
 from ..vocabulary.status import APIFailure
 from .agenda import Agenda
 from .controllers import Key, find
-
-if TYPE_CHECKING:
-    from ..server import FakeAPIServer
 
 _PATTERN = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 _SECONDS = (3600, 60, 1)
@@ -25,7 +23,7 @@ _SECONDS = (3600, 60, 1)
 class TimeToLive:
     """Looks at each DevServer when its time is up."""
 
-    def __init__(self, server: FakeAPIServer, agenda: Agenda) -> None:
+    def __init__(self, server: Backbone, agenda: Agenda) -> None:
         self._server = server
         self._agenda = agenda
         self._ends: dict[str, float] = {}  # by uid: when it will be looked at

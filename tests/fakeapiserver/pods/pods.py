@@ -10,8 +10,9 @@ import threading
 from collections import defaultdict
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import Any, Callable, Optional
 
+from ..backbone import Backbone
 from ..core.eventlog import DELETED, EventLog
 from ..serving.http import Reply, Request, Response
 from ..serving.wschannel import V5
@@ -26,9 +27,6 @@ from .process import Process, Sink
 from .runtime import Pod, Runtime, pod_key
 from .sandbox import Sandbox
 
-if TYPE_CHECKING:
-    from ..server import FakeAPIServer
-
 LogKey = tuple[str, str]
 Subresource = Callable[[Request, str, str], Reply]
 ATTRIBUTE = "pods"
@@ -39,7 +37,7 @@ CONNECT = ("GET", "POST")
 class Pods:
     """What runs in the pods of one server."""
 
-    def __init__(self, server: FakeAPIServer) -> None:
+    def __init__(self, server: Backbone) -> None:
         self._server = server
         self._lock = threading.Lock()
         self.runtime = Runtime(lambda: str(server.tempdir / "pods"))
@@ -47,7 +45,7 @@ class Pods:
         self._ports: dict[tuple[str, int], portforward.Address] = {}
 
     @classmethod
-    def of(cls, server: FakeAPIServer) -> Pods:
+    def of(cls, server: Backbone) -> Pods:
         """A server's pods; the same as ``server.pods``."""
         pods = getattr(server, ATTRIBUTE)
         assert isinstance(pods, cls)
@@ -246,7 +244,7 @@ def only(methods: tuple[str, ...], handler: Subresource) -> Subresource:
     return handle
 
 
-def install(server: FakeAPIServer) -> None:
+def install(server: Backbone) -> None:
     """Give a server its pods."""
     pods = Pods(server)
     setattr(server, ATTRIBUTE, pods)

@@ -30,13 +30,15 @@ Sink = Callable[[bytes], None]
 class Process:
     """One running command: stdin can be written and closed, a terminal resized; its end is told once."""
 
-    def __init__(self, popen: subprocess.Popen[bytes], stdin: Optional[int], latch: int) -> None:
+    def __init__(
+        self, popen: subprocess.Popen[bytes], stdin: Optional[int], latch: int, tty: Optional[int] = None
+    ) -> None:
         self.popen = popen
         self.exit_code: Optional[int] = None
         self.finished = threading.Event()
         self._stdin = stdin
         self._latch = latch
-        self._tty: Optional[int] = None
+        self._tty = tty
 
     @property
     def pid(self) -> int:

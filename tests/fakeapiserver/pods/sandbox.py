@@ -206,8 +206,7 @@ class Sandbox:
         os.read(reader, 1)  # the opener has let go of the pipe: a ^C from now on is a signal
         os.close(reader)
         os.set_blocking(master, False)
-        process = Process(popen, os.dup(master) if stdin else None, self._latch)
-        process._tty = os.dup(master)
+        process = Process(popen, os.dup(master) if stdin else None, self._latch, os.dup(master))
         return process, {master: stdout}
 
     def kill(self) -> None:

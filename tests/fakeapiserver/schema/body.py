@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.store import Object
 from ..forms.negotiate import JSON, body_type, load_body
 from ..goish.gojson import TYPE_META, JSONError, cannot_unmarshal, duplicates, load
 from ..serving.http import Request
+from ..vocabulary.objects import Object
 from ..vocabulary.resources import ResourceType
 from ..vocabulary.status import APIFailure, bad_request
 from .objectmeta import MetadataError, read_metadata

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ..core.store import Object
 from ..vocabulary.fielderrors import Cause, invalid, not_supported, required
 from ..vocabulary.names import subdomain_errors
+from ..vocabulary.objects import Object
 from .schema import PRESERVE, Schema
 from .schemavalidation import INT_OR_STRING
 

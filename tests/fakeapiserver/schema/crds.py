@@ -7,16 +7,12 @@ import copy
 import hashlib
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
-from ..core.eventlog import Stored
-from ..core.store import Object, Objects
+from ..vocabulary.objects import Object, Objects
 from ..vocabulary.resources import CUSTOM_VERBS, STATUS, ResourceType
-
-if TYPE_CHECKING:
-    from ..api import API
 
 SHIPPED = Path(__file__).parents[1] / "crds.yaml"
 
@@ -101,30 +97,3 @@ def complete(crd: Object) -> None:
         names.setdefault("singular", names["kind"].lower())
         names.setdefault("listKind", f"{names['kind']}List")
     spec.setdefault("conversion", {"strategy": "None"})
-
-
-class CRDController:
-    """Begins and ends to serve custom resources as their definitions come, change and go."""
-
-    def __init__(self, api: API) -> None:
-        self._api = api
-
-    def changed(self, stored: Stored) -> None:
-        crd = stored.load()
-        types = resource_types(crd)
-        for old in [
-            kind for kind in self._api.types() if kind.custom and kind.key == types[0].key and kind not in types
-        ]:
-            self._api.withdraw(old)
-        for kind in types:
-            self._api.serve(kind)
-        if not (crd.get("status") or {}).get("conditions"):
-            self._api.store.update("customresourcedefinitions", established(crd))
-
-    def removed(self, last: Stored) -> None:
-        """The objects go with their definition."""
-        types = resource_types(last.load())
-        for stored in list(self._api.store.table(types[0]).under("")):
-            self._api.store.remove(types[0], stored.namespace, stored.name)
-        for kind in types:
-            self._api.withdraw(kind)

@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection: requests are read from it, answers written to it, and handlers may take it over.
+"""One connection as bytes: taken up to a mark or by count, sent, cut; handlers may take it over.
 
 Rules:
 
@@ -12,11 +12,6 @@ import select
 import socket
 import ssl
 from typing import Any, Optional
-
-from .messages import Headers, Reply, Request, Response, StreamResponse, Upgrade, reply_head
-
-HEAD_LIMIT = 1 << 20  # net/http's own limit for a request's head
-BODY_LIMIT = 64 << 20
 
 
 class BadRequestLine(Exception):
@@ -98,7 +93,8 @@ class Connection:
             raise Disconnected("closed by the peer")
         self._buffer += data
 
-    def _take_until(self, mark: bytes, limit: int) -> bytes:
+    def take_until(self, mark: bytes, limit: int) -> bytes:
+        """What comes before a mark, which is taken, too."""
         start = 0
         while True:
             at = self._buffer.find(mark, start)
@@ -111,76 +107,9 @@ class Connection:
             start = max(0, len(self._buffer) - len(mark))
             self._fill()
 
-    def _take(self, count: int) -> bytes:
+    def take(self, count: int) -> bytes:
         while len(self._buffer) < count:
             self._fill()
         taken = bytes(self._buffer[:count])
         del self._buffer[:count]
         return taken
-
-    def read_request(self) -> Request:
-        """The next request; raises :class:`Disconnected` at the end of the connection."""
-        head = self._take_until(b"\r\n\r\n", HEAD_LIMIT).decode("latin-1").lstrip("\r\n")
-        first, *lines = head.split("\r\n")
-        try:
-            method, target, version = first.split(" ")
-            headers = Headers((name, value.strip()) for name, value in (line.split(":", 1) for line in lines))
-        except ValueError:
-            raise BadRequestLine("malformed request") from None
-        if not version.startswith("HTTP/1."):
-            raise BadRequestLine("unknown protocol")
-        return Request(method, target, headers, self._read_body(headers), self)
-
-    def _read_body(self, headers: Headers) -> bytes:
-        if (headers.get("Expect") or "").lower() == "100-continue":
-            self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-        if "chunked" in (headers.get("Transfer-Encoding") or "").lower():
-            return self._read_chunks()
-        try:
-            length = int(headers.get("Content-Length") or 0)
-        except ValueError:
-            raise BadRequestLine("bad Content-Length") from None
-        if not 0 <= length <= BODY_LIMIT:
-            raise BadRequestLine("body too long")
-        return self._take(length) if length else b""
-
-    def _read_chunks(self) -> bytes:
-        body = bytearray()
-        while True:
-            try:
-                size = int(self._take_until(b"\r\n", HEAD_LIMIT).split(b";")[0], 16)
-            except ValueError:
-                raise BadRequestLine("bad chunk size") from None
-            if not size:
-                while self._take_until(b"\r\n", HEAD_LIMIT):
-                    pass  # trailers
-                return bytes(body)
-            body += self._take(size)
-            self._take(2)
-
-    # writing
-
-    def reply(self, reply: Reply, keep_alive: bool) -> bool:
-        """Send an answer; False if the connection cannot carry another request."""
-        if isinstance(reply, Response):
-            head, body = reply.wire(keep_alive)
-            self.send(head + body)
-            return keep_alive
-        if isinstance(reply, Upgrade):
-            reply.run(self)
-            return False
-        self._send_stream(reply, keep_alive)
-        return keep_alive
-
-    def _send_stream(self, reply: StreamResponse, keep_alive: bool) -> None:
-        chunks = reply.chunks
-        try:
-            self.send(reply_head(reply.status, reply.content_type, reply.headers, keep_alive, None))
-            for chunk in chunks:
-                if chunk:
-                    self.send(b"%x\r\n%s\r\n" % (len(chunk), chunk))
-            self.send(b"0\r\n\r\n")
-        finally:
-            close = getattr(chunks, "close", None)
-            if close is not None:
-                close()

@@ -28,6 +28,7 @@ from .messages import (
     User,
     wants_keep_alive,
 )
+from .wire import read_request, send_reply
 
 __all__ = [
     "ANONYMOUS",
@@ -124,11 +125,11 @@ class HTTPServer:
             if isinstance(connection.socket, ssl.SSLSocket):
                 connection.socket.do_handshake()
             while not self._stopping.is_set():
-                request = connection.read_request()
+                request = read_request(connection)
                 reply = self.handler(request)
                 if request.method == "HEAD" and isinstance(reply, Response):
                     reply = reply.without_body()
-                if not connection.reply(reply, wants_keep_alive(request)):
+                if not send_reply(connection, reply, wants_keep_alive(request)):
                     break
         except (Disconnected, OSError):
             pass  # the peer's right
@@ -140,7 +141,7 @@ class HTTPServer:
     @staticmethod
     def _refuse(connection: Connection) -> None:
         try:
-            connection.reply(Response(400, b"400 Bad Request", "text/plain; charset=utf-8"), keep_alive=False)
+            send_reply(connection, Response(400, b"400 Bad Request", "text/plain; charset=utf-8"), keep_alive=False)
         except Disconnected:
             pass
 

@@ -6,11 +6,10 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Callable, Optional, Union
+from typing import Any, Callable, Optional, Union
 from urllib.parse import parse_qsl, unquote
 
-if TYPE_CHECKING:
-    from .connection import Connection
+from .connection import Connection
 
 BUFFERED_BODY = 2048  # what net/http buffers: longer bodies go out chunked unless the handler set a length
 

@@ -68,12 +68,11 @@ class ChannelSocket:
     def __init__(self, connection: Connection, protocol: str, stopping: threading.Event) -> None:
         self.protocol = protocol
         self.connection = connection
-        self._codec = Codec(protocol)
+        self.codec = Codec(protocol)
         self._duplex = Duplex(connection.socket, stopping)
         self._early = connection.buffered()
         self._websocket = WebSocket(ConnectionType.SERVER)
         self._write_lock = threading.Lock()
-        self._message_lock = threading.Lock()  # for messages of more than one frame
         self._closing = False
         self._stalled = False
         self.was_reset = False
@@ -83,7 +82,7 @@ class ChannelSocket:
 
     def send(self, channel: int, payload: bytes) -> None:
         """Send one message; dropped when the connection is closed or gone."""
-        self._transmit(self._codec.encode(channel, payload))
+        self.transmit(self.codec.encode(channel, payload))
 
     def send_status(self, channel: int, status: bytes) -> None:
         """Send the message that ends the session."""
@@ -98,17 +97,19 @@ class ChannelSocket:
 
         return write
 
-    def _transmit(self, event: Union[Message, Pong, CloseConnection]) -> None:
+    def transmit(self, event: Union[Message, Pong, CloseConnection]) -> None:
+        """Send one frame; dropped when the connection is closed or gone."""
         with self._write_lock:
             if self._closing:
                 return
             self._closing = isinstance(event, CloseConnection)
             try:
-                self._write(self._websocket.send(event))
+                self.write(self._websocket.send(event))
             except (Gone, LocalProtocolError):
                 self._closing = True
 
-    def _write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> None:
+        """Send the bytes of a frame."""
         self._duplex.send(data)
 
     def input_within(self, milliseconds: int) -> bool:
@@ -132,7 +133,7 @@ class ChannelSocket:
                         self.close(int(event.code))
                     return
                 if isinstance(event, Ping):
-                    self._transmit(event.response())
+                    self.transmit(event.response())
                 elif isinstance(event, (BytesMessage, TextMessage)):
                     part += event.data.encode() if isinstance(event.data, str) else event.data
                     if event.frame_finished:
@@ -148,14 +149,14 @@ class ChannelSocket:
         if not message:
             return
         try:
-            yield self._codec.decode(message)
+            yield self.codec.decode(message)
         except ValueError:
             return  # logged by a real server, and ignored
 
     def close(self, code: int = 1000) -> None:
         """Say that it is over. The reader ends when the peer has closed its side, or has not for a while."""
         if not self._stalled:
-            self._transmit(CloseConnection(code=code))
+            self.transmit(CloseConnection(code=code))
             self._duplex.end_output()
 
     def reset(self) -> None:

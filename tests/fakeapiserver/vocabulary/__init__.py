@@ -4,6 +4,7 @@ Start reading at ``status``: each refusal that the server knows has its builder 
 
 status         failures: each becomes a ``Status`` answer
 fielderrors    causes of a 422
+objects        objects as plain data
 resources      kinds that are served: names, scope, verbs
 requestinfo    what a method and a path ask for: verb, resource, namespace, name
 names          rules for names, label keys and label values

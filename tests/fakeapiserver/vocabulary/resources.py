@@ -64,6 +64,8 @@ class ResourceType:
         return any(sub.name == name for sub in self.subresources)
 
 
+Types = list[ResourceType]
+
 STATUS = Subresource("status", STATUS_VERBS)
 
 
