@@ -2,7 +2,7 @@
 
 Start reading at ``gojson``: most bodies go through it.
 
-gojson      JSON: malformed, of the wrong type, with fields given twice
+gojson      JSON: numbers, values of a wrong type, fields given twice
 goyaml      YAML 1.1 of Go's making, turned into JSON and back
 gonumbers   decimal numbers in query parameters and JSON pointers
 gotime      RFC 3339 times

@@ -1,7 +1,6 @@
-"""JSON as Go reads it: its sentences for what is malformed, and the fields that were given twice.
+"""JSON as Go reads it: its numbers, its sentences for values of a wrong type, and the fields that were given twice.
 
-Python's parser does the work; only when it fails is the text scanned again, to find the words that Go's scanner would
-have used. A status message quotes them, so clients see them.
+Python's parser does the work. Where Go names the character that makes a text malformed, this says that it is malformed.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ TYPE_META = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind 
 
 
 class JSONError(ValueError):
-    """Malformed JSON; the text is that of Go's encoding/json."""
+    """The text is no JSON, or not of the type that was wanted."""
 
 
 class _Object(dict):  # type: ignore[type-arg]
@@ -38,7 +37,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> Any:
 
 
 def load(text: bytes) -> Any:
-    """Parse JSON; raises :class:`JSONError` with Go's message. Bytes that are no UTF-8 are replaced, as Go does."""
+    """Parse JSON; raises :class:`JSONError`. Bytes that are no UTF-8 are replaced, as Go does."""
     decoded = text.decode("utf-8", "replace")
     if _too_deep(decoded):
         raise JSONError("exceeded max depth")
@@ -49,7 +48,7 @@ def load(text: bytes) -> Any:
     except JSONError:
         raise
     except ValueError:
-        raise JSONError(_explain(text.decode("latin-1"))) from None  # Go's scanner goes byte by byte
+        raise JSONError("malformed JSON") from None
 
 
 DEEPEST = 300  # Go's limit is 10,000; what goes through a value level by level finds the end of Python's stack sooner
@@ -114,167 +113,3 @@ def type_name(value: Any) -> str:
 
 def cannot_unmarshal(value: Any, into: str) -> str:
     return f"json: cannot unmarshal {type_name(value)} into Go {into}"
-
-
-# The scanner that explains.
-
-SPACE = " \t\r\n"
-
-
-class _Malformed(Exception):
-    pass
-
-
-def _explain(text: str) -> str:
-    scanner = _Scanner(text)
-    try:
-        scanner.value("looking for beginning of value")
-        scanner.skip_space()
-        scanner.expect_end()
-    except _Malformed as error:
-        return str(error)
-    return "invalid character in JSON"
-
-
-class _Scanner:
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._at = 0
-
-    def _peek(self) -> str:
-        if self._at >= len(self._text):
-            raise _Malformed("unexpected end of JSON input")
-        return self._text[self._at]
-
-    def _fail(self, context: str) -> None:
-        raise _Malformed(f"invalid character {_quoted(self._peek())} {context}")
-
-    def skip_space(self) -> None:
-        while self._at < len(self._text) and self._text[self._at] in SPACE:
-            self._at += 1
-
-    def expect_end(self) -> None:
-        if self._at < len(self._text):
-            self._fail("after top-level value")
-
-    def value(self, context: str) -> None:
-        self.skip_space()
-        first = self._peek()
-        if first == "{":
-            self._object()
-        elif first == "[":
-            self._array()
-        elif first == '"':
-            self._string()
-        elif first == "-" or first.isdigit():
-            self._number()
-        else:
-            self._literal(first, context)
-
-    def _literal(self, first: str, context: str) -> None:
-        word = {"t": "true", "f": "false", "n": "null"}.get(first)
-        if word is None:
-            self._fail(context)
-            return
-        for letter in word:
-            if self._peek() != letter:
-                self._fail(f"in literal {word} (expecting {_quoted(letter)})")
-            self._at += 1
-
-    def _string(self) -> None:
-        self._at += 1
-        while (letter := self._peek()) != '"':
-            if letter < " ":
-                self._fail("in string literal")
-            self._at += 1
-            if letter == "\\":
-                self._escape()
-        self._at += 1
-
-    def _escape(self) -> None:
-        letter = self._peek()
-        if letter not in '"\\/bfnrtu':
-            self._fail("in string escape code")
-        self._at += 1
-        for _ in range(4 if letter == "u" else 0):
-            if self._peek() not in "0123456789abcdefABCDEF":
-                self._fail("in \\u hexadecimal character escape")
-            self._at += 1
-
-    def _number(self) -> None:
-        if self._peek() == "-":
-            self._at += 1
-            if not self._peek().isdigit():
-                self._fail("in numeric literal")
-        zero = self._peek() == "0"
-        self._at += 1
-        if not zero:
-            self._digits()
-        if self._text[self._at : self._at + 1] == ".":
-            self._at += 1
-            if not self._peek().isdigit():
-                self._fail("after decimal point in numeric literal")
-            self._digits()
-        if self._text[self._at : self._at + 1] in ("e", "E"):
-            self._at += 1
-            if self._peek() in "+-":
-                self._at += 1
-            if not self._peek().isdigit():
-                self._fail("in exponent of numeric literal")
-            self._digits()
-
-    def _digits(self) -> None:
-        while self._text[self._at : self._at + 1].isdigit():
-            self._at += 1
-
-    def _object(self) -> None:
-        self._at += 1
-        self.skip_space()
-        if self._peek() == "}":
-            self._at += 1
-            return
-        while True:
-            self.skip_space()
-            if self._peek() != '"':
-                self._fail("looking for beginning of object key string")
-            self._string()
-            self.skip_space()
-            if self._peek() != ":":
-                self._fail("after object key")
-            self._at += 1
-            self.value("looking for beginning of value")
-            if self._ends("}", "after object key:value pair"):
-                return
-
-    def _array(self) -> None:
-        self._at += 1
-        self.skip_space()
-        if self._peek() == "]":
-            self._at += 1
-            return
-        while True:
-            self.value("looking for beginning of value")
-            if self._ends("]", "after array element"):
-                return
-
-    def _ends(self, closing: str, context: str) -> bool:
-        self.skip_space()
-        letter = self._peek()
-        if letter not in (",", closing):
-            self._fail(context)
-        self._at += 1
-        return letter == closing
-
-
-def _quoted(letter: str) -> str:
-    """A byte as Go's scanner quotes it."""
-    return f"'{ESCAPES.get(letter) or _printable(letter)}'"
-
-
-ESCAPES = {"'": "\\'", "\\": "\\\\", **{chr(7 + at): f"\\{name}" for at, name in enumerate("abtnvfr")}}
-
-
-def _printable(letter: str) -> str:
-    if letter.isprintable():
-        return letter
-    return f"\\x{ord(letter):02x}" if letter < "\x80" else f"\\u{ord(letter):04x}"
