@@ -12,8 +12,8 @@ from typing import Any, Optional
 import pytest
 
 from tests.fakeapiserver import FakeAPIServer
+from tests.recordings.recording import Exchange, Recording, is_object
 
-from .recording import Exchange, Recording, is_object
 from .test_replay_rest import RECORDINGS, Replay, differences, expected, in_one_order
 
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
