@@ -96,6 +96,12 @@ def test_the_order_of_causes_is_forgiven_and_nothing_else_about_them() -> None:
     assert in_one_order(status("a", "b", "b")) != in_one_order(status("a", "b"))
 
 
+def test_the_order_of_resources_is_forgiven_and_nothing_else_about_them() -> None:
+    one, two = ({"kind": "APIResourceList", "resources": [{"name": name} for name in order]} for order in ("ab", "ba"))
+    assert in_one_order(one) == in_one_order(two)
+    assert in_one_order(one) != in_one_order({**one, "resources": one["resources"][:1]})
+
+
 def test_a_generated_name_that_was_refused_is_given_to_the_fake() -> None:
     body = {"apiVersion": "devserver.io/v1", "kind": "DevServer", "metadata": {"generateName": "Bad_"}}
     path = "/apis/devserver.io/v1/namespaces/recorded/devservers"

@@ -7,8 +7,8 @@ directory of their own. So a newer server is added:
     python -m pytest tests/fakeapiserver_tests/test_replay_rest.py --recording /tmp/new/rest.json
     python -m pytest tests/fakeapiserver_tests/test_exec_recordings.py --recording /tmp/new/exec-v5.json
 
-The first tells what the fake answers differently. Where the new server is right, mend the fake, and put the file
-beside the others under a name that says its version.
+The tests tell what the fake answers differently. It speaks as one version does: mend it, and let the new file take the
+old one's place.
 
 What is needed: the rights of an administrator; for exec a node that runs ``--image`` (or a pod that is there
 already, ``--pod``). What is done: the definitions of crds.yaml are created unless there, a namespace (``--namespace``,
@@ -16,8 +16,8 @@ which must not be there yet), objects in it, the flavors ``cpu`` and ``cpu2``, a
 whatever happens. The user without rights is impersonated (``limited``), unless ``--limited-token`` has one.
 
 An operator that handles DevServers spoils the recording: use a cluster without one, or a namespace that it leaves
-alone. Lists over all namespaces show what others have there. Secrets are not written down: what recordings hold of
-credentials are placeholders.
+alone. It should be a quiet one, too: lists over all namespaces show what others have there, and others' writes bring
+bookmarks into watches. Secrets are not written down: recordings hold placeholders of credentials.
 
 A new kind of exchange: write its request by hand into the file that is read (name, request; an empty response of status
 200), record, and check what comes. What cannot be recorded so is to kill a kubelet (trust-exec-*.json).
