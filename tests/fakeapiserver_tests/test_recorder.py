@@ -125,6 +125,17 @@ def test_no_credential_is_written_down(busy: FakeAPIServer, tmp_path: Path) -> N
     assert busy.token not in (tmp_path / "rest.json").read_text()
 
 
+@pytest.mark.parametrize("namespace", ["another", "zoo"])  # lists have them before the recording's own, or after
+def test_what_others_have_is_seen_and_let_be(busy: FakeAPIServer, tmp_path: Path, namespace: str) -> None:
+    for name in ("a", "theirs"):
+        metadata = {"name": name, "namespace": namespace, "labels": {"team": "red"}}
+        busy.store.create("devservers", {"metadata": metadata, "spec": {"flavor": "x"}})
+    before = busy.store.list("devservers")
+    record(busy, tmp_path, str(RECORDINGS / "rest.json"))
+    assert busy.store.list("devservers") == before
+    assert replayed(tmp_path / "rest.json") == []
+
+
 def test_a_namespace_that_is_there_is_not_touched(busy: FakeAPIServer, tmp_path: Path) -> None:
     busy.apply("{apiVersion: v1, kind: Namespace, metadata: {name: recorded}}")
     with pytest.raises(SystemExit, match="recorded is there already: choose another one with --namespace"):

@@ -189,6 +189,8 @@ class Replay:
         for number in range(remaining - len(there)):
             state = json.loads(json.dumps(last))
             state["metadata"].update({"name": f"zz-left-out-{number}", "uid": f"left-out-{number}"})
+            if not place.namespace and "namespace" in state["metadata"]:
+                state["metadata"]["namespace"] = "zz-left-out"  # others' namespaces are not the recording's
             self.server.store.seed(place.resource, state)
             self.world.written(key_of(state, place.resource), revision(state))
 
