@@ -9,7 +9,7 @@ import threading
 from typing import Any, Callable, NamedTuple
 
 from tests.fakeapiserver import FakeAPIServer
-from tests.fakeapiserver.http import Reply, Request
+from tests.fakeapiserver.serving.http import Reply, Request
 
 Act = Callable[[], object]
 

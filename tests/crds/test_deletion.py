@@ -14,8 +14,8 @@ from devservers.crds.lifecycle import deletion
 from devservers.crds.lifecycle.deletion import delete_until_known
 from devservers.crds.model.reference import ObjectRef
 from devservers.transport import RESTClient
-from tests.fakeapiserver.faultyanswers import Suffer
-from tests.fakeapiserver.http import Response
+from tests.fakeapiserver.faults.faultyanswers import Suffer
+from tests.fakeapiserver.serving.http import Response
 from tests.stopwatch import Stopwatch
 from tests.transport.scripted import FakeClock
 

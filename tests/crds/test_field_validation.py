@@ -16,8 +16,8 @@ from devservers.crds.base import ObjectMeta
 from devservers.crds.devserver import DevServer
 from devservers.crds.model import fieldcheck
 from devservers.errors import APIWarning
-from tests.fakeapiserver.faultyanswers import Suffer
-from tests.fakeapiserver.http import Response
+from tests.fakeapiserver.faults.faultyanswers import Suffer
+from tests.fakeapiserver.serving.http import Response
 
 from .builders import SPEC, created, names_on
 from .staged import StagedServer

@@ -26,7 +26,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Optional
 
-from .operator import Operator
+from .operator.operator import Operator
 from .server import FakeAPIServer
 
 PROGRAM = "python -m tests.fakeapiserver"

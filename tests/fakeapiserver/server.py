@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-import threading
 from collections import deque
-from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Callable, NamedTuple, Optional, Union
+from typing import Any, NamedTuple, Optional, Union
 
 import yaml
 
-from .api import API
-from .auth import MASTERS, Rules, Tokens
-from .crds import complete, shipped_crds
-from .faults import Faults
-from .http import Headers, HTTPServer, Reply, Request, Upgrade, User
-from .kubeconfig import PathLike, kubeconfig, write_kubeconfig
-from .resources import ResourceType
-from .status import APIFailure
-from .store import Object, Objects, ObjectStore
-from .watch import Watches
+from .access.auth import MASTERS
+from .access.kubeconfig import PathLike, kubeconfig, write_kubeconfig
+from .backbone import Backbone
+from .operator import collector
+from .operator import operator as devserver_operator
+from .pods import pods
+from .router import Router
+from .schema.crds import complete, shipped_crds
+from .serving.http import Headers, HTTPServer, Reply, Request, Upgrade, User
+from .vocabulary.objects import Object, Objects
+from .vocabulary.resources import ResourceType
+from .vocabulary.status import APIFailure
 
 ADMIN_TOKEN = "fake-admin-token"
 NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
@@ -35,8 +33,6 @@ EXEC_PROTOCOLS = (
 )
 REQUESTS_KEPT = 10_000
 
-SubresourceHandler = Callable[[Request, str, str], Reply]
-
 
 class LoggedRequest(NamedTuple):
     """A request as it was answered; ``status`` is 0 where there was no answer, 101 for an upgrade."""
@@ -48,7 +44,7 @@ class LoggedRequest(NamedTuple):
     status: int
 
 
-class FakeAPIServer:
+class FakeAPIServer(Backbone):
     """A Kubernetes API server on a loopback port, in this process.
 
     Use it as a context manager, or call :meth:`start` and :meth:`stop`. Stopped, it leaves nothing behind: no thread,
@@ -65,26 +61,15 @@ class FakeAPIServer:
         history: int = 20_000,
         load_crds: bool = True,
     ) -> None:
-        self.exec_protocols = tuple(exec_protocols)
+        super().__init__(tuple(exec_protocols), history)
         self.tls = tls
-        self.stopping = threading.Event()
-        self.store = ObjectStore(history)
-        self.watches = Watches(self.store, self.stopping)
-        self.tokens = Tokens()
-        self.rules = Rules()
-        self.token = ADMIN_TOKEN
-        self.tokens.add(self.token, "admin", (MASTERS,))
-        self.fault = self.faults = Faults(self.stopping)
-        self.requests: deque[LoggedRequest] = deque(maxlen=REQUESTS_KEPT)
-        self.subresource_handlers: dict[tuple[str, str], SubresourceHandler] = {}
-        self.on_start: list[Callable[[], None]] = []
-        self.on_stop: list[Callable[[], None]] = []
-        self._threads: list[threading.Thread] = []
-        self._http = HTTPServer(self._handle, host, port)
-        self._tempdir: Optional[Path] = None
         self.ca_pem: Optional[bytes] = None
         self.ca_file: Optional[Path] = None
-        self.api = API(self)
+        self.token = ADMIN_TOKEN
+        self.tokens.add(self.token, "admin", (MASTERS,))
+        self.requests: deque[LoggedRequest] = deque(maxlen=REQUESTS_KEPT)
+        self._router = Router(self)
+        self._http = HTTPServer(self._handle, host, port)
         for name in NAMESPACES:
             self._add_namespace(name)
         if load_crds:
@@ -92,13 +77,10 @@ class FakeAPIServer:
                 self.apply(crd)
         self._install(operator)
 
-    def _install(self, operator: bool) -> None:
+    def _install(self, with_operator: bool) -> None:
         """Pods' subresources and the controllers are installed like any handler of a test's own."""
-        from . import collector, pods
-        from . import operator as devserver_operator
-
         pods.install(self)
-        if operator:
+        if with_operator:
             collector.install(self)
             devserver_operator.install(self)
 
@@ -117,17 +99,9 @@ class FakeAPIServer:
         """End everything, wait for it, and remove the temporary directory. Safe to call twice."""
         if self.stopping.is_set():
             return
-        self.stopping.set()
-        self.watches.wake()
-        self.faults.release()
-        for hook in self.on_stop:
-            hook()
+        self.wind_down()
         self._http.stop()
-        for thread in self._threads:
-            thread.join()
-        if self._tempdir is not None:
-            shutil.rmtree(self._tempdir, ignore_errors=True)
-            self._tempdir = None
+        self.clear_away()
 
     def __enter__(self) -> FakeAPIServer:
         return self.start()
@@ -141,20 +115,12 @@ class FakeAPIServer:
         self.stop()
 
     def _prepare_tls(self) -> None:
-        from . import tlsfiles
+        from .access import tlsfiles
 
         self._http.tls = tlsfiles.server_context("127.0.0.1", "localhost", "::1", "kubernetes.default.svc")
         self.ca_pem = tlsfiles.ca_pem()
         self.ca_file = self.tempdir / "ca.crt"
         self.ca_file.write_bytes(self.ca_pem)
-
-    def spawn(self, target: Callable[[], None], name: str) -> threading.Thread:
-        """Run a function on a thread that :meth:`stop` waits for; it must end when ``stopping`` is set."""
-        thread = threading.Thread(target=target, name=f"fake-{name}", daemon=True)
-        self._threads = [other for other in self._threads if other.is_alive()]
-        self._threads.append(thread)
-        thread.start()
-        return thread
 
     # where it is, and how to get in
 
@@ -172,13 +138,6 @@ class FakeAPIServer:
         return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
 
     @property
-    def tempdir(self) -> Path:
-        """The server's own directory, removed by :meth:`stop`."""
-        if self._tempdir is None:
-            self._tempdir = Path(tempfile.mkdtemp(prefix="fakeapiserver-"))
-        return self._tempdir
-
-    @property
     def kubeconfig(self) -> Path:
         """A kubeconfig of the administrator: context ``fake``, namespace ``default``."""
         return self.tempdir / "kubeconfig"
@@ -194,7 +153,7 @@ class FakeAPIServer:
 
     def client_certificate(self, user: str, groups: tuple[str, ...] = ()) -> tuple[bytes, bytes]:
         """PEM of a client certificate and its key (a TLS server only)."""
-        from . import tlsfiles
+        from .access import tlsfiles
 
         return tlsfiles.client_certificate(user, tuple(groups))
 
@@ -238,14 +197,10 @@ class FakeAPIServer:
             },
         )
 
-    def watch_objects(self, resource: str, namespace: str = "") -> Iterator[tuple[str, Object]]:
-        """What is there as ADDED, then every change, until the server stops: ``(type, object)``."""
-        return self.watches.objects(self.store.type(resource), namespace)
-
     # requests
 
     def _handle(self, request: Request) -> Reply:
-        reply = self.api.handle(request)
+        reply = self._router.handle(request)
         status = 101 if isinstance(reply, Upgrade) else reply.status
         self.requests.append(LoggedRequest(request.method, request.target, request.headers, request.user, status))
         return reply

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.fakeapiserver import FakeAPIServer
-from tests.fakeapiserver.kubeconfig import write_private
+from tests.fakeapiserver.access.kubeconfig import write_private
 
 from .plainclient import DEVSERVERS, FLAVORS, MERGE, PlainClient, devserver
 

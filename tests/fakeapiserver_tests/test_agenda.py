@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.fakeapiserver.agenda import Agenda, Queue
+from tests.fakeapiserver.operator.agenda import Agenda, Queue
 
 LONG = 20.0
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.fakeapiserver import FakeAPIServer
-from tests.fakeapiserver.fieldset import from_fields_v1, to_fields_v1
+from tests.fakeapiserver.apply.fieldset import from_fields_v1, to_fields_v1
 
 from .plainclient import APPLY, DEVSERVERS, FLAVORS, MERGE, Answer, PlainClient, devserver
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.fakeapiserver import FakeAPIServer
-from tests.fakeapiserver.controllers import controller
-from tests.fakeapiserver.deployments import template_hash
 from tests.fakeapiserver.operator import Operator
-from tests.fakeapiserver.podstatus import is_ready
-from tests.fakeapiserver.store import Object, Objects
+from tests.fakeapiserver.operator.controllers import controller
+from tests.fakeapiserver.operator.deployments import template_hash
+from tests.fakeapiserver.operator.podstatus import is_ready
+from tests.fakeapiserver.vocabulary.objects import Object, Objects
 
 from .plainclient import STRATEGIC, PlainClient
 from .watching import (

@@ -8,9 +8,9 @@ from typing import Callable, Optional
 import pytest
 
 from tests.fakeapiserver import FakeAPIServer
-from tests.fakeapiserver.execfaults import ExecFault
 from tests.fakeapiserver.faults import Faults
-from tests.fakeapiserver.http import Request
+from tests.fakeapiserver.faults.execfaults import ExecFault
+from tests.fakeapiserver.serving.http import Request
 
 from .wsclient import ALL, SUCCESS, V4, V5, Frame, WSClient, exec_target, read_until
 

@@ -47,6 +47,7 @@ class Recording:
     def __init__(self, path: Path) -> None:
         content = json.loads(path.read_text(encoding="utf-8"))
         exchanges = content["exchanges"] if isinstance(content, dict) else content
+        self.path = path
         self.name = path.name
         self.exchanges: list[Exchange] = [e for e in exchanges if "offered_subprotocols" in e.get("request", {})]
 
@@ -113,6 +114,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def fake(recording: Recording) -> Iterator[FakeAPIServer]:
+    with recorded_server(recording) as server:
+        yield server
+
+
+@contextmanager
+def recorded_server(recording: Recording) -> Iterator[FakeAPIServer]:
+    """A server as the recorded one must have been."""
     with FakeAPIServer(operator=False, exec_protocols=recording.protocols()) as server:
         server.add_token("limitedtoken", "limited")
         for pod in recording.pods():
@@ -121,6 +129,11 @@ def fake(recording: Recording) -> Iterator[FakeAPIServer]:
 
 
 def test_the_fake_answers_as_recorded(fake: FakeAPIServer, exchange: Exchange) -> None:
+    check(fake, exchange)
+
+
+def check(fake: FakeAPIServer, exchange: Exchange) -> None:
+    """Send a recorded request, and hold the answer against the recorded one."""
     request, response = exchange["request"], exchange["response"]
     expected = Expected(response.get("frames", []))
     token = {"admin": fake.token, "(none)": None}.get(request["authorization"], request["authorization"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fakeapiserver.gotime import LAYOUT, parse
+from tests.fakeapiserver.goish.gotime import LAYOUT, parse
 
 
 @pytest.mark.parametrize(

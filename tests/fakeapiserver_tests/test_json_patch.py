@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fakeapiserver.rfc6902 import PatchError, apply
+from tests.fakeapiserver.apply.rfc6902 import PatchError, apply
 
 from .plainclient import DEVSERVERS, JSON_PATCH, PlainClient
 

@@ -8,9 +8,9 @@ import pytest
 
 from tests.fakeapiserver import FakeAPIServer
 from tests.fakeapiserver.operator import Operator
+from tests.fakeapiserver.operator.podstatus import initializing, is_ready, waiting
 from tests.fakeapiserver.pods import Pods
-from tests.fakeapiserver.podstatus import initializing, is_ready, waiting
-from tests.fakeapiserver.store import Object
+from tests.fakeapiserver.vocabulary.objects import Object
 
 from .plainclient import PlainClient
 from .watching import NEVER, create, history, until_event, until_gone, until_named, until_pod, waits_for

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.fakeapiserver.fielderrors import quote
-from tests.fakeapiserver.objectmeta import MetadataError, read_metadata
+from tests.fakeapiserver.schema.objectmeta import MetadataError, read_metadata
+from tests.fakeapiserver.vocabulary.fielderrors import quote
 
 from .plainclient import DEVSERVERS, Answer, PlainClient, devserver
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from tests.fakeapiserver import FakeAPIServer
-from tests.fakeapiserver.crds import shipped_crds
-from tests.fakeapiserver.kopfstate import FINALIZER, LAST_HANDLED, PROGRESS
 from tests.fakeapiserver.operator import Operator
-from tests.fakeapiserver.store import Object
+from tests.fakeapiserver.operator.kopfstate import FINALIZER, LAST_HANDLED, PROGRESS
+from tests.fakeapiserver.schema.crds import shipped_crds
+from tests.fakeapiserver.vocabulary.objects import Object
 
 from .plainclient import DEVSERVERS, PlainClient
 from .watching import NEVER, create, history, set_spec, until, until_gone, until_named, until_phase, until_pod

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from tests.fakeapiserver import FakeAPIServer
-from tests.fakeapiserver.kopfstate import FINALIZER
 from tests.fakeapiserver.operator import Operator
-from tests.fakeapiserver.podstatus import is_ready
-from tests.fakeapiserver.store import Object
+from tests.fakeapiserver.operator.kopfstate import FINALIZER
+from tests.fakeapiserver.operator.podstatus import is_ready
+from tests.fakeapiserver.vocabulary.objects import Object
 
 from .plainclient import devserver
 from .watching import until_gone, until_phase, until_pod

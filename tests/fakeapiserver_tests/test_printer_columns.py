@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakeapiserver.printercolumns import NoValue, age, cell, find
+from tests.fakeapiserver.forms.printercolumns import NoValue, age, cell, find
 
 NOW = "2026-11-23T20:00:00Z"
 WIDGET = {

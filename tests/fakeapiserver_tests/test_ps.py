@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakeapiserver import ps
-from tests.fakeapiserver.sandbox import CannotStart, Sandbox
+from tests.fakeapiserver.pods import ps
+from tests.fakeapiserver.pods.sandbox import CannotStart, Sandbox
 from tests.machine import PS, needs_procps
 
 from .test_runtime import run

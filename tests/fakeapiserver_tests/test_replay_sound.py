@@ -12,8 +12,8 @@ from typing import Any, Optional
 import pytest
 
 from tests.fakeapiserver import FakeAPIServer
+from tests.recordings.recording import Exchange, Recording, is_object
 
-from .recording import Exchange, Recording, is_object
 from .test_replay_rest import RECORDINGS, Replay, differences, expected, in_one_order
 
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
@@ -94,6 +94,12 @@ def test_the_order_of_causes_is_forgiven_and_nothing_else_about_them() -> None:
     assert in_one_order(status("a", "b")) == in_one_order(status("b", "a"))
     assert in_one_order(status("a", "b")) != in_one_order(status("a", "c"))
     assert in_one_order(status("a", "b", "b")) != in_one_order(status("a", "b"))
+
+
+def test_the_order_of_resources_is_forgiven_and_nothing_else_about_them() -> None:
+    one, two = ({"kind": "APIResourceList", "resources": [{"name": name} for name in order]} for order in ("ab", "ba"))
+    assert in_one_order(one) == in_one_order(two)
+    assert in_one_order(one) != in_one_order({**one, "resources": one["resources"][:1]})
 
 
 def test_a_generated_name_that_was_refused_is_given_to_the_fake() -> None:

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fakeapiserver.images import repository, variant
-from tests.fakeapiserver.pathmap import Outward, PathMap
-from tests.fakeapiserver.runtime import Runtime
-from tests.fakeapiserver.sandbox import CannotStart, Sandbox
+from tests.fakeapiserver.pods.images import repository, variant
+from tests.fakeapiserver.pods.pathmap import Outward, PathMap
+from tests.fakeapiserver.pods.runtime import Runtime
+from tests.fakeapiserver.pods.sandbox import CannotStart, Sandbox
 from tests.machine import needs_busybox
 
 ROOT = "/tmp/fakeapiserver-x1y2z3/pods/default_pod-0_uid/root"

@@ -103,7 +103,7 @@ def test_requests_are_logged_for_assertions(fake: FakeAPIServer, client: PlainCl
 
 
 def test_subresources_can_be_served_by_ones_own_handler(fake: FakeAPIServer, client: PlainClient) -> None:
-    from tests.fakeapiserver.http import Response
+    from tests.fakeapiserver.serving.http import Response
 
     fake.subresource_handlers["devservers", "ping"] = lambda request, namespace, name: Response(200, {"pong": name})
     assert client.get(f"{DEVSERVERS}/a/ping").json() == {"pong": "a"}

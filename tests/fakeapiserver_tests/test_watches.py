@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.fakeapiserver import FakeAPIServer
-from tests.fakeapiserver.watch import Timing
+from tests.fakeapiserver.core.watch import Timing
 
 from .plainclient import DEVSERVERS, MERGE, PlainClient, devserver
 

@@ -8,29 +8,12 @@ from typing import Any
 import pytest
 
 from tests.fakeapiserver import FakeAPIServer
-from tests.fakeapiserver.gojson import JSONError, load
-from tests.fakeapiserver.goyaml import dump as dump_yaml
-from tests.fakeapiserver.goyaml import load as load_yaml
-from tests.fakeapiserver.selectors import SelectorError, parse_fields
+from tests.fakeapiserver.goish.gojson import JSONError, load
+from tests.fakeapiserver.goish.goyaml import dump as dump_yaml
+from tests.fakeapiserver.goish.goyaml import load as load_yaml
+from tests.fakeapiserver.vocabulary.selectors import SelectorError, parse_fields
 
 from .plainclient import APPLY, DEVSERVERS, PlainClient, devserver
-
-
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        (b"\x81\xaa", r"invalid character '\u0081' looking for beginning of value"),
-        ('{"a": é}'.encode(), "invalid character 'Ã' looking for beginning of value"),
-        (b'"a\nb"', r"invalid character '\n' in string literal"),
-        (b'{"a" \\}', r"invalid character '\\' after object key"),
-        (b"'a'", r"invalid character '\'' looking for beginning of value"),
-        (b"[\x01]", r"invalid character '\x01' looking for beginning of value"),
-    ],
-)
-def test_malformed_json_is_explained_byte_by_byte(text: bytes, sentence: str) -> None:
-    with pytest.raises(JSONError) as caught:
-        load(text)
-    assert str(caught.value) == sentence
 
 
 def test_bytes_that_are_no_utf8_are_replaced_in_strings() -> None:
@@ -217,8 +200,8 @@ def test_json_too_deep_to_read_is_refused(client: PlainClient, begin: str, end: 
 
 
 @pytest.mark.parametrize("end", ["", "}", "x"])
-def test_malformed_json_of_some_depth_is_explained(end: str) -> None:
-    with pytest.raises(JSONError, match=r"invalid character|unexpected end"):
+def test_malformed_json_of_some_depth_is_not_taken_for_too_deep(end: str) -> None:
+    with pytest.raises(JSONError, match="malformed JSON"):
         load(b"[" * 300 + end.encode())
 
 

@@ -27,24 +27,25 @@ def causes(answer: Answer) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("body", "why"),
+    ("body", "shown"),
     [
-        (b"", "json parse error: unexpected end of JSON input (<empty>)"),
-        (b'{"kind": x}', "json parse error: invalid character 'x' looking for beginning of value ({\"kind\": x})"),
-        (b"null x", "json parse error: invalid character 'x' after top-level value (6e756c6c2078)"),
-        (b'{"a" 1}', "json parse error: invalid character '1' after object key ({\"a\" 1})"),
-        (b'{"a":1 "b"}', "json parse error: invalid character '\"' after object key:value pair"),
-        (b"[1,]", "json parse error: invalid character ']' looking for beginning of value (5b312c5d)"),
-        (b'{"a": tru }', "json parse error: invalid character ' ' in literal true (expecting 'e')"),
-        (b'{"a": "\\x"}', "json parse error: invalid character 'x' in string escape code"),
-        (b'{"a": 1.}', "json parse error: invalid character '}' after decimal point in numeric literal"),
+        (b"", "<empty>"),
+        (b'{"kind": x}', '{"kind": x}'),
+        (b"null x", "6e756c6c2078"),
+        (b'{"a" 1}', '{"a" 1}'),
+        (b"[1,]", "5b312c5d"),
+        (b'{"a": "\\x"}', '{"a": "\\x"}'),
+        (b'{"a": NaN}', '{"a": NaN}'),
+        (b'{"a": "\n"}', '{"a": "\n"}'),
     ],
 )
-def test_a_body_that_is_no_json_is_told_in_gos_words(client: PlainClient, body: bytes, why: str) -> None:
+def test_a_body_that_is_no_json_is_refused_and_shown(client: PlainClient, body: bytes, shown: str) -> None:
     answer = client.ask("POST", DEVSERVERS, body)
     assert (answer.status, answer.reason) == (400, "BadRequest")
-    assert answer.message.startswith("the object provided is unrecognized (must be of type DevServer): ")
-    assert why in answer.message
+    assert answer.message == (
+        "the object provided is unrecognized (must be of type DevServer): "
+        f"couldn't get version/kind; json parse error: malformed JSON ({shown})"
+    )
 
 
 def test_a_body_without_a_kind_is_unrecognized_or_assumed_to_be_of_the_paths(client: PlainClient) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from tests.fakeapiserver import FakeAPIServer
-from tests.fakeapiserver.podstatus import is_ready
-from tests.fakeapiserver.store import Object, object_key
+from tests.fakeapiserver.core.store import object_key
+from tests.fakeapiserver.operator.podstatus import is_ready
+from tests.fakeapiserver.vocabulary.objects import Object
 
 LONG = 20.0
 """Seconds for what is to happen; they are never spent."""

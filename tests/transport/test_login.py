@@ -20,7 +20,7 @@ from devservers.transport.exec.channels import V4
 from devservers.transport.exec.session import ExecTarget, open_session
 from devservers.transport.resources import Resource
 from tests.fakeapiserver import FakeAPIServer
-from tests.fakeapiserver.auth import MASTERS
+from tests.fakeapiserver.access.auth import MASTERS
 
 from .kubeconfigs import document, write
 from .plugins import Plugin, exec_credential

@@ -21,9 +21,9 @@ from devservers.transport.exec.channels import V4
 from devservers.transport.exec.session import ExecTarget, open_session
 from devservers.transport.resources import Resource
 from tests.crds.staged import StagedServer
-from tests.fakeapiserver.auth import MASTERS
-from tests.fakeapiserver.faultyanswers import Proceed
-from tests.fakeapiserver.http import Reply, Request
+from tests.fakeapiserver.access.auth import MASTERS
+from tests.fakeapiserver.faults.faultyanswers import Proceed
+from tests.fakeapiserver.serving.http import Reply, Request
 
 from .kubeconfigs import document, write
 from .plugins import Plugin, exec_credential

@@ -13,7 +13,7 @@ from typing import Callable, Optional, Union
 
 from devservers.crds.files import RemoteResult
 from devservers.errors import CommandNotFoundError
-from tests.fakeapiserver.sandbox import preparation
+from tests.fakeapiserver.pods.sandbox import preparation
 from tests.machine import BUSYBOX, TOYBOX, WITHOUT_BUSYBOX
 
 TOOLS = ("sh", "head", "tar", "mkdir", "mv", "rm", "chmod")
