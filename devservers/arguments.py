@@ -73,12 +73,26 @@ def text(value: object, name: str) -> str:
 
 
 def sendable(value: str, name: str) -> str:
-    """A string that has an encoding: one with a lone surrogate (of bytes decoded by os.fsdecode) has none."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise ValueError(f"{name}: {value!r} is not text that can be encoded as UTF-8") from None
+    """A string that can be encoded, and so sent."""
+    if not is_encodable(value):
+        raise ValueError(
+            f"{name}: {value!r} is not text that can be encoded as UTF-8 "
+            "(bytes decoded by os.fsdecode?)"
+        )
     return value
+
+
+def is_encodable(text: str) -> bool:
+    """Whether ``text`` has a UTF-8 encoding.
+
+    Half of a surrogate pair has none. It comes from JSON, which can spell it, and from bytes that
+    were decoded by os.fsdecode.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def choice(value: object, name: str, options: Sequence[str]) -> str:

@@ -45,6 +45,40 @@ if TYPE_CHECKING:
         def plural(self) -> str: ...
 
 
+__all__ = [
+    "APIError",
+    "APIWarning",
+    "AlreadyExistsError",
+    "BadRequestError",
+    "CommandFailedError",
+    "CommandNotFoundError",
+    "ConflictError",
+    "ConnectionFailedError",
+    "DevServersError",
+    "ExecConnectionLostError",
+    "ExecError",
+    "ExecTimeoutError",
+    "ExpiredError",
+    "ForbiddenError",
+    "InvalidError",
+    "KubeConfigError",
+    "MissingDependencyError",
+    "NotFoundError",
+    "NotServedError",
+    "ProtocolError",
+    "RequestTimeoutError",
+    "ResourceDeletedError",
+    "ResourceFailedError",
+    "ServerError",
+    "SyncError",
+    "TLSError",
+    "TooManyRequestsError",
+    "TransportError",
+    "UnauthorizedError",
+    "WaitError",
+    "WaitTimeoutError",
+]
+
 E = TypeVar("E", bound="APIError")
 
 

@@ -14,7 +14,8 @@ from .. import arguments
 from ..errors import AlreadyExistsError, APIError, ConflictError, DevServersError, InvalidError, NotFoundError
 from ..transport.deadline import Deadline
 from ..transport.default import checked_client, chosen_client
-from ..transport.resources import Resource, validate_name
+from ..transport.names import validate_name
+from ..transport.resources import Resource
 from .model import merge, uidbound
 from .model.fieldcheck import check_writing
 from .model.jsonvalue import copy_json

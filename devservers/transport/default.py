@@ -17,7 +17,7 @@ from .locks import ForkSafeLock
 if TYPE_CHECKING:
     from .rest import RESTClient
 
-_VARIABLES = ("KUBECONFIG", "HOME", "USERPROFILE", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT")
+_VARIABLES = ("KUBECONFIG", "HOME", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT")
 
 _lock = ForkSafeLock()
 _client: Optional[RESTClient] = None

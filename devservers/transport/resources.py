@@ -1,61 +1,19 @@
-"""Where a resource lives in the API: names checked by the server's own rules, then put into a URL path, in one place.
+"""Where a resource is in the API, and what a request is about: paths built, and read back.
 
-RFC 1123 names and the wording of the errors follow ``k8s.io/apimachinery``'s validation, so that a name refused here
-is a name the API server refuses, and nothing that could change the meaning of a path (``""``, ``..``, ``a/b``, ``%2e``)
-ever reaches a URL.
+:class:`Resource` is the one place where names are put into a URL path, checked (``names.py``) and
+percent-encoded. :class:`RequestInfo` is what the API server makes of a request line; messages and
+RBAC rules are worded with it. Pure.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Optional, Union
 from urllib.parse import quote, urlencode
 
-_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-_LABEL_RE = re.compile(_LABEL)
-_SUBDOMAIN_RE = re.compile(rf"{_LABEL}(\.{_LABEL})*")
-
-_SUBDOMAIN_RULE = (
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
-    "and must start and end with an alphanumeric character (e.g. 'example.com')"
-)
-_LABEL_RULE = (
-    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', "
-    "and must start and end with an alphanumeric character (e.g. 'my-name', or '123-abc')"
-)
+from .names import validate_name, validate_namespace
 
 Query = Union[Mapping[str, object], Iterable[tuple[str, object]]]
-
-
-def validate_name(name: object, field: str = "metadata.name") -> str:
-    """``name`` itself if it is a valid object name (RFC 1123 subdomain, 253 characters), else ValueError."""
-    return _validate(name, field, _SUBDOMAIN_RE, 253, _SUBDOMAIN_RULE)
-
-
-def validate_namespace(namespace: object, field: str = "metadata.namespace") -> str:
-    """``namespace`` itself if it is a valid namespace name (RFC 1123 label, 63 characters), else ValueError."""
-    return _validate(namespace, field, _LABEL_RE, 63, _LABEL_RULE)
-
-
-def validate_generate_name(prefix: object) -> str:
-    """``prefix`` itself if it can begin a generated name (a trailing ``-`` is fine), else ValueError."""
-    if not isinstance(prefix, str) or not prefix:
-        raise ValueError(f"metadata.generateName: Invalid value: {prefix!r}: must be a non-empty string")
-    validate_name(prefix[:-1] + "a" if prefix.endswith("-") else prefix, "metadata.generateName")
-    return prefix
-
-
-def _validate(value: object, field: str, pattern: re.Pattern[str], limit: int, rule: str) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{field}: Invalid value: {value!r}: must be a string, not {type(value).__name__}")
-    if not value:
-        raise ValueError(f"{field}: Required value: a name is needed")
-    if len(value) > limit:
-        raise ValueError(f'{field}: Invalid value: "{value[:40]}...": must be no more than {limit} characters')
-    if not pattern.fullmatch(value):
-        raise ValueError(f'{field}: Invalid value: "{value}": {rule}')
-    return value
 
 
 class Resource(NamedTuple):
@@ -77,7 +35,9 @@ class Resource(NamedTuple):
         if namespace is None:
             return f"{root}/{self.plural}"
         if not self.namespaced:
-            raise ValueError(f"{self.kind} is cluster-scoped: it takes no namespace (given: {namespace!r})")
+            raise ValueError(
+                f"{self.kind} is cluster-scoped: it takes no namespace (given: {namespace!r})"
+            )
         return f"{root}/namespaces/{validate_namespace(namespace)}/{self.plural}"
 
     def item(self, namespace: Optional[str], name: str, subresource: str = "") -> str:
@@ -139,7 +99,11 @@ class RequestInfo(NamedTuple):
 
     @property
     def _verbs(self) -> list[str]:
-        return ["get", "create"] if self.subresource in ("exec", "portforward", "attach") else [self.verb]
+        return (
+            ["get", "create"]
+            if self.subresource in ("exec", "portforward", "attach")
+            else [self.verb]
+        )
 
     def rule(self, refused: str = "") -> str:
         """The Role rule that allows this request, as YAML flow; ``refused`` is the verb that was refused."""

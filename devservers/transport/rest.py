@@ -35,6 +35,7 @@ from .memory import Memory
 from .resources import Query, Resource, request_info, with_query
 from .served import ServedKinds
 from .status import failure_answer
+from .text import json_or_none
 from .told import Exchange, tell_resend
 
 if TYPE_CHECKING:
@@ -359,10 +360,7 @@ def _encode(body: object) -> bytes:
 
 
 def _decode(raw: bytes, method: str, target: str) -> Object:
-    try:
-        decoded = json.loads(raw)
-    except (ValueError, RecursionError):
-        decoded = None
+    decoded = json_or_none(raw)
     if isinstance(decoded, dict):
         return decoded
     where = request_info(method, target)

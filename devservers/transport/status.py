@@ -1,109 +1,119 @@
-"""What an answer that is not 2xx means: its Status as an exception, with advice where that fits.
+"""From a failure Status to an exception, with advice where some is certain to fit.
 
-A proxy's answer is no Status: then the code decides, and of its body a short plain text is shown or
-nothing. No message holds the credentials that were sent, though the answer may echo them.
+:func:`failure_of` does that for a Status, wherever it comes from. :func:`failure_answer` does it for
+an HTTP answer that is not 2xx: what answered may be a proxy, whose answer is no Status. Then the code
+decides the exception, and of the body only a short plain text is shown. Credentials that the answer
+echoes are cut out.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Callable, Optional
 from urllib.parse import urlsplit
 
 from ..errors import APIError, ConnectionFailedError, NotServedError, ProtocolError, error_class
 from . import retry
 from .advice import advice
-from .quoted import details_without_commands, without_command
+from .auth.redaction import details_without_commands, redact, secrets_in_headers, without_command
 from .resources import request_info
 from .served import HTML_PAGE, UNKNOWN_PATH
+from .text import json_or_none
 
 if TYPE_CHECKING:
     from email.message import Message
 
+_LIST_OF_PATHS = re.compile(r'\{\s*"paths"\s*:')
+
 
 def failure_answer(
-    method: str, target: str, code: int, headers: Message, read: Callable[[], bytes], sent: list[tuple[str, str]]
+    method: str,
+    target: str,
+    code: int,
+    headers: Message,
+    read: Callable[[], bytes],
+    sent: list[tuple[str, str]],
 ) -> Exception:
-    """The exception for an answer that is not 2xx, from its Status or, where a proxy answered, from the code.
+    """The exception for an HTTP answer that is not 2xx.
 
-    A 404 that is no Status is a :class:`NotServedError`; what that means is for
-    :class:`ServedKinds` to judge. The body is read, so that the connection can be used again.
-    ``sent`` are the request's headers: should the answer echo the credentials among them, they are
-    cut out.
+    A 404 that is no Status is a :class:`NotServedError`; :class:`ServedKinds` decides what it means.
+
+    Args:
+        method, target: the request's.
+        code, headers: the answer's.
+        read: reads the answer's body, all of it, so that the connection can be used again.
+        sent: the request's headers; the credentials among them are cut out of the body.
     """
     if 300 <= code < 400:
         return _redirect_refused(method, target, code, headers.get("Location"))
     try:
-        raw = read()
+        body = read().decode("latin-1")  # as headers are: what was sent is found whatever it is
     except ConnectionFailedError:
-        raw = b""
-    for secret in _secrets(sent):
-        raw = raw.replace(secret, b"(hidden)")
+        body = ""
+    raw = redact(body, secrets_in_headers(sent)).encode("latin-1")
     retry_after = retry.parse_retry_after(headers.get("Retry-After"))
-    found = _status(raw)
-    status = {"message": _plain(raw), **(found or {})}
-    failure = failure_of({**status, "code": status.get("code") or code}, method, target, retry_after=retry_after)
-    return failure if found or code != 404 else failure.recast(NotServedError, "")
+    status = json_or_none(raw)
+    if isinstance(status, dict) and status.get("kind") == "Status":
+        status = {"message": _short_text(raw), **status, "code": status.get("code") or code}
+        return failure_of(status, method, target, retry_after=retry_after)
+    status = {"message": _short_text(raw), "code": code}
+    failure = failure_of(status, method, target, retry_after=retry_after)
+    if code == 404:
+        return failure.recast(NotServedError, "")
+    return failure
 
 
-SHORTEST_SECRET = 6
-"""Characters. A shorter one is cut out with its scheme only: alone it may be a part of any word."""
+def failure_of(
+    status: Mapping[str, Any],
+    method: str,
+    target: str,
+    *,
+    retry_after: Optional[float] = None,
+) -> APIError:
+    """The exception for a Status: of an answer, a watch's ERROR event, or exec's channel 3.
+
+    ``retry_after`` is the answer's header; without it ``retryAfterSeconds`` of the details counts.
+    """
+    code, reason, details = status.get("code"), status.get("reason"), status.get("details")
+    if not isinstance(code, int):
+        code = 0
+    if not isinstance(reason, str):
+        reason = ""
+    if not isinstance(details, Mapping):
+        details = {}
+    if retry_after is None and isinstance(details.get("retryAfterSeconds"), int):
+        retry_after = float(details["retryAfterSeconds"]) or None
+    info = request_info(method, target)
+    message = without_command(str(status.get("message") or "").strip())
+    return error_class(code, reason)(
+        message,
+        status=code,
+        reason=reason,
+        details=details_without_commands(details),
+        retry_after=retry_after,
+        context=str(info),
+        hint=advice(code, reason, message, info, len(target)),
+    )
 
 
-def _secrets(headers: list[tuple[str, str]]) -> Iterator[bytes]:
-    for name, value in headers:
-        if name == "Authorization":
-            yield value.encode("latin-1")
-            secret = value.rpartition(" ")[2].encode("latin-1")
-            if len(secret) >= SHORTEST_SECRET:
-                yield secret
-
-
-def _redirect_refused(method: str, target: str, code: int, location: Optional[str]) -> ProtocolError:
-    """The error for a redirect: it names the host it leads to, and nothing else of the target."""
+def _redirect_refused(
+    method: str, target: str, code: int, location: Optional[str]
+) -> ProtocolError:
+    """The error for a redirect. It names the host of the location and nothing else of it."""
     try:
         host = urlsplit(location or "").hostname
     except ValueError:
         host = None
     return ProtocolError(
-        f"{request_info(method, target)}: the server answers with a redirect ({code}) to {host or 'an unnamed host'}, "
-        "which is not followed so that credentials stay where they belong; check the server URL in the kubeconfig"
+        f"{request_info(method, target)}: the server redirects ({code}) to "
+        f"{host or 'an unnamed host'}; redirects are refused so that credentials stay with the server "
+        "they are meant for; check the server URL in the kubeconfig"
     )
 
 
-def failure_of(status: Mapping[str, Any], method: str, target: str, *, retry_after: Optional[float] = None) -> APIError:
-    """The exception for a Status object, wherever it came from (an answer, a watch's ERROR event, exec's channel 3)."""
-    code, reason = status.get("code"), status.get("reason")
-    code = code if isinstance(code, int) else 0
-    reason = reason if isinstance(reason, str) else ""
-    details = status.get("details")
-    details = details_without_commands(details) if isinstance(details, Mapping) else {}
-    if retry_after is None and isinstance(details.get("retryAfterSeconds"), int):
-        retry_after = float(details["retryAfterSeconds"]) or None
-    info = request_info(method, target)
-    message = without_command(str(status.get("message") or "").strip())
-    kind = error_class(code, reason)
-    return kind(
-        message, status=code, reason=reason, details=details, retry_after=retry_after, context=str(info),
-        hint=advice(code, reason, message, info, len(target)),
-    )  # fmt: skip
-
-
-def _status(raw: bytes) -> Optional[dict[str, Any]]:
-    try:
-        decoded = json.loads(raw)
-    except (ValueError, RecursionError):
-        return None
-    return decoded if isinstance(decoded, dict) and decoded.get("kind") == "Status" else None
-
-
-_LIST_OF_PATHS = re.compile(r'\{\s*"paths"\s*:')
-
-
-def _plain(raw: bytes) -> str:
-    """A short message out of a body that is no Status: plain text as it is, HTML and the rest only named."""
+def _short_text(raw: bytes) -> str:
+    """A short message out of a body: plain text as it is, HTML and lists of paths only named."""
     text = raw[:2000].decode("utf-8", "replace").strip()
     if text.startswith("<"):
         return HTML_PAGE

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Optional
 
 from ..errors import REASONS, APIError, DevServersError
+from .text import printable
 
 if TYPE_CHECKING:
     from logging import Logger
@@ -98,7 +99,7 @@ def shown_request(method: str, target: str) -> str:
     path, _, query = target.partition("?")
     shown = dict.fromkeys(_shown_parameter(pair) for pair in query.split("&") if pair)
     text = f"{method} {path}?{'&'.join(shown)}" if shown else f"{method} {path}"
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+    return printable(text, "?")
 
 
 def _shown_parameter(pair: str) -> str:

@@ -22,7 +22,6 @@ known; both are pure. :class:`Watch` does the I/O and follows these rules:
 
 from __future__ import annotations
 
-import json
 import math
 import random
 from collections.abc import Generator, Iterable, Iterator, Mapping
@@ -46,6 +45,7 @@ from .http.opener import Answer
 from .resources import Resource, with_query
 from .rest import Object, RESTClient
 from .status import failure_of
+from .text import json_or_none
 from .told import tell_resend
 
 IDLE_SECONDS = 80.0
@@ -153,10 +153,7 @@ def _change(before: Optional[_Known], now: _Known) -> str:
 
 def decode_event(line: bytes) -> Event:
     """One line as an event; :class:`ProtocolError` if it is not one."""
-    try:
-        event = json.loads(line)
-    except (ValueError, RecursionError):
-        event = None
+    event = json_or_none(line)
     if isinstance(event, dict) and isinstance(event.get("type"), str) and isinstance(event.get("object"), dict):
         return event
     raise ProtocolError("the watch sent a line that is not a watch event")

@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from devservers.transport.tls.context import ClientCertificate, Material
+from devservers.transport.tls.pem import ClientCertificate, PEMSource
 
 _DAY = datetime.timedelta(days=1)
 
@@ -26,8 +26,8 @@ class Pair:
 
     def as_client(self, name: str = "alice") -> ClientCertificate:
         return ClientCertificate(
-            Material(f"client-certificate-data of user {name!r}", self.certificate),
-            Material(f"client-key-data of user {name!r}", self.key),
+            PEMSource(f"client-certificate-data of user {name!r}", self.certificate),
+            PEMSource(f"client-key-data of user {name!r}", self.key),
         )
 
 

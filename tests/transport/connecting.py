@@ -13,13 +13,14 @@ from devservers.transport.auth.credentials import Credentials
 from devservers.transport.config.clientconfig import ClientConfig
 from devservers.transport.deadline import Deadline
 from devservers.transport.http.dial import connect
-from devservers.transport.tls.context import ClientCertificate, Material, TLSSettings
+from devservers.transport.tls.context import TLSSettings
+from devservers.transport.tls.pem import ClientCertificate, PEMSource
 
 from .certificates import authority, server_context
 from .proxyserver import Proxy
 from .tlsserver import Server, answer_http, serving
 
-CA = Material("certificate-authority-data of cluster 'main' in /etc/kube/config", authority().pem)
+CA = PEMSource("certificate-authority-data of cluster 'main' in /etc/kube/config", authority().pem)
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 HOSTS = {"api.example": "127.0.0.1"}
 
@@ -29,7 +30,7 @@ def deadline() -> Deadline:
 
 
 def for_server(
-    server: Server, *, ca: Optional[Material] = CA, certificate: Optional[ClientCertificate] = None, **more: Any
+    server: Server, *, ca: Optional[PEMSource] = CA, certificate: Optional[ClientCertificate] = None, **more: Any
 ) -> ClientConfig:
     """The configuration of a client of a local TLS server."""
     host = f"[{server.host}]" if ":" in server.host else server.host

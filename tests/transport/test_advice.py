@@ -132,7 +132,7 @@ OBJECT = 'devservers.devserver.io "dev" is forbidden: '
         (f'{OBJECT}violates PodSecurity "restricted:latest": runAsNonRoot', "a policy of the cluster"),
         (f"{OBJECT}unable to validate against any pod security policy: []", "a policy of the cluster"),
         (f"{OBJECT}cannot set blockOwnerDeletion if an ownerReference refers to", "leave blockOwnerDeletion out"),
-        (f"{OBJECT}cannot set an ownerRef on a resource you can't delete: , <nil>", "whoever sets metadata.owner"),
+        (f"{OBJECT}cannot set an ownerRef on a resource you can't delete: , <nil>", "setting metadata.owner"),
         (
             f"{OBJECT}unable to create new content in namespace team because it is being terminated",
             "the namespace is being deleted",

@@ -14,7 +14,8 @@ from devservers.transport.auth.credentials import BearerToken, Credentials
 from devservers.transport.config.clientconfig import ClientConfig
 from devservers.transport.config.serverurl import parse_server_url
 from devservers.transport.config.sources import load, load_config
-from devservers.transport.tls.context import InsecureTLSWarning, Material, TLSSettings
+from devservers.transport.tls.context import InsecureTLSWarning, TLSSettings
+from devservers.transport.tls.pem import PEMSource
 
 from .certificates import authority
 from .kubeconfigs import document, write
@@ -301,7 +302,7 @@ class TestTLSContext:
 
 
 def _id(url: str = "https://a.example", ca: bytes = b"x\ny", name: Optional[str] = None) -> object:
-    return ClientConfig(url, tls=TLSSettings(Material("ca", ca), name)).cluster_id()
+    return ClientConfig(url, tls=TLSSettings(PEMSource("ca", ca), name)).cluster_id()
 
 
 def test_a_cluster_is_known_by_its_url_and_its_authority() -> None:
@@ -312,7 +313,7 @@ def test_a_cluster_is_known_by_its_url_and_its_authority() -> None:
 
 def test_an_authority_in_a_file_is_the_same_as_in_place(tmp_path: Path) -> None:
     (tmp_path / "ca").write_bytes(b"x\ny\n")
-    ca = Material("ca", path=str(tmp_path / "ca"))
+    ca = PEMSource("ca", path=str(tmp_path / "ca"))
     assert ClientConfig("https://a.example", tls=TLSSettings(ca)).cluster_id() == _id()
     (tmp_path / "ca").unlink()
     assert ClientConfig("https://a.example", tls=TLSSettings(ca)).cluster_id() != _id()

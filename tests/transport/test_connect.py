@@ -15,7 +15,8 @@ from devservers.transport.config.clientconfig import ClientConfig
 from devservers.transport.deadline import Deadline
 from devservers.transport.http.dial import connect
 from devservers.transport.http.translate import refusal_of_certificate
-from devservers.transport.tls.context import InsecureTLSWarning, Material
+from devservers.transport.tls.context import InsecureTLSWarning
+from devservers.transport.tls.pem import PEMSource
 
 from .certificates import BareAuthority, Pair, authority, server_context
 from .connecting import CA, deadline, exchange, failure_of, for_server, tls_server
@@ -58,7 +59,7 @@ class TestDirect:
 
     def test_an_authority_that_is_no_root_is_trusted_as_go_trusts_it(self) -> None:
         pair = authority().issue("127.0.0.1")
-        leaf = Material(
+        leaf = PEMSource(
             "ca", pair.certificate
         )  # a server's own certificate in place of a CA, as some installers write it
         with serving(answer_http, server_context(pair)) as server:
@@ -71,7 +72,7 @@ class TestDirect:
         eks = BareAuthority()
         (tmp_path / "ca.pem").write_bytes(eks.pem)
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-        ca = None if from_the_system else Material("certificate-authority-data", eks.pem)
+        ca = None if from_the_system else PEMSource("certificate-authority-data", eks.pem)
         with serving(answer_http, server_context(eks.issue("localhost"))) as server:
             config = for_server(server, ca=ca, server_name="localhost")
             assert exchange(connect(config, deadline())).endswith(b"ok")
@@ -80,7 +81,7 @@ class TestDirect:
         pair = BareAuthority().issue("localhost")
         with serving(answer_http, server_context(pair)) as server:
             config = for_server(
-                server, ca=Material("certificate-authority-data", pair.certificate), server_name="localhost"
+                server, ca=PEMSource("certificate-authority-data", pair.certificate), server_name="localhost"
             )
             assert exchange(connect(config, deadline())).endswith(b"ok")
 
@@ -99,14 +100,14 @@ class TestDirect:
 class TestTLSFailures:
     def test_an_unknown_authority_names_the_ca_entry(self) -> None:
         with tls_server() as server:
-            other = Material(CA.source, authority("another").pem)
+            other = PEMSource(CA.source, authority("another").pem)
             said = failure_of(for_server(server, ca=other), TLSError)
         assert f"no TLS connection to https://127.0.0.1:{server.port}: its certificate is not signed by {CA}" in said
         assert "fetch the cluster's current CA" in said
 
     def test_an_authority_of_the_same_name_is_unknown_too(self) -> None:
         with serving(answer_http, server_context(BareAuthority().issue("localhost"))) as server:
-            rebuilt = Material(CA.source, BareAuthority().pem)
+            rebuilt = PEMSource(CA.source, BareAuthority().pem)
             assert f"is not signed by {CA}" in failure_of(
                 for_server(server, ca=rebuilt, server_name="localhost"), TLSError
             )
@@ -142,7 +143,7 @@ class TestTLSFailures:
 
         with serving(answer_400) as server:
             said = failure_of(for_server(server), TLSError)
-        assert "does not speak TLS there" in said
+        assert "does not speak TLS" in said
 
     def test_a_wrong_key_is_told_before_anything_is_sent(self) -> None:
         alice, bob = (authority().issue(f"{name}@x.example") for name in ("alice", "bob"))

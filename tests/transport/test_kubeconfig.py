@@ -272,7 +272,7 @@ class TestUsers:
         ("user", "said"),
         [
             ({"token": 12345}, "token must be a string, not a number; put it in quotes"),
-            ({"token": "a\nb"}, "token of user 'alice' in /etc/kube/config: the token holds a space, a line break"),
+            ({"token": "a\nb"}, "token of user 'alice' in /etc/kube/config: the token contains a space, a line break"),
             ({"token": "a", "username": "u"}, "has a token and a user name with password; remove one"),
             ({"tokenFile": "/t", "username": "u"}, "has a token and a user name with password; remove one"),
             ({"tokenFile": "/no/such/token"}, "/no/such/token): cannot be read: No such file"),

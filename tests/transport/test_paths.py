@@ -8,15 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devservers.transport.resources import (
-    PODS,
-    Resource,
-    request_info,
-    validate_generate_name,
-    validate_name,
-    validate_namespace,
-    with_query,
-)
+from devservers.transport.names import validate_generate_name, validate_name, validate_namespace
+from devservers.transport.resources import PODS, Resource, request_info, with_query
 
 DEVSERVERS = Resource("devserver.io", "v1", "devservers", "DevServer", True)
 FLAVORS = Resource("devserver.io", "v1", "devserverflavors", "DevServerFlavor", False)

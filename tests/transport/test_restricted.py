@@ -244,7 +244,7 @@ class TestReadOnlyFileSystem:
         code = f"{READ_ONLY}\ndel os.memfd_create\n{failing(connect_code(kubeconfig))}"
         said = run_python(code)
         assert said.startswith("TLSError False client-certificate-data of user 'alice'")
-        assert "neither an anonymous memory file (memfd and /proc) nor a writable temporary directory" in said
+        assert "neither in-memory files (memfd and /proc) nor a writable temporary directory" in said
 
     def test_a_system_that_lets_no_file_grow_is_told_the_same(self, kubeconfig: Path) -> None:
         limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
@@ -272,7 +272,7 @@ class TestProcesses:
         )
         said = run_python(denial + "\n" + failing(code))
         assert said.startswith("KubeConfigError True exec plugin 'plugin'")
-        assert "this environment does not let the command be started" in said
+        assert "the command could not be started here" in said
         assert "use credentials that need no plugin" in said
 
     @pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&- 2>&-"])

@@ -27,7 +27,8 @@ from devservers.transport.deadline import Deadline
 from devservers.transport.exec.websocket import upgrade
 from devservers.transport.http.dial import connect
 from devservers.transport.rest import RESTClient
-from devservers.transport.tls.context import ClientCertificate, Material, TLSSettings
+from devservers.transport.tls.context import TLSSettings
+from devservers.transport.tls.pem import ClientCertificate, PEMSource
 
 from .certificates import authority, server_context
 from .kubeconfigs import config_of, document, write
@@ -210,7 +211,7 @@ def test_a_failing_plugin(tmp_path: Path, script: str) -> None:
 
 def test_no_repr_or_text_of_an_object_shows_it(tmp_path: Path) -> None:
     (tmp_path / "token").write_text(CANARY)
-    certificate = ClientCertificate(Material("crt", CANARY.encode()), Material("key", CANARY.encode()))
+    certificate = ClientCertificate(PEMSource("crt", CANARY.encode()), PEMSource("key", CANARY.encode()))
     plugin = printing(tmp_path, exec_credential(token=CANARY))
     plugin.stanza.update(env=[{"name": "S", "value": CANARY}], args=[CANARY])
     impersonation = Impersonation("bob", extra={"a": [CANARY]})
@@ -223,7 +224,7 @@ def test_no_repr_or_text_of_an_object_shows_it(tmp_path: Path) -> None:
         *(Credentials(authorizer, certificate, impersonation) for authorizer in authorizers),
         *(authorizer.current(Deadline(None)) for authorizer in authorizers),
         certificate,
-        TLSSettings(Material("ca", CANARY.encode())),
+        TLSSettings(PEMSource("ca", CANARY.encode())),
         parse_proxy(proxy_url, "x"),
         config,
         config.credentials,
@@ -288,7 +289,7 @@ def test_an_upgrade_that_fails(answer: str, caplog: pytest.LogCaptureFixture) ->
 def test_a_redirect_names_its_target_host_and_nothing_more_of_it() -> None:
     with serving(answering(ANSWERS["a redirect"])) as server, pytest.raises(DevServersError) as caught:
         RESTClient(ClientConfig(f"http://127.0.0.1:{server.port}")).request("GET", "/version", deadline=Deadline(5))
-    assert "redirect (302) to evil.example" in str(caught.value)
+    assert "redirects (302) to evil.example" in str(caught.value)
 
 
 def failing_connections() -> dict[str, Callable[[ClientConfig], contextlib.AbstractContextManager[ClientConfig]]]:
@@ -315,12 +316,12 @@ def failing_connections() -> dict[str, Callable[[ClientConfig], contextlib.Abstr
 
     @contextlib.contextmanager
     def unusable_certificate(config: ClientConfig) -> Iterator[ClientConfig]:
-        bad = ClientCertificate(Material("crt", CANARY.encode()), Material("key", CANARY.encode()))
+        bad = ClientCertificate(PEMSource("crt", CANARY.encode()), PEMSource("key", CANARY.encode()))
         yield ClientConfig("https://127.0.0.1:1", credentials=Credentials(BearerToken(CANARY), bad))
 
     @contextlib.contextmanager
     def unusable_ca(config: ClientConfig) -> Iterator[ClientConfig]:
-        yield ClientConfig("https://127.0.0.1:1", tls=TLSSettings(Material("ca", CANARY.encode())))
+        yield ClientConfig("https://127.0.0.1:1", tls=TLSSettings(PEMSource("ca", CANARY.encode())))
 
     ways = (refused_by_proxy, absent_proxy, proxy_that_repeats_everything, unknown_authority, unusable_certificate)
     return {way.__name__.replace("_", " "): way for way in (*ways, unusable_ca)}
@@ -335,7 +336,7 @@ def _with(config: ClientConfig, **change: Any) -> ClientConfig:
 def test_a_connection_that_fails(
     way: Callable[[ClientConfig], contextlib.AbstractContextManager[ClientConfig]],
 ) -> None:
-    tls = TLSSettings(Material("ca", authority().pem))
+    tls = TLSSettings(PEMSource("ca", authority().pem))
     config = ClientConfig("https://api.example", credentials=Credentials(BearerToken(CANARY)), tls=tls)
     with way(config) as broken, pytest.raises(DevServersError) as caught:
         connect(broken, Deadline(5))

@@ -13,14 +13,9 @@ import pytest
 
 from devservers.errors import KubeConfigError, TLSError
 from devservers.transport.http.opener import _early_answer
-from devservers.transport.tls.context import (
-    ClientCertificate,
-    Material,
-    TLSSettings,
-    make_context,
-    make_proxy_context,
-)
+from devservers.transport.tls.context import TLSSettings, make_context, make_proxy_context
 from devservers.transport.tls.explain import explain_handshake_failure
+from devservers.transport.tls.pem import ClientCertificate, PEMSource
 
 from .certificates import authority
 
@@ -28,7 +23,7 @@ CA = "certificate-authority-data of cluster 'main' in /etc/kube/config"
 
 
 def trusting(pem: bytes) -> ssl.SSLContext:
-    return make_context(TLSSettings(Material(CA, pem)), None)
+    return make_context(TLSSettings(PEMSource(CA, pem)), None)
 
 
 def encrypted_key() -> bytes:
@@ -59,8 +54,8 @@ class TestTrust:
         bundle = "# unsre CA ü\n".encode() + authority().pem + b"\n# another\n" + authority("another").pem
         assert trusting(bundle).cert_store_stats()["x509"] == 2
 
-    @pytest.mark.parametrize("ca", [Material(CA, authority().pem), None])
-    def test_strict_rules_which_python_3_13_adds_are_off(self, ca: Optional[Material]) -> None:
+    @pytest.mark.parametrize("ca", [PEMSource(CA, authority().pem), None])
+    def test_strict_rules_which_python_3_13_adds_are_off(self, ca: Optional[PEMSource]) -> None:
         assert not make_context(TLSSettings(ca), None).verify_flags & ssl.VERIFY_X509_STRICT
         assert not make_proxy_context(TLSSettings(ca)).verify_flags & ssl.VERIFY_X509_STRICT
 
@@ -84,12 +79,12 @@ class TestTrust:
 
     @pytest.mark.parametrize("pem", [b"", b"no pem", b"-----BEGIN CERTIFICATE-----"])
     def test_what_holds_no_certificate_names_its_entry(self, pem: bytes) -> None:
-        with pytest.raises(KubeConfigError, match=f"{CA}: holds no PEM certificate"):
+        with pytest.raises(KubeConfigError, match=f"{CA}: contains no PEM certificate"):
             trusting(pem)
 
     def test_a_damaged_certificate_names_its_entry_and_shows_nothing(self) -> None:
         damaged = authority().pem.replace(b"M", b"N", 3)
-        with pytest.raises(TLSError, match=f"{CA}: holds a damaged certificate") as caught:
+        with pytest.raises(TLSError, match=f"{CA}: contains a damaged certificate") as caught:
             trusting(damaged)
         assert caught.value.__context__ is None
 
@@ -97,7 +92,7 @@ class TestTrust:
         with pytest.raises(
             KubeConfigError, match=r"certificate-authority of x \(.*/gone\): cannot be read: No such file"
         ):
-            make_context(TLSSettings(Material("certificate-authority of x", path=str(tmp_path / "gone"))), None)
+            make_context(TLSSettings(PEMSource("certificate-authority of x", path=str(tmp_path / "gone"))), None)
 
 
 def with_blank_lines(pem: bytes) -> bytes:
@@ -109,19 +104,6 @@ class TestAuthorities:
     def test_a_bundle_may_be_laid_out_loosely(self, change: Callable[[bytes], bytes]) -> None:
         bundle = change(authority("another").pem) + change(authority().pem)
         assert len(trusting(bundle).get_ca_certs()) == 2
-
-    def test_certificates_in_ssl_cert_dir_count_under_any_file_name(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Go reads what lies there; OpenSSL alone wants the hash of the subject as the file's name."""
-        (tmp_path / "company.pem").write_bytes(authority().pem)
-        (tmp_path / "README").write_text("no certificate")
-        (tmp_path / "sub").mkdir()
-        os.mkfifo(tmp_path / "fifo")
-        monkeypatch.setenv("SSL_CERT_DIR", f"/no/such/directory:{tmp_path}")
-        ours = ssl.create_default_context(cadata=authority().pem.decode()).get_ca_certs()[-1]
-        assert ours in make_context(TLSSettings(), None).get_ca_certs()
-        assert ours in make_proxy_context(TLSSettings()).get_ca_certs()
 
 
 class TestClientCertificates:
@@ -140,7 +122,7 @@ class TestClientCertificates:
         (tmp_path / "crt").write_bytes(pair.certificate)
         (tmp_path / "key").write_bytes(pair.key)
         before = sorted(os.listdir(without_memory_files))
-        certificate, key = (Material(name, path=str(tmp_path / name)) for name in ("crt", "key"))
+        certificate, key = (PEMSource(name, path=str(tmp_path / name)) for name in ("crt", "key"))
         make_context(TLSSettings(), ClientCertificate(certificate, key))
         assert sorted(os.listdir(without_memory_files)) == before
 
@@ -163,7 +145,7 @@ class TestClientCertificates:
     def test_the_private_file_is_removed_after_a_failure_too(self, without_memory_files: Path) -> None:
         before = sorted(os.listdir(without_memory_files))
         with pytest.raises(TLSError):
-            make_context(TLSSettings(), ClientCertificate(Material("crt", b"bad"), Material("key", b"bad")))
+            make_context(TLSSettings(), ClientCertificate(PEMSource("crt", b"bad"), PEMSource("key", b"bad")))
         assert sorted(os.listdir(without_memory_files)) == before
 
     def test_with_neither_the_error_says_what_could_be_done(
@@ -185,23 +167,26 @@ class TestClientCertificates:
     @pytest.mark.parametrize(
         ("certificate", "key", "said"),
         [
-            (b"rubbish", None, "crt: holds no PEM certificate"),
-            (None, b"rubbish", "key: holds no PEM private key"),
-            (None, b"", "key: holds no PEM private key"),
+            (b"rubbish", None, "crt: contains no PEM certificate"),
+            (None, b"rubbish", "key: contains no PEM private key"),
+            (None, b"", "key: contains no PEM private key"),
             (None, b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "crt / key: OpenSSL cannot use"),
         ],
     )
-    def test_what_openssl_cannot_use_is_told_by_entry(self, certificate: bytes, key: bytes, said: str) -> None:
+    def test_what_openssl_cannot_use_is_told_by_entry(
+        self, certificate: Optional[bytes], key: Optional[bytes], said: str
+    ) -> None:
         pair = authority().issue("alice@x.example")
-        materials = Material("crt", certificate or pair.certificate), Material("key", pair.key if key is None else key)
+        certificate, key = certificate or pair.certificate, pair.key if key is None else key
+        sources = PEMSource("crt", certificate), PEMSource("key", key)
         with pytest.raises(KubeConfigError, match=said) as caught:
-            make_context(TLSSettings(), ClientCertificate(*materials))
+            make_context(TLSSettings(), ClientCertificate(*sources))
         assert caught.value.__context__ is None
 
     def test_an_encrypted_key_is_refused_instead_of_asking_on_the_terminal(self) -> None:
         certificate = authority().issue("alice@x.example").as_client().certificate
         with pytest.raises(TLSError, match="key: the key is encrypted; store it unencrypted"):
-            make_context(TLSSettings(), ClientCertificate(certificate, Material("key", encrypted_key())))
+            make_context(TLSSettings(), ClientCertificate(certificate, PEMSource("key", encrypted_key())))
 
     def test_material_never_shows_in_a_repr(self) -> None:
         pair = authority().issue("alice@x.example").as_client()
@@ -211,7 +196,7 @@ class TestClientCertificates:
 @pytest.mark.parametrize(
     ("reason", "said"),
     [
-        ("WRONG_VERSION_NUMBER", "does not speak TLS there"),
+        ("WRONG_VERSION_NUMBER", "does not speak TLS; check the port"),
         ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "demands a client certificate; set client-certificate and client-key"),
         ("SSLV3_ALERT_CERTIFICATE_EXPIRED", "says that the client certificate (crt) has expired; log in again"),
         ("TLSV1_ALERT_UNKNOWN_CA", "does not accept the client certificate (crt): TLSV1_ALERT_UNKNOWN_CA"),
@@ -222,7 +207,7 @@ class TestClientCertificates:
 def test_an_alert_of_the_server_is_told_as_what_to_do(reason: str, said: str) -> None:
     error = ssl.SSLError(1, reason)
     error.reason = reason
-    certificate = ClientCertificate(Material("crt", b""), Material("key", b""))
+    certificate = ClientCertificate(PEMSource("crt", b""), PEMSource("key", b""))
     assert said in explain_handshake_failure(error, TLSSettings(), certificate)
 
 

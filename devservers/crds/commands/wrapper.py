@@ -27,7 +27,7 @@ from typing import NamedTuple, Optional, Union
 from ... import arguments
 from ...transport.advice import is_too_long
 from ...transport.apiwarning import warn_user
-from ...transport.resources import validate_namespace
+from ...transport.names import validate_namespace
 from .proof import LEAD
 from .shelloperators import find_operator
 
@@ -304,9 +304,4 @@ def _check_text(text: str, field: str) -> None:
     """The exec API carries words as UTF-8, and no process can be given a NUL."""
     if "\0" in text:
         raise ValueError(f"{field}: a NUL character cannot be passed to a command")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError(
-            f"{field}: {text!r} is not text that can be encoded as UTF-8 (bytes decoded by os.fsdecode?)"
-        ) from None
+    arguments.sendable(text, field)

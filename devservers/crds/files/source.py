@@ -13,7 +13,7 @@ from .tarstream import Absent
 READ_SIZE = 64 * 1024  # bytes
 
 # A FIFO that has taken a file's place must not block the transfer for ever.
-_OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 class LocalFiles:

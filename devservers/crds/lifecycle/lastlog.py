@@ -11,8 +11,8 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...errors import BadRequestError
-from ...transport.auth.redaction import without_controls
 from ...transport.resources import PODS
+from ...transport.text import printable, without_terminal_controls
 
 if TYPE_CHECKING:
     from ...transport.deadline import Deadline
@@ -123,6 +123,5 @@ def _read(
 
 def _shown(line: str) -> str:
     """A line as it can be printed: what a container writes may steer a terminal."""
-    text = without_controls(line).expandtabs(4)
-    text = "".join(letter if letter.isprintable() else " " for letter in text).rstrip()
+    text = printable(without_terminal_controls(line).expandtabs(4)).rstrip()
     return text if len(text) <= LINE_LIMIT else f"{text[:LINE_LIMIT]}…"

@@ -16,6 +16,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Optional
 
+from ...transport.text import json_or_none, printable
+
 LAST_HANDLED = "/last-handled-configuration"
 FINALIZER_MARK = "kopffinalizermarker"
 MESSAGE_LIMIT = 400
@@ -82,7 +84,7 @@ class OperatorNotes(NamedTuple):
 
 def _handlers(annotations: Mapping[str, Any]) -> Iterator[Handler]:
     for key, text in sorted(annotations.items()):
-        progress = _json(text)
+        progress = json_or_none(text) if isinstance(text, str) else None
         if not isinstance(progress, dict) or not {"retries", "success", "failure"} <= progress.keys():
             continue
         if progress.get("success"):
@@ -99,7 +101,7 @@ def _handlers(annotations: Mapping[str, Any]) -> Iterator[Handler]:
 
 def _is_about(memory: object, spec: object) -> bool:
     """Whether what was handled is the spec as it stands; where that cannot be told, it is taken to be."""
-    handled = _json(memory)
+    handled = json_or_none(memory) if isinstance(memory, str) else None
     return not isinstance(handled, dict) or "spec" not in handled or handled["spec"] == spec
 
 
@@ -155,12 +157,5 @@ def _literal_at(text: str, at: int) -> object:
             return None
 
 
-def _json(text: object) -> object:
-    try:
-        return json.loads(text) if isinstance(text, str) else None
-    except (ValueError, RecursionError):
-        return None
-
-
 def _one_line(text: str) -> str:
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return " ".join(printable(text).split())

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ...arguments import is_encodable
+
 
 def copy_json(value: Any, field: str = "") -> Any:
     """A deep copy of ``value`` as plain JSON: tuples become lists, mappings and typed views dicts.
@@ -29,11 +31,8 @@ def copy_json(value: Any, field: str = "") -> Any:
 def _dumped(value: Any, *, sent: bool = True) -> str:
     """As JSON, if need be as such that can be sent: a lone surrogate has no encoding."""
     text = json.dumps(value, default=_plain, allow_nan=False, ensure_ascii=False)
-    if sent and not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise ValueError("holds text that cannot be encoded as UTF-8 (bytes decoded by os.fsdecode?)") from None
+    if sent and not is_encodable(text):
+        raise ValueError("holds text that cannot be encoded as UTF-8 (bytes decoded by os.fsdecode?)")
     return text
 
 

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from ...errors import KubeConfigError
 from ...transport.default import default_client, was_default
-from ...transport.resources import Resource, validate_name
+from ...transport.names import validate_name
+from ...transport.resources import Resource
 from . import merge
 from .jsonvalue import copy_json
 from .metadata import ObjectMeta, new_metadata

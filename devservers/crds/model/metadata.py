@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ... import arguments
-from ...transport.resources import validate_generate_name, validate_name, validate_namespace
+from ...transport.names import validate_generate_name, validate_name, validate_namespace
 from .jsonvalue import copy_json
 
 if TYPE_CHECKING:

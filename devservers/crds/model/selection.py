@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Optional, Union
 
 from ... import arguments
-from ...transport.resources import validate_name
+from ...transport.names import validate_name
 
 LabelSelector = Union[str, Mapping[str, str]]
 """``"team=red,tier in (1,2)"``, or a mapping of labels that must be equal."""

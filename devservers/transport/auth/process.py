@@ -1,33 +1,43 @@
-"""Running a credential plugin: within its time, without a shell, and without letting a secret into a message.
+"""Running a credential plugin: without a shell, within its time, and with no secret in a message.
 
-What it may print is bounded, too, and it has ended when its process has: a child that it leaves behind, with our pipes
-in its hands, is neither waited for nor killed.
+Rules:
+
+- Everything is bounded: its time, what is read of its stdout, what is kept of its stderr.
+- It has ended when its process has. A child that it leaves behind with our pipes still open is
+  neither waited for nor killed.
+- Killed, it takes along what it started: it has a session (process group) of its own, unless it may
+  use the terminal, which belongs to our session.
+- Its stdout is a secret and is never shown. Its stderr is, redacted.
 """
 
 from __future__ import annotations
 
 import errno
-import json
 import os
 import re
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from ...errors import KubeConfigError, RequestTimeoutError
 from ..deadline import Deadline
-from .redaction import SECRET_NAME, masked
+from ..text import json_or_none, without_terminal_controls
+from .redaction import SECRET_NAME, redact, redact_unmistakable
 
 if TYPE_CHECKING:
     import subprocess
 
-_STDOUT_LIMIT = 1024 * 1024  # bytes; a token and a chain of certificates make a few thousand
-_STDERR_KEPT = 16 * 1024  # bytes; the last ones tell why it failed
-_QUIET = 0.2  # seconds without output after which to look whether the process has ended
-_LINGER = 2.0  # seconds that a child left behind is listened to, if it goes on writing
+_STDOUT_LIMIT = 1024 * 1024  # bytes; a token and a chain of certificates are a few thousand
+_STDERR_KEPT = 16 * 1024  # bytes; the last ones say why it failed
+_STDERR_SHOWN = 2000  # characters
+_QUIET = 0.2  # seconds without output after which to check whether the process has ended
+_LINGER = 2.0  # seconds for which a child left behind is read from, if it goes on writing
 _OUT_OF_TIME, _TOO_MUCH_OUTPUT = "time", "output"
+_HARMLESS_NAME = re.compile(
+    r"(?i)(profile|region|endpoints?|path|home|name|environment|mode|level|log|debug)\Z"
+)
 
 
 class _Outcome(NamedTuple):
@@ -39,11 +49,11 @@ class _Outcome(NamedTuple):
 
 @dataclass(frozen=True)
 class PluginRun:
-    """One run of a command, its environment, and how to speak about it.
+    """One run of a plugin: its command and environment, and what messages call it.
 
     Attributes:
         interactive: it may use the terminal; its stderr then goes there, and it stays in our session.
-        private: names of variables in ``env`` that the kubeconfig set, whose values are not for showing.
+        private: names of variables in ``env`` that the kubeconfig set; their values are not shown.
     """
 
     arguments: Sequence[str] = field(repr=False)
@@ -57,33 +67,39 @@ class PluginRun:
         """What the command prints, if it succeeds.
 
         Raises:
-            KubeConfigError: it is missing, may not be run, fails, prints too much, or takes longer than ``limit``
-                seconds; the message holds its stderr.
+            KubeConfigError: it is missing, may not be run, fails, prints too much, or takes longer
+                than ``limit`` seconds; the message includes its stderr.
             RequestTimeoutError: ``deadline`` came first.
         """
         within = deadline.sooner(limit)
         outcome = self._finish(self._start(), within)
         if outcome.code == 0 and not outcome.killed_for:
             return outcome.stdout
-        message = f"{self.label}: {_describe(outcome, within)}{self._stderr(outcome)}"
-        in_time = outcome.killed_for != _OUT_OF_TIME or not deadline.expired
-        raise (KubeConfigError if in_time else RequestTimeoutError)(message)
+        message = (
+            f"{self.label}: {_explain_outcome(outcome, within)}{self._redacted_stderr(outcome)}"
+        )
+        if outcome.killed_for == _OUT_OF_TIME and deadline.expired:
+            raise RequestTimeoutError(message)
+        raise KubeConfigError(message)
 
     def _start(self) -> subprocess.Popen[bytes]:
+        stderr = stdin = None  # ours: the terminal
         try:
             import subprocess
 
+            if not self.interactive:
+                stdin, stderr = subprocess.DEVNULL, subprocess.PIPE
             return subprocess.Popen(
                 list(self.arguments),
-                executable=_on_path(self.arguments[0]),
+                executable=_find_on_path(self.arguments[0]),
                 env=dict(self.env),
-                stdin=None if self.interactive else subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=subprocess.PIPE,
-                stderr=None if self.interactive else subprocess.PIPE,
+                stderr=stderr,
                 start_new_session=not self.interactive,
             )
-        except Exception as error:  # a sandbox refuses with anything: ImportError, OSError, an audit hook's exception
-            problem = _describe_refusal(error, self.install_hint)
+        except Exception as error:  # a sandbox may raise anything: ImportError, an audit hook's own
+            problem = _explain_refused_start(error, self.install_hint)
         raise KubeConfigError(f"{self.label}: {problem}")
 
     def _finish(self, process: subprocess.Popen[bytes], within: Deadline) -> _Outcome:
@@ -99,33 +115,39 @@ class PluginRun:
         return _Outcome(process.returncode, bytes(output.stdout), bytes(output.stderr), killed_for)
 
     def _kill(self, process: subprocess.Popen[bytes]) -> None:
-        """End the plugin and, if it has a session of its own, all it started; a survivor must not hold our pipes."""
+        """Kill the plugin and, if it has a session of its own, all that it started."""
         try:
             process.kill() if self.interactive else os.killpg(process.pid, signal.SIGKILL)
         except OSError:
             process.kill()
-        _close_pipes(process)
+        _close_pipes(process)  # a survivor must not keep them open
         process.wait()
 
-    def _stderr(self, outcome: _Outcome) -> str:
-        text = masked(outcome.stderr.decode("utf-8", "replace"), [*self._secrets(), *_strings_in(outcome.stdout)])
-        return "\nIts stderr:" + "".join(f"\n  | {line}" for line in text.splitlines()) if text else ""
+    def _redacted_stderr(self, outcome: _Outcome) -> str:
+        """The end of its stderr as further lines of a message, ``""`` if there is none."""
+        text = without_terminal_controls(outcome.stderr.decode("utf-8", "replace"))
+        text = redact(text, [*self._secrets(), *_strings_in(outcome.stdout)])
+        lines = redact_unmistakable(text).strip()[-_STDERR_SHOWN:].splitlines()
+        if not lines:
+            return ""
+        return "\nIts stderr:" + "".join(f"\n  | {line}" for line in lines)
 
-    def _secrets(self) -> list[str]:
-        """Values that must not be shown: the kubeconfig's and the environment's, and what follows a secret's flag."""
-        values = [self.env[name] for name in self.private if not _HARMLESS_NAME.search(name)]
-        values += [value for name, value in self.env.items() if SECRET_NAME.search(name)]
+    def _secrets(self) -> Iterator[str]:
+        """Values given to the plugin that must not be shown."""
+        for name, value in self.env.items():
+            set_by_kubeconfig = name in self.private and not _HARMLESS_NAME.search(name)
+            if set_by_kubeconfig or SECRET_NAME.search(name):
+                yield value
         for flag, value in zip(self.arguments, [*self.arguments[1:], ""]):
             if SECRET_NAME.search(flag):
-                values.append(flag.partition("=")[2] or value)
-        return values
+                yield flag.partition("=")[2] or value
 
 
-_HARMLESS_NAME = re.compile(r"(?i)(profile|region|endpoints?|path|home|name|environment|mode|level|log|debug)\Z")
+def _find_on_path(command: str) -> str:
+    """The file that ``command`` names on our PATH, by Go's rules.
 
-
-def _on_path(command: str) -> str:
-    """The file that our PATH has for ``command``, by Go's rules: not the PATH of ``env``, no relative directories."""
+    The PATH of the entry's ``env`` does not count, and neither do relative directories.
+    """
     if os.sep in command:
         return command
     for directory in os.get_exec_path():
@@ -149,23 +171,32 @@ class _Output:
         self.stderr = bytearray()
 
     def read(self, process: subprocess.Popen[bytes], within: Deadline) -> str:
-        """Read until the plugin has ended; the reason for which it must be killed, or ``""``."""
+        """Read until the plugin has ended; the reason for which it must be killed, or ``""``.
+
+        The pipes' end is not the plugin's: a child may keep them open after it, and it may close
+        them and live on. So whether the process has ended is checked whenever something was read
+        and at least every ``_QUIET`` seconds. Once it has, what is still to be read is read until
+        there is a pause, but for no more than ``_LINGER`` seconds, since a child may write for ever.
+        """
         import selectors
 
         with selectors.DefaultSelector() as selector:
-            for pipe, take in ((process.stdout, self._take_stdout), (process.stderr, self._take_stderr)):
+            for pipe, keep in (
+                (process.stdout, self._keep_stdout),
+                (process.stderr, self._keep_stderr),
+            ):
                 if pipe is not None:
-                    selector.register(pipe, selectors.EVENT_READ, take)
-            left_behind: Optional[Deadline] = None  # for a child that holds the pipes still, once the plugin has ended
+                    selector.register(pipe, selectors.EVENT_READ, keep)
+            lingering: Optional[Deadline] = None  # set once the process has ended
             while selector.get_map():
-                if left_behind is not None and left_behind.expired:
+                if lingering is not None and lingering.expired:
                     return ""
                 if within.expired:
                     return _OUT_OF_TIME
                 ready = selector.select(within.capped(_QUIET))
-                if left_behind is None and process.poll() is not None:
-                    left_behind = within.sooner(_LINGER)
-                if left_behind is not None and not ready:
+                if lingering is None and process.poll() is not None:
+                    lingering = within.sooner(_LINGER)
+                if lingering is not None and not ready:
                     return ""
                 for key, _ in ready:
                     data = os.read(key.fd, 65536)
@@ -176,15 +207,15 @@ class _Output:
                     return _TOO_MUCH_OUTPUT
         return "" if within.wait(partial(_has_ended, process)) else _OUT_OF_TIME
 
-    def _take_stdout(self, data: bytes) -> None:
+    def _keep_stdout(self, data: bytes) -> None:
         self.stdout += data
 
-    def _take_stderr(self, data: bytes) -> None:
+    def _keep_stderr(self, data: bytes) -> None:
         self.stderr = (self.stderr + data)[-_STDERR_KEPT:]
 
 
 def _has_ended(process: subprocess.Popen[bytes], seconds: Optional[float]) -> bool:
-    """Wait until it has, for so long at most."""
+    """Whether the process ends within ``seconds``."""
     import subprocess
 
     try:
@@ -194,43 +225,52 @@ def _has_ended(process: subprocess.Popen[bytes], seconds: Optional[float]) -> bo
     return True
 
 
-def _describe(outcome: _Outcome, within: Deadline) -> str:
+def _explain_outcome(outcome: _Outcome, within: Deadline) -> str:
     if outcome.killed_for == _TOO_MUCH_OUTPUT:
-        return f"printed more than {_STDOUT_LIMIT // 1024} KiB and was killed; is it a credential plugin at all?"
+        return (
+            f"printed more than {_STDOUT_LIMIT // 1024} KiB and was killed; "
+            "check that it is a credential plugin"
+        )
     if outcome.killed_for == _OUT_OF_TIME:
-        return f"did not end within {within.seconds or 0:.3g} s and was killed; run it by hand to see what it waits for"
+        return (
+            f"did not end within {within.seconds or 0:.3g} s and was killed; "
+            "run it by hand to see what it waits for"
+        )
     if outcome.code < 0:
         return f"was killed by signal {-outcome.code}"
     return f"failed with exit code {outcome.code}; run it by hand, and log in again if it says so"
 
 
-def _describe_refusal(error: Exception, install_hint: str) -> str:
+def _explain_refused_start(error: Exception, install_hint: str) -> str:
     hint = f"\n{install_hint}" if install_hint else ""
+    number = getattr(error, "errno", None)
     if isinstance(error, (FileNotFoundError, NotADirectoryError)):
-        return f"the command is not installed or not on PATH (or its interpreter is not); install it{hint}"
-    if isinstance(error, OSError) and error.errno == errno.EACCES:
-        return "the command is not executable for this user; correct its permissions, or install it anew" + hint
-    if isinstance(error, OSError) and error.errno == errno.ENOEXEC:
-        return "the command is no program for this machine (wrong architecture, or a script without #!)" + hint
+        return f"the command (or its interpreter) is not installed or not on PATH; install it{hint}"
+    if number == errno.EACCES:
+        return (
+            f"this user may not execute the command; correct its permissions or reinstall it{hint}"
+        )
+    if number == errno.ENOEXEC:
+        return f"the command is not a program for this machine (wrong architecture, or no #! line){hint}"
     if isinstance(error, ValueError):
-        return "the command, its arguments or env hold a NUL or cannot be encoded"
+        return "the command, its arguments or env contain a NUL or cannot be encoded"
     reason = getattr(error, "strerror", None) or type(error).__name__
     return (
-        f"this environment does not let the command be started ({reason}); "
+        f"the command could not be started here ({reason}); "
         "use credentials that need no plugin, such as a token or tokenFile"
     )
 
 
 def _strings_in(output: bytes) -> list[str]:
-    """Every string of a plugin's JSON: a failing one may have printed its token and repeat it on stderr.
+    """Every string of what a plugin printed: one that failed may repeat its token on stderr.
 
-    Of anything else every word, as it stands and without what YAML puts around it.
+    If it did not print JSON: every word, with and without the punctuation around it.
     """
-    try:
-        pending: list[Any] = [json.loads(output)]
-    except (ValueError, RecursionError):
+    document = json_or_none(output)
+    if document is None:
         words = output[:_STDERR_KEPT].decode("utf-8", "replace").split()
         return [*words, *(word.strip("\"'[]{},") for word in words)]
+    pending: list[Any] = [document]
     found: list[str] = []
     while pending:
         value = pending.pop()

@@ -1,59 +1,88 @@
-"""Hiding secrets in text that is worth showing: what a credential plugin wrote to stderr.
+"""Keeping secrets out of messages: each is replaced by ``***``.
 
-Known secrets are replaced wherever they stand. What only looks like one (a token, a key, the value after ``password=``)
-is replaced too: a word too many hidden costs less than one too few. Prose such as "cannot get token: exit status 1"
-stays readable.
+The secrets are mostly known (:func:`redact`). Three sources may repeat them:
+
+- an answer that echoes the request's ``Authorization`` header (:func:`secrets_in_headers`);
+- a Status about exec, which quotes the URL with which the API server called the kubelet: the command
+  is in it, and the variables to be set (:func:`without_command`);
+- the stderr of a credential plugin, which may also contain secrets of its own
+  (:func:`redact_unmistakable`).
+
+Only what cannot be anything else is taken for a secret of its own: everything that merely looks
+random includes the ARNs and digests by which a failed login is understood.
+
+Pure.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
-_SHOWN = 2000  # characters; the last ones tell why it failed
-_SHORTEST_SECRET = 6  # a value of "1" or "true" is none, and masking it would garble the text
+REDACTED = "***"
 
-SECRET_NAME = re.compile(r"(?i)token|passw|secret|credential|api[_-]?key|private[_-]?key|access[_-]?key")
+SHORTEST_SECRET = 6
+"""Characters. A shorter value ("1", "true") may be a part of any word, and is left alone."""
+
+SECRET_NAME = re.compile(
+    r"(?i)token|passw|secret|credential|api[_-]?key|private[_-]?key|access[_-]?key"
+)
 """Names of variables and flags whose values are secrets."""
 
-_LOOKS = (
-    re.compile(r"-----BEGIN [^-]*-----.*?(-----END [^-]*-----|\Z)", re.DOTALL),
-    re.compile(r"(?<![\w-])ey[\w-]{8,}\.[\w-]+(\.[\w-]*)*"),  # JSON web tokens
-    re.compile(r"(?i)(?<=\bbearer )\S+|(?<=\bbasic )\S+"),
-    re.compile(r"(?<=://)[^/\s@]+(?=@)"),  # user and password of a URL
-    re.compile(r"(?<![\w./~-])[A-Za-z0-9+][A-Za-z0-9/+]{39,}={0,2}"),  # base64; a path begins with / or has dots
-    re.compile(r"[A-Za-z0-9_+=-]{40,}"),  # nothing that is meant to be read is that long in one piece
+_UNMISTAKABLE = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*-----|\Z)"
+    r"|(?<![\w-])eyJ[\w.+/=-]+"  # a JSON web token: this is how base64 of `{"` begins
+    r"|(?i:(?<=\bbearer )|(?<=\bauthorization: basic ))\S+"
+    r"|\bk8s-aws-v1\.\S+"  # the token of EKS, a signed URL in base64
+    r"|(?<=://)[^/\s@]+(?=@)",  # user and password of a URL
+    re.DOTALL,
 )
-_VALUE = r"""(?P<value>"[^"\n]*"?|'[^'\n]*'?|[^\s"',}]{4,}(?:,[^\s"']+)?)"""
-_NAMED = (
-    re.compile(rf"""(?i:(?P<name>passw\w*["']?\s*[:=]\s*)){_VALUE}"""),
-    re.compile(rf"""(?i:(?P<name>(?:token|secret|credentials?|key)[\w-]*["']?\s*=\s*)){_VALUE}"""),
-    re.compile(  # token: VALUE, "client_secret": "VALUE"; but not "cannot get token: exit status 1"
-        r"""(?i:(?P<name>(?:token|secret|credentials?|key)[\w-]*["']?\s*:\s*))"""
-        rf"""(?!(?:[a-z]+|[A-Z][a-z]*)(?:[\s.,;:]|\Z)){_VALUE}"""
-    ),
-)
-_TERMINAL_CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 
 
-def without_controls(text: str) -> str:
-    """``text`` without what would move the cursor of a terminal or colour it; line breaks and tabs stay."""
-    return _TERMINAL_CONTROLS.sub("", text)
+def redact(text: str, secrets: Iterable[str]) -> str:
+    """``text`` with ``***`` for each of ``secrets``."""
+    for secret in sorted(set(secrets), key=len, reverse=True):  # the whole before its parts
+        if len(secret) >= SHORTEST_SECRET:
+            text = text.replace(secret, REDACTED)
+    return text
 
 
-def masked(text: str, secrets: Iterable[str]) -> str:
-    """The end of ``text``, known secrets and what looks like one replaced by ``***``."""
-    text = without_controls(text)
-    for secret in sorted(set(secrets), key=len, reverse=True):
-        if len(secret) >= _SHORTEST_SECRET:
-            text = text.replace(secret, "***")
-    for pattern in _LOOKS:
-        text = pattern.sub("***", text)
-    for pattern in _NAMED:
-        text = pattern.sub(_with_masked_value, text)
-    return text.strip()[-_SHOWN:]
+def redact_unmistakable(text: str) -> str:
+    """``text`` with ``***`` for what nobody has named a secret and what cannot be anything else."""
+    return _UNMISTAKABLE.sub(REDACTED, text)
 
 
-def _with_masked_value(match: re.Match[str]) -> str:
-    quote = match["value"][0] if match["value"][0] in "\"'" else ""
-    return f"{match['name']}{quote}***{quote}"
+def secrets_in_headers(headers: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """What must not be shown of the request headers: the credentials, with and without their scheme."""
+    for name, value in headers:
+        if name == "Authorization":
+            yield value
+            yield value.rpartition(" ")[2]
+
+
+_EXEC_QUERY = re.compile(r'(/exec/[^\s?"]*\?)[^\s"]*')
+
+
+def without_command(message: str) -> str:
+    """``message`` with ``***`` for the query of each exec URL in it."""
+    return _EXEC_QUERY.sub(_without_query, message)
+
+
+def _without_query(match: re.Match[str]) -> str:
+    return f"{match[1]}{REDACTED}"
+
+
+def details_without_commands(details: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The ``details`` of a Status with the same done to their causes, which repeat its message."""
+    causes = details.get("causes")
+    if not isinstance(causes, list):
+        return details
+    return {**details, "causes": [_cause_without_command(cause) for cause in causes]}
+
+
+def _cause_without_command(cause: Any) -> Any:
+    message = cause.get("message") if isinstance(cause, Mapping) else None
+    if not isinstance(message, str):
+        return cause
+    return {**cause, "message": without_command(message)}

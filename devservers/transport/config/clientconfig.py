@@ -9,7 +9,8 @@ from ... import arguments
 from ...errors import KubeConfigError
 from ..auth.credentials import Credentials, Identity
 from ..locks import ForkSafeLock
-from ..tls.context import ClientCertificate, InsecureTLSWarning, TLSSettings, make_context
+from ..tls.context import InsecureTLSWarning, TLSSettings, make_context
+from ..tls.pem import ClientCertificate
 from .proxies import DEFAULT_PORTS, Proxy, parse_proxy, proxy_from_environment
 from .serverurl import ServerURL, parse_server_url
 

@@ -11,11 +11,20 @@ from collections.abc import Mapping
 from typing import Callable, NamedTuple, Optional
 
 from ...errors import KubeConfigError
-from ..auth.credentials import BLANKS, Authorizer, BasicAuth, BearerToken, Credentials, Impersonation, TokenFile
+from ..auth.credentials import (
+    BLANKS,
+    Authorizer,
+    BasicAuth,
+    BearerToken,
+    Credentials,
+    Impersonation,
+    TokenFile,
+)
 from ..deadline import Deadline
 from ..locks import ForkSafeLock
-from ..text import shown
-from ..tls.context import ClientCertificate, Material, TLSSettings
+from ..text import shown_path
+from ..tls.context import TLSSettings
+from ..tls.pem import ClientCertificate, PEMSource
 from .clientconfig import ClientConfig
 from .kubeconfig import Entry, KubeConfig
 from .serverurl import is_host
@@ -48,7 +57,13 @@ class _Choice(NamedTuple):
         return [body.get(key) for key in _WHERE], self.cluster.path("certificate-authority")
 
 
-_WHERE = ("server", "proxy-url", "tls-server-name", "insecure-skip-tls-verify", "certificate-authority-data")
+_WHERE = (
+    "server",
+    "proxy-url",
+    "tls-server-name",
+    "insecure-skip-tls-verify",
+    "certificate-authority-data",
+)
 
 
 def client_config(
@@ -67,7 +82,7 @@ def client_config(
         credentials=_credentials(choice, follow),
         tls=_tls_settings(choice.cluster),
         proxy_url=choice.cluster.text("proxy-url") or None,
-        source=f"kubeconfig {shown(choice.context.file)}, context {choice.name!r}",
+        source=f"kubeconfig {shown_path(choice.context.file)}, context {choice.name!r}",
     )
 
 
@@ -101,7 +116,9 @@ class _Reading:
                 "whole process)"
             )
         if choice.user is None or not any(choice.user.body.get(key) for key in _CREDENTIALS):
-            raise (choice.user or choice.context).wrong("names no credentials any more; is it being written?")
+            raise (choice.user or choice.context).wrong(
+                "names no credentials any more; is it being written?"
+            )
         with self._lock:
             if self._found is None or self._found[0] != choice.whom():
                 follow = _Reading(self._read, choice).changed_credentials
@@ -154,8 +171,12 @@ def _server(cluster: Entry, user: Optional[Entry]) -> str:
         raise cluster.wrong("names no server; set it to the API server's URL, https://HOST:PORT")
     if "://" in server:
         return server
-    tls_is_set_up = any(entry.body.get(key) for entry in (cluster, user) if entry for key in _TLS_KEYS)
-    return f"https://{server}" if tls_is_set_up else f"http://{server}"  # a bare host:port, as client-go reads it
+    tls_is_set_up = any(
+        entry.body.get(key) for entry in (cluster, user) if entry for key in _TLS_KEYS
+    )
+    return (
+        f"https://{server}" if tls_is_set_up else f"http://{server}"
+    )  # a bare host:port, as client-go reads it
 
 
 _TLS_KEYS = (
@@ -165,7 +186,7 @@ _TLS_KEYS = (
 
 
 def _tls_settings(cluster: Entry) -> TLSSettings:
-    ca = material(cluster, "certificate-authority")
+    ca = pem_source(cluster, "certificate-authority")
     insecure = cluster.flag("insecure-skip-tls-verify")
     if ca is not None and insecure:
         raise cluster.wrong(
@@ -179,17 +200,17 @@ def _tls_settings(cluster: Entry) -> TLSSettings:
     return TLSSettings(ca, name or None, insecure)
 
 
-def material(entry: Entry, key: str) -> Optional[Material]:
+def pem_source(entry: Entry, key: str) -> Optional[PEMSource]:
     """The PEM at ``key`` (a file, which must be readable) or ``key-data`` (base64); None for neither."""
     data, path = entry.data(f"{key}-data"), entry.path(key)
     if data and path:
         raise entry.wrong(f"{key} and {key}-data are both set; remove one of them")
     if data:
-        return Material(f"{key}-data of {entry}", data=data)
+        return PEMSource(f"{key}-data of {entry}", data=data)
     if not path:
         return None
     _require_readable(entry, key, path)
-    return Material(f"{key} of {entry}", path=path)
+    return PEMSource(f"{key} of {entry}", path=path)
 
 
 def _require_readable(entry: Entry, key: str, path: str) -> None:
@@ -199,19 +220,26 @@ def _require_readable(entry: Entry, key: str, path: str) -> None:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a path"
         raise entry.wrong(
-            f"{key} names {shown(path)}, which cannot be read: {reason}; correct the path or restore the file"
+            f"{key} names {shown_path(path)}, which cannot be read: {reason}; correct the path or restore the file"
         ) from error
 
 
-def _credentials(choice: _Choice, read_again: Optional[Callable[[], Optional[Credentials]]]) -> Credentials:
+def _credentials(
+    choice: _Choice, read_again: Optional[Callable[[], Optional[Credentials]]]
+) -> Credentials:
     user = choice.user
     if user is None:
         return Credentials(read_again=read_again)
-    return Credentials(_authorizer(user, choice.cluster), _client_certificate(user), _impersonation(user), read_again)
+    return Credentials(
+        _authorizer(user, choice.cluster),
+        _client_certificate(user),
+        _impersonation(user),
+        read_again,
+    )
 
 
 def _client_certificate(user: Entry) -> Optional[ClientCertificate]:
-    certificate, key = material(user, "client-certificate"), material(user, "client-key")
+    certificate, key = pem_source(user, "client-certificate"), pem_source(user, "client-key")
     if certificate is None and key is None:
         return None
     if key is None:
@@ -220,7 +248,9 @@ def _client_certificate(user: Entry) -> Optional[ClientCertificate]:
         return ClientCertificate(certificate, key)
     if any(user.body.get(name) for name in _OTHER_CREDENTIALS):
         return None  # a key that is left over from a certificate does no harm; kubectl does not look at it, either
-    raise user.wrong("has a client key and no certificate; add client-certificate or client-certificate-data")
+    raise user.wrong(
+        "has a client key and no certificate; add client-certificate or client-certificate-data"
+    )
 
 
 _OTHER_CREDENTIALS = ("token", "tokenFile", "username", "exec")
@@ -228,7 +258,11 @@ _CREDENTIALS = (*_OTHER_CREDENTIALS, "client-certificate", "client-certificate-d
 
 
 def _authorizer(user: Entry, cluster: Entry) -> Authorizer:
-    token, token_path, username = user.text("token").strip(BLANKS), user.path("tokenFile"), user.text("username")
+    token, token_path, username = (
+        user.text("token").strip(BLANKS),
+        user.path("tokenFile"),
+        user.text("username"),
+    )
     plugin, provider = user.child("exec"), user.child("auth-provider")
     if username and (token or token_path):
         raise user.wrong("has a token and a user name with password; remove one of the two")
@@ -237,16 +271,19 @@ def _authorizer(user: Entry, cluster: Entry) -> Authorizer:
     if token_path:
         static = BearerToken(token, f"token of {user}") if token else None
         authorizer = TokenFile(token_path, f"tokenFile of {user}", instead=static)
-        authorizer.current(Deadline(None))  # a missing file is an error now, not at the first request
+        authorizer.current(
+            Deadline(None)
+        )  # a missing file is an error now, not at the first request
         return authorizer
     if token:
         return BearerToken(token, f"token of {user}")
     if username:
         return BasicAuth(username, user.text("password"), f"username or password of {user}")
     if plugin is not None:
-        from ..auth.plugin import exec_plugin
+        from ..auth.plugin import ExecPlugin
+        from .execstanza import plugin_command
 
-        return exec_plugin(plugin, cluster)
+        return ExecPlugin(plugin_command(plugin, cluster))
     return Authorizer()
 
 
@@ -255,13 +292,19 @@ def _auth_provider_error(user: Entry, provider: Entry, has_exec: bool) -> KubeCo
         return user.wrong("has exec and auth-provider; remove auth-provider")
     name = provider.text("name")
     advice = _AUTH_PROVIDER_ADVICE.get(name, "ask the provider of the cluster for an exec plugin")
-    return user.wrong(f"auth-provider {name!r} was removed from Kubernetes clients in 1.26; {advice}")
+    return user.wrong(
+        f"auth-provider {name!r} was removed from Kubernetes clients in 1.26; {advice}"
+    )
 
 
 def _impersonation(user: Entry) -> Optional[Impersonation]:
     name, uid, groups = user.text("as"), user.text("as-uid"), user.texts("as-groups")
     extra_entry = user.child("as-user-extra")
-    extra = {_extra_key(user, key): extra_entry.texts(key) for key in extra_entry.body} if extra_entry else {}
+    extra = (
+        {_extra_key(user, key): extra_entry.texts(key) for key in extra_entry.body}
+        if extra_entry
+        else {}
+    )
     if not name:
         if uid or groups or extra:
             raise user.wrong("as-uid, as-groups and as-user-extra need `as`: the user to act as")

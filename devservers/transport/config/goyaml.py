@@ -1,8 +1,9 @@
-"""YAML as kubectl reads it: PyYAML's safe loader with the ideas that Go's parser has of scalars and tags.
+"""YAML as kubectl reads it: PyYAML's safe loader, with Go's view of scalars and tags.
 
-A plain ``2024-01-01``, ``12:30`` (to PyYAML a number to the base of 60), ``=`` and ``<<`` (but as a key, where it
-merges) are strings; ``!!binary`` is the text it encodes; a tag that nobody knows is passed over. Only plain data comes
-out: no tag makes an object, and those that would make one of Python's are refused.
+A plain ``2024-01-01``, ``12:30`` (a base-60 number to PyYAML), ``=`` and ``<<`` (except as a key,
+where it merges) are strings; ``!!binary`` is the text it encodes; unknown tags are ignored. Only
+plain data comes out: no tag creates an object, and those that would create a Python object are
+refused.
 """
 
 from __future__ import annotations
@@ -18,64 +19,78 @@ _YAML = "tag:yaml.org,2002:"
 _STRINGS_IN_GO = (_YAML + "timestamp", _YAML + "value")
 _NUMBERS = (_YAML + "int", _YAML + "float")
 
-
-_DEEPEST = 100  # collections within each other; libyaml recurses on the stack, before 0.2.6 without a limit
-_LARGEST = 1_000_000  # nodes with every alias written out: a few lines of aliases to aliases can stand for billions
-
-
-def first_document(text: str) -> Any:
-    """The first document of ``text``, None if there is none or it is empty.
-
-    Raises: yaml.YAMLError; RecursionError for a document too deep, or too large with its aliases written out.
-    """
-    import yaml
-
-    try:
-        _check_size(text, _loader())
-    except yaml.YAMLError:
-        _check_depth(text)
-        raise
-    with _loader_of(text, _loader()) as loader:
-        return loader.get_data() if loader.check_data() else None
-
-
-def _check_depth(text: str) -> None:
-    """libyaml has a limit of its own since 0.2.6, and reports it as a fault of syntax: ask the parser that has none."""
-    import yaml
-
-    try:
-        _check_size(text, yaml.SafeLoader)
-    except yaml.YAMLError:
-        pass  # not too deep: the error of the first parser stands
-
-
-def _check_size(text: str, loader_class: Any) -> None:
-    """Go through the events of the first document, which needs neither a deep stack nor much memory."""
-    anchored: dict[Any, int] = {}  # nodes under each anchor
-    within: list[list[Any]] = [[None, 0]]  # anchor and nodes so far of each open collection, the document first
-    with _loader_of(text, loader_class) as loader:
-        while loader.check_event():
-            event = loader.get_event()
-            kind = type(event).__name__
-            if kind == "DocumentEndEvent":
-                return
-            if kind in _OPENING:
-                within.append([event.anchor, 1])
-            size = anchored.get(event.anchor, 1) if kind == "AliasEvent" else int(kind == "ScalarEvent")
-            if kind in _CLOSING:
-                anchor, size = within.pop()
-                anchored[anchor] = size
-            within[-1][1] += size
-            if len(within) > _DEEPEST or within[-1][1] > _LARGEST:
-                raise RecursionError
-
+_DEEPEST = 100  # collections inside each other
+_LARGEST = 1_000_000  # nodes, each alias counted as all that it stands for
 
 _OPENING = ("MappingStartEvent", "SequenceStartEvent")
 _CLOSING = ("MappingEndEvent", "SequenceEndEvent")
 
 
+def first_document(text: str) -> Any:
+    """The first document of ``text``, None if there is none or it is empty.
+
+    Raises: yaml.YAMLError; RecursionError for a document too deep, or too large with its aliases
+    expanded.
+    """
+    import yaml
+
+    try:
+        _check_size(text, _loader_class())
+    except yaml.YAMLError:
+        _check_depth(text)
+        raise
+    with _loader(text, _loader_class()) as loader:
+        if not loader.check_data():
+            return None
+        return loader.get_data()
+
+
+def _check_depth(text: str) -> None:
+    """Raise RecursionError if depth is what made libyaml report a syntax error.
+
+    libyaml has had a depth limit of its own since 0.2.6 and words of its own for it. Python's parser
+    has none.
+    """
+    import yaml
+
+    try:
+        _check_size(text, yaml.SafeLoader)
+    except yaml.YAMLError:
+        pass  # not too deep: libyaml's error stands
+
+
+def _check_size(text: str, loader_class: Any) -> None:
+    """Go through the events of the first document, which takes neither stack nor memory.
+
+    Both limits keep a document from ending the process: before 0.2.6 libyaml recursed on the C stack
+    without a limit, and merge keys (``<<``) copy what an alias stands for, so that a dozen lines of
+    aliases to aliases fill any memory.
+    """
+    anchored: dict[Any, int] = {}  # nodes under each anchor
+    open_nodes: list[list[Any]] = [[None, 0]]  # anchor and size so far; the document first
+    with _loader(text, loader_class) as loader:
+        while loader.check_event():
+            event = loader.get_event()
+            kind = type(event).__name__
+            size = 0
+            if kind == "DocumentEndEvent":
+                return
+            if kind in _OPENING:
+                open_nodes.append([event.anchor, 1])
+            elif kind in _CLOSING:
+                anchor, size = open_nodes.pop()
+                anchored[anchor] = size
+            elif kind == "AliasEvent":
+                size = anchored.get(event.anchor, 1)
+            elif kind == "ScalarEvent":
+                size = 1
+            open_nodes[-1][1] += size
+            if len(open_nodes) > _DEEPEST or open_nodes[-1][1] > _LARGEST:
+                raise RecursionError
+
+
 @contextmanager
-def _loader_of(text: str, loader_class: Any) -> Iterator[Any]:
+def _loader(text: str, loader_class: Any) -> Iterator[Any]:
     loader = loader_class(text)
     try:
         yield loader
@@ -84,31 +99,38 @@ def _loader_of(text: str, loader_class: Any) -> Iterator[Any]:
 
 
 @lru_cache(maxsize=1)
-def _loader() -> Any:
-    """The loader class, in C where PyYAML has that."""
+def _loader_class() -> Any:
+    """The loader's class, based on libyaml where PyYAML was built with it."""
     import yaml
 
     base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     resolvers = {
-        first: [(tag, _without_colon(tag, pattern)) for tag, pattern in candidates if tag not in _STRINGS_IN_GO]
+        first: [
+            (tag, _without_colon(tag, pattern))
+            for tag, pattern in candidates
+            if tag not in _STRINGS_IN_GO
+        ]
         for first, candidates in base.yaml_implicit_resolvers.items()
     }
     loader: Any = type("GoLikeLoader", (base,), {"yaml_implicit_resolvers": resolvers})
-    loader.add_constructor(_YAML + "binary", _decoded)
+    loader.add_constructor(_YAML + "binary", _construct_binary)
     loader.add_constructor(_YAML + "merge", base.construct_yaml_str)
-    loader.add_constructor(None, _by_kind)
+    loader.add_constructor(None, _construct_untagged)
     return loader
 
 
 def _without_colon(tag: str, pattern: re.Pattern[str]) -> re.Pattern[str]:
-    return re.compile("(?!.*:)" + pattern.pattern, pattern.flags) if tag in _NUMBERS else pattern
+    """The pattern of plain scalars of a type; Go knows no base-60 numbers."""
+    if tag not in _NUMBERS:
+        return pattern
+    return re.compile("(?!.*:)" + pattern.pattern, pattern.flags)
 
 
-def _decoded(loader: Any, node: Any) -> str:
+def _construct_binary(loader: Any, node: Any) -> str:
     return b64decode(loader.construct_scalar(node)).decode("utf-8")
 
 
-def _by_kind(loader: Any, node: Any) -> Any:
+def _construct_untagged(loader: Any, node: Any) -> Any:
     """What a node with an unknown tag is without it."""
     if node.tag.startswith(_YAML + "python/"):
         loader.construct_undefined(node)  # raises

@@ -8,7 +8,6 @@ the text around the fault.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from base64 import b64decode
@@ -16,12 +15,26 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
+from ...arguments import is_encodable
 from ...errors import KubeConfigError, MissingDependencyError
-from ..text import shown
+from ..text import json_or_none, shown_path
 
-_IS_NO_PATH = re.compile(r"\n|-----BEGIN|\A\s*(LS0tLS1|eyJ[\w-]{8,}\.)|[^/]{256}")  # PEM, its base64, a JSON web token
-_SHORT_FLAGS = {"y": True, "Y": True, "n": False, "N": False}  # booleans of YAML 1.1 that PyYAML takes for text
-_TYPE_NAMES = {dict: "a mapping", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
+_IS_NO_PATH = re.compile(
+    r"\n|-----BEGIN|\A\s*(LS0tLS1|eyJ[\w-]{8,}\.)|[^/]{256}"
+)  # PEM, its base64, a JSON web token
+_SHORT_FLAGS = {
+    "y": True,
+    "Y": True,
+    "n": False,
+    "N": False,
+}  # booleans of YAML 1.1 that PyYAML takes for text
+_TYPE_NAMES = {
+    dict: "a mapping",
+    list: "a list",
+    str: "a string",
+    bool: "true or false",
+    type(None): "null",
+}
 
 
 class _YAMLMissingError(MissingDependencyError, KubeConfigError):
@@ -29,7 +42,9 @@ class _YAMLMissingError(MissingDependencyError, KubeConfigError):
 
 
 def _kind_of(value: object) -> str:
-    return _TYPE_NAMES.get(type(value), "a number" if isinstance(value, (int, float)) else "something else")
+    return _TYPE_NAMES.get(
+        type(value), "a number" if isinstance(value, (int, float)) else "something else"
+    )
 
 
 @dataclass(frozen=True)
@@ -41,7 +56,7 @@ class Entry:
     body: Mapping[str, Any] = field(repr=False)
 
     def __str__(self) -> str:
-        return f"{self.label} in {shown(self.file)}"
+        return f"{self.label} in {shown_path(self.file)}"
 
     def wrong(self, problem: str) -> KubeConfigError:
         return KubeConfigError(f"{self}: {problem}")
@@ -73,13 +88,9 @@ class Entry:
         return [self._encodable(key, value) for value in values]
 
     def _encodable(self, key: str, value: str) -> str:
-        """JSON can spell half of a surrogate pair, which no file name, header or terminal can carry."""
-        try:
-            value.encode()
-            return value
-        except UnicodeEncodeError:
-            pass
-        raise self.wrong(f"{key} is not valid Unicode text")
+        if not is_encodable(value):
+            raise self.wrong(f"{key} is not valid Unicode text")
+        return value
 
     def items(self, key: str) -> list[Any]:
         value = self.body.get(key)
@@ -105,14 +116,18 @@ class Entry:
             return b64decode(encoded.encode("ascii"), validate=True)
         except ValueError:
             pass
-        raise self.wrong(f"{key} is not valid base64 (not shown); encode the PEM file with `base64 -w0`")
+        raise self.wrong(
+            f"{key} is not valid base64 (not shown); encode the PEM file with `base64 -w0`"
+        )
 
     def path(self, key: str) -> str:
         """The path at ``key``, resolved against the directory of the file; ``""`` if there is none."""
         value = self.text(key)
         if _IS_NO_PATH.search(value):
             where = "token" if key == "tokenFile" else f"{key}-data (in base64)"
-            raise self.wrong(f"{key} holds the thing itself (not shown), not the path of a file; put it into {where}")
+            raise self.wrong(
+                f"{key} holds the thing itself (not shown), not the path of a file; put it into {where}"
+            )
         return self.resolve(value) if value else ""
 
     def resolve(self, path: str) -> str:
@@ -132,7 +147,7 @@ class KubeConfig:
     users: Mapping[str, Entry] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return shown(os.pathsep.join(self.files))
+        return shown_path(os.pathsep.join(self.files))
 
 
 def merge(configs: Iterable[KubeConfig]) -> KubeConfig:
@@ -146,7 +161,13 @@ def merge(configs: Iterable[KubeConfig]) -> KubeConfig:
         contexts.update(config.contexts)
         users.update(config.users)
     current = next((config.current_context for config in configs if config.current_context), "")
-    return KubeConfig(tuple(file for config in configs for file in config.files), current, clusters, contexts, users)
+    return KubeConfig(
+        tuple(file for config in configs for file in config.files),
+        current,
+        clusters,
+        contexts,
+        users,
+    )
 
 
 def read(path: str) -> Optional[KubeConfig]:
@@ -159,7 +180,7 @@ def read(path: str) -> Optional[KubeConfig]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise KubeConfigError(
-            f"kubeconfig {shown(path)}: cannot be read: {reason}; "
+            f"kubeconfig {shown_path(path)}: cannot be read: {reason}; "
             "check its permissions, or name another file in KUBECONFIG"
         ) from error
     return parse(data, path)
@@ -190,12 +211,12 @@ def parse(data: bytes, path: str) -> KubeConfig:
 def _of_document(document: object, path: str) -> KubeConfig:
     if not isinstance(document, dict):
         raise KubeConfigError(
-            f"kubeconfig {shown(path)}: must be a mapping, not {_kind_of(document)}; is it a kubeconfig at all?"
+            f"kubeconfig {shown_path(path)}: must be a mapping, not {_kind_of(document)}; is it a kubeconfig at all?"
         )
     top = Entry("kubeconfig", path, document)
     if top.text("kind") not in ("", "Config") or top.text("apiVersion") not in ("", "v1"):
         raise KubeConfigError(
-            f"kubeconfig {shown(path)}: is of another kind; a kubeconfig has `apiVersion: v1`, `kind: Config`"
+            f"kubeconfig {shown_path(path)}: is of another kind; a kubeconfig has `apiVersion: v1`, `kind: Config`"
         )
     return KubeConfig(
         (path,),
@@ -225,20 +246,21 @@ def _named(top: Entry, section: str, kind: str) -> dict[str, Entry]:
 
 
 def _decode(data: bytes, path: str) -> str:
-    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"  # PowerShell's `>` writes UTF-16
+    encoding = (
+        "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    )  # PowerShell's `>` writes UTF-16
     try:
         return data.decode(encoding)
     except UnicodeDecodeError:
         pass
-    raise KubeConfigError(f"kubeconfig {shown(path)}: is not UTF-8 text; save it as UTF-8")
+    raise KubeConfigError(f"kubeconfig {shown_path(path)}: is not UTF-8 text; save it as UTF-8")
 
 
 def _load_document(text: str, path: str) -> Any:
     if text.lstrip()[:1] == "{":
-        try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
-            pass  # perhaps YAML's flow style, which looks much the same
+        document = json_or_none(text)
+        if document is not None:
+            return document  # else it may be YAML's flow style, which looks much the same
     elif not text.strip():
         return None
     return _load_yaml(text, path)
@@ -251,12 +273,12 @@ def _load_yaml(text: str, path: str) -> Any:
         is_absent = isinstance(error, ModuleNotFoundError) and error.name == "yaml"
         why = "is not installed" if is_absent else f"cannot be imported ({error})"
         raise _YAMLMissingError(
-            f"kubeconfig {shown(path)}: is YAML, and the package PyYAML that reads it {why}; "
+            f"kubeconfig {shown_path(path)}: is YAML, and the package PyYAML that reads it {why}; "
             "run `pip install pyyaml`, or write it as JSON with `kubectl config view --raw --flatten -o json`"
         ) from error
     if not hasattr(yaml, "YAMLError"):
         raise _YAMLMissingError(
-            f"kubeconfig {shown(path)}: is YAML, which the package PyYAML reads, but the module yaml that is found "
+            f"kubeconfig {shown_path(path)}: is YAML, which the package PyYAML reads, but the module yaml that is found "
             f"is another one ({getattr(yaml, '__file__', None)}): rename it, or run `pip install pyyaml`"
         )
     from .goyaml import first_document
@@ -269,7 +291,9 @@ def _load_yaml(text: str, path: str) -> Any:
         problem = f"holds a value that cannot be read ({type(error).__name__})"
     except RecursionError:
         problem = "is nested too deeply, or its aliases multiply"
-    raise KubeConfigError(f"kubeconfig {shown(path)}: is not valid YAML: {problem}; mend it, or write it anew")
+    raise KubeConfigError(
+        f"kubeconfig {shown_path(path)}: is not valid YAML: {problem}; mend it, or write it anew"
+    )
 
 
 def _describe_yaml_error(error: Exception) -> str:

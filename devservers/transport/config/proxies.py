@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Optional, Union
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from ...arguments import is_encodable
 from ...errors import KubeConfigError
-from .serverurl import ascii_host, is_host, plain_host
+from ..text import has_controls
+from .serverurl import ascii_host, host_and_port, is_host, plain_host
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -46,7 +48,7 @@ class Proxy:
     @property
     def authority(self) -> str:
         """``host:port``, brackets around an IPv6 address."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return host_and_port(self.host, self.port)
 
     def __str__(self) -> str:
         return f"{self.scheme}://{self.authority} ({self.source})"
@@ -65,18 +67,21 @@ def parse_proxy(url: str, source: str) -> Proxy:
         raise KubeConfigError(f"{source}: must begin with http:// or https:// (http://host:port)")
     host = plain_host(parts.hostname or "")
     if not is_host(host):
-        raise KubeConfigError(f"{source}: names no valid host; a proxy is http://host:port or https://host:port")
-    userinfo = None if parts.username is None else (unquote(parts.username), unquote(parts.password or ""))
+        raise KubeConfigError(
+            f"{source}: names no valid host; a proxy is http://host:port or https://host:port"
+        )
+    userinfo = (
+        None if parts.username is None else (unquote(parts.username), unquote(parts.password or ""))
+    )
     return Proxy(scheme, host, port or DEFAULT_PORTS[scheme], source, userinfo)
 
 
 def _split(url: str, source: str) -> tuple[SplitResult, Optional[int]]:
     try:
-        if any(ord(character) <= 0x20 or ord(character) == 0x7F for character in url):
-            raise ValueError
-        url.encode()  # an environment that is not UTF-8 gives halves of surrogate pairs
-        parts = urlsplit(url)
-        return parts, parts.port
+        # An environment that is not UTF-8 gives halves of surrogate pairs.
+        if " " not in url and not has_controls(url) and is_encodable(url):
+            parts = urlsplit(url)
+            return parts, parts.port
     except ValueError:
         pass
     raise KubeConfigError(
@@ -99,7 +104,10 @@ def proxy_from_environment(
 
 
 def _first(environ: Mapping[str, str], *names: str) -> tuple[str, str]:
-    return next(((name, environ[name].strip()) for name in names if environ.get(name, "").strip()), (names[0], ""))
+    return next(
+        ((name, environ[name].strip()) for name in names if environ.get(name, "").strip()),
+        (names[0], ""),
+    )
 
 
 def is_loopback(host: str) -> bool:

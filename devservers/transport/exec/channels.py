@@ -17,6 +17,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Optional
 
+from ..text import json_or_none
+
 V4 = "v4.channel.k8s.io"
 V5 = "v5.channel.k8s.io"
 
@@ -63,10 +65,7 @@ class ExitStatus(NamedTuple):
 
 def parse_status(payload: bytes) -> Optional[ExitStatus]:
     """The outcome in a channel-3 payload, or None if it is no Status: the outcome is unknown then, not success."""
-    try:
-        status = json.loads(payload)
-    except (ValueError, RecursionError):
-        return None
+    status = json_or_none(payload)
     if not isinstance(status, dict) or status.get("status") not in ("Success", "Failure"):
         return None
     reason, message = str(status.get("reason") or ""), str(status.get("message") or "")

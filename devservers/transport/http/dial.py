@@ -24,7 +24,7 @@ from ...version import __version__
 from ..auth.credentials import Identity
 from ..config.clientconfig import ClientConfig
 from ..config.proxies import Proxy
-from ..config.serverurl import certificate_name
+from ..config.serverurl import certificate_name, host_and_port
 from ..deadline import Deadline
 from ..tls.context import make_proxy_context
 from ..tls.explain import explain_handshake_failure, is_end_of_stream
@@ -212,7 +212,7 @@ def _fail(error: Exception, target: str, explanation: str) -> NoReturn:
 
 
 def _request_tunnel(stream: Stream, config: ClientConfig, proxy: Proxy, deadline: Deadline) -> None:
-    authority = f"[{config.host}]:{config.port}" if ":" in config.host else f"{config.host}:{config.port}"
+    authority = host_and_port(config.host, config.port)
     lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}", f"User-Agent: devservers/{__version__}"]
     lines += [f"{name}: {value}" for name, value in proxy.headers()]
     target = f"the proxy {proxy}"

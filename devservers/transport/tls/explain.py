@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Optional
+from typing import Optional
 
-from .context import ClientCertificate, TLSSettings
+from .context import TLSSettings
+from .pem import ClientCertificate
 
-if TYPE_CHECKING:
-    pass
-
-# X509_V_ERR_*: issuer missing, signed by another of the same name (every rebuilt cluster's CA is "kubernetes"),
-# self-signed, unverifiable, not a CA (24 and, from OpenSSL 3 on, 79)
+# X509_V_ERR_* of OpenSSL: no issuer, signed by another of the same name (the CA of every rebuilt
+# cluster is called "kubernetes"), self-signed, unverifiable, not a CA (24, and 79 from OpenSSL 3 on).
 _UNKNOWN_CA = frozenset({2, 7, 18, 19, 20, 21, 24, 79})
-_EXPIRED, _NOT_YET_VALID = frozenset({10, 15}), frozenset({9})
+_EXPIRED = frozenset({10, 15})
+_NOT_YET_VALID = frozenset({9})
 _WRONG_NAME = frozenset({62, 64})
+
+_NOT_TLS = frozenset(
+    {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"}
+)
+_REJECTIONS = ("REVOKED", "UNKNOWN_CA", "CERTIFICATE", "DECRYPT_ERROR")
 
 
 def explain_handshake_failure(
     error: BaseException, settings: TLSSettings, certificate: Optional[ClientCertificate]
 ) -> str:
-    """One sentence for an error of ``ssl`` from a handshake."""
+    """One sentence about an error of ``ssl`` from a handshake; its subject, "it", is the server."""
     code = getattr(error, "verify_code", None)
     if code is not None:
         return _explain_verification(int(code), getattr(error, "verify_message", ""), settings)
@@ -29,48 +33,64 @@ def explain_handshake_failure(
 
 def _explain_verification(code: int, detail: str, settings: TLSSettings) -> str:
     if code in _UNKNOWN_CA:
-        trusted = f"{settings.ca}" if settings.ca else "the system's authorities (the cluster entry names no CA)"
+        trusted = "the system's authorities (the cluster entry names no CA)"
+        if settings.ca:
+            trusted = str(settings.ca)
         return (
             f"its certificate is not signed by {trusted} ({detail}); "
             "fetch the cluster's current CA, or check that this is the right cluster"
         )
     if code in _EXPIRED:
         return (
-            f"its certificate has expired, or that of its authority ({detail}); "
+            f"its certificate has expired, or its authority's ({detail}); "
             "renew it on the server, and check this machine's clock"
         )
     if code in _NOT_YET_VALID:
-        return f"its certificate is not valid yet ({detail}); check the clocks of this machine and the server"
+        return (
+            f"its certificate is not valid yet ({detail}); "
+            "check the clocks of this machine and the server"
+        )
     if code in _WRONG_NAME:
         return (
-            f"its certificate is for another name ({detail}); "
-            "use a host name the certificate holds in `server`, or set `tls-server-name` of the cluster entry to one"
+            f"its certificate is for another name ({detail}); use a host name from the certificate "
+            "in `server`, or set `tls-server-name` of the cluster entry to one"
         )
-    return f"its certificate was rejected ({detail}); have it and its authority's made anew"
+    return f"its certificate was rejected ({detail}); reissue it and its authority's"
 
 
 def _explain_alert(reason: str, certificate: Optional[ClientCertificate]) -> str:
-    ours = f"the client certificate ({certificate.certificate})" if certificate else "this connection"
-    if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"):
-        return "it does not speak TLS there; is the port right, or should `server` begin with http://?"
+    """For an error that is not about the server's certificate, by OpenSSL's name for it."""
+    ours = "this connection"
+    if certificate is not None:
+        ours = f"the client certificate ({certificate.certificate})"
+    if reason in _NOT_TLS:
+        return (
+            "it does not speak TLS; check the port, and whether `server` should begin with http://"
+        )
     if "PROTOCOL_VERSION" in reason or "UNSUPPORTED_PROTOCOL" in reason:
-        return "it offers no version of TLS that is safe (1.2 or newer); update the server, or the proxy on the way"
+        return (
+            "it offers no version of TLS that is safe (1.2 or newer); update the server, or the "
+            "proxy in between"
+        )
     if "CERTIFICATE_REQUIRED" in reason:
         return "it demands a client certificate; set client-certificate and client-key of the user entry"
     if certificate is None and "HANDSHAKE_FAILURE" in reason:
         return (
-            "it demands a client certificate (set client-certificate and client-key of the user entry), "
-            "or knows no cipher that is safe enough for us"
+            "it demands a client certificate (set client-certificate and client-key of the user "
+            "entry), or offers no cipher that is safe enough"
         )
     if "EXPIRED" in reason:
         return f"it says that {ours} has expired; log in again or renew it"
-    if "REVOKED" in reason or "UNKNOWN_CA" in reason or "CERTIFICATE" in reason or "DECRYPT_ERROR" in reason:
-        return f"it does not accept {ours}: {reason}; is it of this cluster, and still valid?"
+    if any(sign in reason for sign in _REJECTIONS):
+        return f"it does not accept {ours}: {reason}; check that it is for this cluster and still valid"
     return reason or "the handshake failed"
 
 
 def is_end_of_stream(error: Exception) -> bool:
-    """Whether an error of ``ssl`` means that the peer closed the connection; its form depends on Python and OpenSSL."""
+    """Whether an error of ``ssl`` means that the peer closed the connection.
+
+    Which error that is depends on the versions of Python and OpenSSL.
+    """
     import ssl
 
     if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)):
@@ -79,7 +99,10 @@ def is_end_of_stream(error: Exception) -> bool:
 
 
 def is_alert(error: Exception) -> bool:
-    """Whether an error of ``ssl`` means that the peer ended the session, saying why (RFC 8446, section 6)."""
+    """Whether an error of ``ssl`` is the peer's alert, which says why it ended the session.
+
+    RFC 8446, section 6.
+    """
     import ssl
 
     return isinstance(error, ssl.SSLError) and "ALERT" in (getattr(error, "reason", None) or "")
