@@ -257,7 +257,7 @@ class RESTClient:
         """
         login = Login(self.config.credentials, deadline)
         backoff = Backoff(first=0.1, limit=2.0)
-        patience = deadline if deadline.seconds is not None else deadline.sooner(retry.PATIENCE)
+        patience = deadline if deadline.seconds is not None else deadline.sooner(retry.NOT_SERVED_PATIENCE)
         again, failures, number = False, 0, 0
         while True:
             identity = login.identity()

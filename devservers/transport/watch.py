@@ -37,13 +37,12 @@ from ..errors import (
     ProtocolError,
     RequestTimeoutError,
     ServerError,
-    TooManyRequestsError,
-    TransportError,
 )
 from .deadline import Backoff, Cancellation, Deadline
 from .http.opener import Answer
 from .resources import Resource, with_query
 from .rest import Object, RESTClient
+from .retry import TRANSIENT, Patience
 from .status import failure_of
 from .text import json_or_none
 from .told import tell_resend
@@ -51,8 +50,6 @@ from .told import tell_resend
 IDLE_SECONDS = 80.0
 """Longest silence on a stream, in seconds: more than the minute between two bookmarks, which keep the version young. A
 proxy that cuts idle connections earlier is noticed at once."""
-PATIENCE = 300.0
-"""Seconds of nothing but failures after which a watch gives up and raises the last of them."""
 LONGEST_PAUSE = 5.0
 """Seconds between two attempts at most: that late a server that has come back may be noticed."""
 INSTANT = 1.0
@@ -68,8 +65,6 @@ LISTED = "LISTED"
 
 ERROR_EVENTS = 3
 """So many ERROR events in a row from one version mean that it cannot be served."""
-
-_PASSING = (TransportError, ServerError, TooManyRequestsError)
 
 
 class LineDecoder:
@@ -191,7 +186,7 @@ class Watch:
         self._backoff = Backoff(limit=LONGEST_PAUSE)
         # A version to begin from was had from this server: its absence now is a failure that may pass.
         self._succeeded_once = bool(begin)
-        self._failing_since: Optional[float] = None
+        self._patience = Patience(client.clock)
         self._failures = 0  # since something was heard
         self._heard = 0  # events and bookmarks of the current stream
         self._empty_streams = 0
@@ -252,7 +247,7 @@ class Watch:
                 wait = self._backoff.next()
                 tell_resend("WATCH", self._path, error, 1, wait, "listing anew")
                 self._deadline.sleep(wait)
-            except _PASSING as error:
+            except TRANSIENT as error:
                 self._failed(error)
                 # The kind may be served anew, by another server or with another history.
                 relist = relist or (isinstance(error, NotServedError) and self._state.complete)
@@ -325,7 +320,7 @@ class Watch:
 
     def _succeeded(self) -> None:
         self._succeeded_once = True
-        self._failing_since = None
+        self._patience.succeeded()
         self._failures = 0
 
     def _stream_ended(self, opened_at: float) -> bool:
@@ -350,10 +345,7 @@ class Watch:
             return
         if _is_about_version(error):
             raise error
-        now = self._client.clock.now()
-        if self._failing_since is None:
-            self._failing_since = now
-        if not self._succeeded_once or now - self._failing_since > PATIENCE:
+        if self._patience.failed() or not self._succeeded_once:
             raise error
         wait = max(self._backoff.next(), getattr(error, "retry_after", None) or 0.0)
         self._failures += 1

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Optional
+import threading
+from typing import Any, Optional
 
 import pytest
 
-from devservers.errors import APIError, ConnectionFailedError, ProtocolError, RequestTimeoutError
-from devservers.transport.deadline import Backoff
-from devservers.transport.retry import parse_retry_after, wait_after
+from devservers.errors import (
+    APIError,
+    ConnectionFailedError,
+    ProtocolError,
+    RequestTimeoutError,
+    ServerError,
+)
+from devservers.transport.deadline import Backoff, Deadline
+from devservers.transport.retry import (
+    Attempts,
+    Patience,
+    Polls,
+    may_have_been_executed,
+    parse_retry_after,
+    wait_after,
+)
+
+from .scripted import FakeClock
 
 PAUSE = 0.1
 
@@ -87,3 +103,120 @@ def test_a_timeout_and_a_broken_protocol_are_reported() -> None:
 )
 def test_retry_after_is_whole_seconds_or_nothing(value: Optional[str], seconds: Optional[float]) -> None:
     assert parse_retry_after(value) == seconds
+
+
+# the loop
+
+
+NO = ServerError("no", status=500)
+
+
+def _attempts(clock: FakeClock, seconds: Optional[float] = None, **options: Any) -> Attempts:
+    return Attempts(Deadline(seconds, clock), _backoff(), **options)
+
+
+def _run(attempts: Attempts, *failures: BaseException) -> int:
+    """The number of attempts made: one a failure, and one more that succeeds."""
+    left = list(failures)
+    for attempt in attempts:
+        with attempt:
+            if left:
+                raise left.pop(0)
+    return attempts.number
+
+
+def test_a_success_ends_the_loop_at_once() -> None:
+    clock = FakeClock()
+    assert _run(_attempts(clock)) == 1
+    assert clock.slept == []
+
+
+def test_what_may_pass_is_tried_again_after_pauses_that_grow() -> None:
+    clock = FakeClock()
+    assert _run(_attempts(clock), NO, NO, NO) == 4
+    assert clock.slept == [PAUSE, 2 * PAUSE, 4 * PAUSE]
+
+
+def test_what_cannot_pass_is_raised_by_the_first_attempt() -> None:
+    clock = FakeClock()
+    with pytest.raises(APIError, match="never"):
+        _run(_attempts(clock), APIError("never", status=403))
+    assert clock.slept == []
+
+
+def test_whoever_calls_may_say_what_may_pass() -> None:
+    clock = FakeClock()
+    attempts = _attempts(clock, may_pass=lambda error: isinstance(error, KeyError))
+    with pytest.raises(ServerError):
+        _run(attempts, KeyError(), NO)
+    assert clock.slept == [PAUSE]
+
+
+def test_a_retry_after_that_is_longer_than_the_pause_counts() -> None:
+    clock = FakeClock()
+    assert _run(_attempts(clock), ServerError("no", status=503, retry_after=7.0)) == 2
+    assert clock.slept == [7.0]
+
+
+def test_the_last_of_a_limited_number_of_failures_is_raised() -> None:
+    clock = FakeClock()
+    with pytest.raises(ServerError, match="last"):
+        _run(_attempts(clock, limit=3), NO, NO, ServerError("last", status=500))
+    assert len(clock.slept) == 2
+
+
+def test_a_failure_is_raised_when_its_pause_would_last_to_the_deadline() -> None:
+    clock = FakeClock()
+    with pytest.raises(ServerError, match="late"):
+        _run(_attempts(clock, 2.5 * PAUSE), NO, ServerError("late", status=500))
+    assert clock.slept == [PAUSE]
+
+
+def test_an_exception_during_the_pause_is_not_shown_with_the_failure_before_it() -> None:
+    class Interrupted(FakeClock):
+        def sleep(self, seconds: float, wake: Optional[threading.Event] = None) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        _run(_attempts(Interrupted()), NO)
+    assert caught.value.__context__ is None
+
+
+def test_a_question_is_asked_once_more_at_the_deadline() -> None:
+    clock = FakeClock()
+    asked = [(number, clock.time) for number in Polls(Deadline(4 * PAUSE, clock), _backoff())]
+    assert asked == [(1, 0.0), (2, PAUSE), (3, pytest.approx(3 * PAUSE)), (4, pytest.approx(4 * PAUSE))]
+
+
+def test_a_question_is_asked_once_when_there_is_no_time() -> None:
+    assert list(Polls(Deadline(0.0, FakeClock()), _backoff())) == [1]
+
+
+def test_patience_ends_after_nothing_but_failures_for_its_time() -> None:
+    clock = FakeClock()
+    patience = Patience(clock, 10.0)
+    assert not patience.failed()
+    clock.time = 10.0
+    assert not patience.failed()
+    clock.time = 10.1
+    assert patience.failed()
+
+
+def test_a_success_restores_patience() -> None:
+    clock = FakeClock()
+    patience = Patience(clock, 10.0)
+    patience.failed()
+    clock.time = 11.0
+    patience.succeeded()
+    assert not patience.failed()
+
+
+# what is known of a request that failed
+
+
+def test_a_read_changes_nothing_and_a_write_may_unless_nothing_was_sent() -> None:
+    error = ConnectionFailedError("lost")
+    assert not may_have_been_executed(error, "GET")
+    assert may_have_been_executed(error, "POST")
+    error.nothing_sent = True
+    assert not may_have_been_executed(error, "POST")

@@ -11,7 +11,7 @@ import pytest
 from devservers import errors
 from devservers.transport import RESTClient, Watch
 from devservers.transport.resources import PODS, Resource
-from devservers.transport.retry import PATIENCE
+from devservers.transport.retry import NOT_SERVED_PATIENCE
 from tests.fakeapiserver import FakeAPIServer
 
 from .scripted import FakeClock, Peer, scripted, serve_all
@@ -210,7 +210,7 @@ def test_without_a_limit_of_its_own_a_read_goes_on_for_a_minute() -> None:
         client.get(DEVSERVERS, "n", "a")
         with pytest.raises(errors.NotServedError):
             client.get(DEVSERVERS, "n", "a")
-    assert PATIENCE - 2 <= clock.time <= PATIENCE
+    assert NOT_SERVED_PATIENCE - 2 <= clock.time <= NOT_SERVED_PATIENCE
 
 
 def test_a_deletion_that_is_bound_to_the_uid_is_sent_again_and_others_are_not() -> None:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from devservers import errors
-from devservers.transport import RESTClient, Watch
+from devservers.transport import RESTClient, Watch, retry
 from devservers.transport import watch as watch_module
 from tests.fakeapiserver import FakeAPIServer
 
@@ -201,7 +201,7 @@ def test_a_slow_consumer_is_not_taken_for_a_dead_server() -> None:
     clock = FakeClock()
     with scripted(serve_all(stage)) as server, watch_on(server, clock) as watch:
         next(watch)
-        clock.time += 10 * watch_module.PATIENCE
+        clock.time += 10 * retry.PATIENCE
         assert next(watch)["object"]["metadata"]["name"] == "b"
 
 

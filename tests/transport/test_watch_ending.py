@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from devservers import errors
-from devservers.transport import Watch
-from devservers.transport import watch as watch_module
+from devservers.transport import Watch, retry
 from devservers.transport.deadline import Deadline
 from tests.stopwatch import Stopwatch
 
@@ -46,7 +45,7 @@ def test_a_server_that_stays_away_is_given_up_after_five_minutes() -> None:
         next(watch)
         with pytest.raises(errors.ConnectionFailedError):
             next(watch)
-    assert watch_module.PATIENCE < clock.time < 2 * watch_module.PATIENCE
+    assert retry.PATIENCE < clock.time < 2 * retry.PATIENCE
 
 
 def test_a_deadline_ends_the_iteration_whatever_the_server_does() -> None:

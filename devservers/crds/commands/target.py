@@ -21,8 +21,9 @@ from ...errors import (
 from ...transport.deadline import Deadline
 from ...transport.exec.session import ExecTarget
 from ...transport.resources import PODS
+from ...transport.retry import OVERRUN
 from ..lifecycle.pods import PodOwner, containers_of, default_container, look_up_pods
-from ..lifecycle.report import REPORT_SECONDS, failure_report, why_not_up
+from ..lifecycle.report import failure_report, why_not_up
 from ..model.expiry import expiry_note
 from .run import incarnation
 
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from ...transport.rest import Object
     from ..model.liveobject import LiveObject
 
-LOOK_SECONDS = 0.9
-"""Time for finding out whether a command ended because its server did."""
 KILLED = (128 + 9, 128 + 15)
 """Exit codes of what was killed: so ends a command whose pod is deleted, if its connection is not lost before."""
 
@@ -83,7 +82,7 @@ def _may_tell_of_its_end(error: ExecError) -> bool:
 
 
 def _look(live: LiveObject) -> Deadline:
-    return Deadline(LOOK_SECONDS, live.connected().clock)
+    return Deadline(OVERRUN, live.connected().clock)
 
 
 def locate(live: LiveObject, container: Optional[str], deadline: Optional[Deadline] = None) -> ExecTarget:
@@ -145,7 +144,7 @@ def own_pod(live: LiveObject, deadline: Optional[Deadline] = None) -> Object:
     )
     if pods.own:
         raise ExecError(message)
-    left = Deadline(REPORT_SECONDS, ref.client.clock) if deadline is None else deadline.sooner(REPORT_SECONDS)
+    left = Deadline(OVERRUN, ref.client.clock) if deadline is None else deadline.sooner(OVERRUN)
     raise ExecError(f"{message}\n{failure_report(live, left, raw)}")
 
 

@@ -19,14 +19,13 @@ from ...errors import (
     DevServersError,
     KubeConfigError,
     MissingDependencyError,
-    ServerError,
-    TooManyRequestsError,
     TransportError,
     WaitTimeoutError,
 )
 from ...notes import add_note
 from ...transport.deadline import Backoff, Deadline
 from ...transport.rest import REQUEST_TIMEOUT, Object
+from ...transport.retry import OUTCOME_UNKNOWN, TRANSIENT, Polls
 from ..model.reference import held_by, named
 from .creation import create
 from .deletion import last_seen
@@ -37,9 +36,6 @@ from .settings import Managed
 FIELD_MANAGER = "devservers"
 LOOK_SECONDS = 10.0
 """After a lost answer the server may still be at work (admission webhooks): seconds it is looked for at least."""
-
-_UNKNOWN_OUTCOME = (TransportError, ServerError)
-_MAY_PASS = (TransportError, ServerError, TooManyRequestsError)
 
 
 class Attempt:
@@ -100,7 +96,7 @@ class Attempt:
                 self._place, self._body, field_manager=self._manager, deadline=self.deadline,
                 sending=self._note_sending,
             )  # fmt: skip
-        except _UNKNOWN_OUTCOME as error:
+        except OUTCOME_UNKNOWN as error:
             if self._sent is None or (isinstance(error, TransportError) and error.nothing_sent):
                 self._sent = None
                 raise
@@ -149,30 +145,25 @@ class Attempt:
         """Look until it is there, or cannot come any more, or the time is up; say so if that may take long."""
         name = self._body["metadata"].get("name")
         selectors = {"fieldSelector": f"metadata.name={name}"} if name else {}
-        backoff = Backoff(first=0.25, limit=2.0)
         failure: Optional[DevServersError] = None
-        while True:
+        for look_number in Polls(deadline, Backoff(first=0.25, limit=2.0)):
+            if look_number == 2 and not told:
+                warn(
+                    f"the creation of {self._what} was interrupted: looking for up to "
+                    f"{deadline.seconds:.0f} s whether it was created all the same, to delete it "
+                    "(Ctrl-C to look no longer)"
+                )
             try:
                 look = Deadline(LOOK_SECONDS, self._clock)  # the last one may end later than the looking
                 client, resource, namespace = self._place
                 items, _ = client.list_all(resource, namespace, selectors=selectors, deadline=look)
-            except _MAY_PASS as error:
+            except TRANSIENT as error:
                 failure = error
             else:
                 failure = None
                 found = next((item for item in items if self._is_ours(item)), None)
                 if found is not None or (name and any(map(_is_to_stay, items))):
                     return found  # or a namesake is in the way: ours cannot come any more
-            if deadline.expired:
-                break
-            if not told:
-                told = True
-                warn(
-                    f"the creation of {self._what} was interrupted: looking for up to "
-                    f"{deadline.seconds:.0f} s whether it was created all the same, to delete it "
-                    "(Ctrl-C to look no longer)"
-                )
-            deadline.sleep(backoff.next())
         if failure is not None:
             raise failure
         return None

@@ -8,10 +8,12 @@ matter: its object is to stay, or it is on its way out.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Optional
 
-from ...errors import AlreadyExistsError, APIError, ConflictError, DevServersError, TooManyRequestsError
+from ...errors import AlreadyExistsError, ConflictError, DevServersError, TooManyRequestsError
 from ...transport.deadline import Backoff, Deadline
+from ...transport.retry import Attempts
 from ..model.reference import Collection, held_by, named
 from ..model.writing import written
 
@@ -29,9 +31,13 @@ def create(
 ) -> Object:  # fmt: skip
     """Create an object, again after refusals that may pass: for as long as ``deadline`` allows, else a few times."""
     client, resource, namespace = place
-    backoff = Backoff(first=0.25, limit=5.0)
-    tries = 0
     what = named(resource, body)
+    attempts = Attempts(
+        deadline or Deadline(None, client.clock),
+        Backoff(first=0.25, limit=5.0),
+        limit=TRIES if deadline is None else None,
+        may_pass=partial(_may_succeed_again, body),
+    )
 
     def send() -> Object:
         return client.create(
@@ -39,21 +45,13 @@ def create(
             field_validation=field_validation, sending=sending,
         )  # fmt: skip
 
-    while True:
-        try:
-            return written(send, body, what, field_validation)
-        except APIError as error:
-            tries += 1
-            if not _may_succeed_again(error, body) or (deadline is None and tries >= TRIES):
-                raise
-            pause = max(backoff.next(), error.retry_after or 0.0)
-            left = None if deadline is None else deadline.remaining()
-            if left is not None and pause >= left:
-                raise
-        (deadline or Deadline(None, client.clock)).sleep(pause)
+    for attempt in attempts:
+        with attempt:
+            stored = written(send, body, what, field_validation)
+    return stored
 
 
-def _may_succeed_again(error: APIError, body: Object) -> bool:
+def _may_succeed_again(body: Object, error: BaseException) -> bool:
     if isinstance(error, TooManyRequestsError):
         return True
     if isinstance(error, AlreadyExistsError):

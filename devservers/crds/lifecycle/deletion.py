@@ -18,12 +18,10 @@ from ...errors import (
     ForbiddenError,
     NotFoundError,
     RequestTimeoutError,
-    ServerError,
-    TooManyRequestsError,
-    TransportError,
 )
 from ...transport.deadline import Backoff, Deadline
 from ...transport.rest import Object
+from ...transport.retry import TRANSIENT_FOR_DELETES, Attempts, Polls
 from ..model.reference import ObjectRef
 
 DELETE_SECONDS = 30.0
@@ -35,9 +33,6 @@ LOOK_SECONDS = 3.0
 """Time for one look at what is being deleted, for the same reason: the next one takes another connection."""
 
 
-_MAY_PASS = (TransportError, ServerError, TooManyRequestsError, NotFoundError, ConflictError)
-
-
 def delete_until_known(created: ObjectRef) -> bool:
     """True if the object is marked for deletion, False if it is gone.
 
@@ -45,24 +40,27 @@ def delete_until_known(created: ObjectRef) -> bool:
         DevServersError: it was refused, or after :data:`DELETE_SECONDS` nobody could say what came of it.
     """
     deadline = Deadline(DELETE_SECONDS, created.client.clock)
-    backoff = Backoff(first=0.25, limit=3.0)
+    attempts = Attempts(deadline, Backoff(first=0.25, limit=3.0), may_pass=_may_pass)
+    asked, limit = created, KEPT_ALIVE_SECONDS
     with ExitStack() as stack:
-        asked, limit = created, KEPT_ALIVE_SECONDS
-        while True:
-            try:
-                answer = asked.delete(deadline=deadline.sooner(limit))
-                return answer.get("kind") != "Status"  # which is the answer when nothing holds it
-            except _MAY_PASS as error:
-                if isinstance(error, (NotFoundError, ConflictError)) and _is_gone(error, asked, deadline):
-                    return False
-                if isinstance(error, RequestTimeoutError) and asked is created:
-                    asked = created.over(stack.enter_context(created.client.afresh()))
-                    limit = DELETE_SECONDS
-                pause = max(backoff.next(), getattr(error, "retry_after", None) or 0.0)
-                left = deadline.remaining()
-                if left is not None and pause >= left:
+        for attempt in attempts:
+            with attempt:
+                try:
+                    answer = asked.delete(deadline=deadline.sooner(limit))
+                except RequestTimeoutError:
+                    if asked is created:
+                        asked = created.over(stack.enter_context(created.client.afresh()))
+                        limit = DELETE_SECONDS
                     raise
-            deadline.sleep(pause)
+                except (NotFoundError, ConflictError) as error:
+                    if _is_gone(error, asked, deadline):
+                        return False
+                    raise
+    return answer.get("kind") != "Status"  # which is the answer when nothing holds it
+
+
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, TRANSIENT_FOR_DELETES)
 
 
 def _is_gone(refusal: APIError, created: ObjectRef, deadline: Deadline) -> bool:
@@ -87,8 +85,7 @@ def last_seen(created: ObjectRef, deadline: Deadline) -> Optional[Object]:
         ForbiddenError: it may not be read, so there is no waiting for it.
     """
     seen: Object = {}
-    backoff = Backoff(first=0.1, limit=1.0)
-    while True:
+    for _ in Polls(deadline, Backoff(first=0.1, limit=1.0)):
         try:
             raw = created.find(deadline.sooner(LOOK_SECONDS))
         except ForbiddenError:
@@ -99,6 +96,4 @@ def last_seen(created: ObjectRef, deadline: Deadline) -> Optional[Object]:
             if raw is None or not created.is_this(raw):
                 return None
             seen = raw
-        if deadline.expired:
-            return seen
-        deadline.sleep(backoff.next())
+    return seen

@@ -16,33 +16,25 @@ from typing import Optional
 
 from ...errors import (
     ForbiddenError,
-    NotFoundError,
     ResourceDeletedError,
     ResourceFailedError,
-    ServerError,
-    TooManyRequestsError,
-    TransportError,
     WaitTimeoutError,
 )
 from ...transport.deadline import Backoff, Deadline
+from ...transport.retry import LAST_LOOK, OVERRUN, TRANSIENT_FOR_READS, Patience
 from .. import const
 from ..model.expiry import expiry_note
 from ..model.liveobject import LiveObject
 from .hopeless import Hopeless
 from .pods import PodOwner, Pods, containers_ready, look_up_pods
 from .progress import Teller
-from .report import REPORT_SECONDS, containers_line, failure_report
-from .waiting import LAST_LOOK_SECONDS, LOOK_SECONDS, observe
+from .report import containers_line, failure_report
+from .waiting import observe
 
 SLICE_SECONDS = 5.0
 """Seconds between two looks at the pod while the phase is not yet ``Running``."""
 LOOK_LIMIT = 5.0
 """Seconds for one look: a server that does not answer it may answer the next, over another connection."""
-PATIENCE = 300.0
-"""Seconds of nothing but failures after which the failure itself is reported."""
-
-_PASSING = (TransportError, ServerError, TooManyRequestsError, NotFoundError)
-"""A 404 among them is one that proves nothing: from a proxy, or an API server that is starting."""
 
 
 def wait_for_ready(live: LiveObject, deadline: Deadline, fail_fast: bool, teller: Teller) -> None:
@@ -54,13 +46,13 @@ def wait_for_ready(live: LiveObject, deadline: Deadline, fail_fast: bool, teller
     clock = live.connected().clock
     seconds = deadline.seconds
     if deadline.expired:  # timeout=0: one look
-        deadline = Deadline(LOOK_SECONDS, clock)
+        deadline = Deadline(OVERRUN, clock)
     try:
         wait = _Wait(live, deadline, fail_fast, teller)
         if wait.until_ready():
             return
-        rest = Deadline(REPORT_SECONDS, clock)  # a wait takes a second more than its time at most
-        if wait.is_ready_after_all(rest.sooner(LAST_LOOK_SECONDS)):
+        rest = Deadline(OVERRUN, clock)
+        if wait.is_ready_after_all(rest.sooner(LAST_LOOK)):
             return
     except ResourceDeletedError as error:
         message = str(error).partition("\n")[0]
@@ -78,7 +70,7 @@ class _Wait:
         self._deadline = deadline
         self._hopeless = Hopeless(self._ref.client) if fail_fast else None
         self._teller = teller
-        self._failing_since: Optional[float] = None
+        self._patience = Patience(self._clock)
 
     def until_ready(self) -> bool:
         """True when it is ready, False when the time is up."""
@@ -97,7 +89,7 @@ class _Wait:
             self._ref = self._ref.over(fresh)
             try:
                 return self._still_running() and self._is_pod_ready(self._pods())
-            except _PASSING:
+            except TRANSIENT_FOR_READS:
                 return False
 
     def _until_running(self) -> bool:
@@ -133,7 +125,7 @@ class _Wait:
             try:
                 if not self._still_running():
                     return False
-            except _PASSING as error:
+            except TRANSIENT_FOR_READS as error:
                 self._failed(error)
             self._deadline.sleep(backoff.next())
         return False
@@ -143,7 +135,7 @@ class _Wait:
         try:
             pods = self._pods()
             self._answered()
-        except _PASSING as error:
+        except TRANSIENT_FOR_READS as error:
             self._failed(error)
             return False
         reason = self._hopeless.reason(self._live.raw, pods, self._deadline) if self._hopeless else ""
@@ -183,12 +175,8 @@ class _Wait:
         return expiry_note(self._live.raw, self._clock.wall())
 
     def _answered(self) -> None:
-        self._failing_since = None
+        self._patience.succeeded()
 
     def _failed(self, error: BaseException) -> None:
-        """Failures pass, but not for ever."""
-        now = self._clock.now()
-        if self._failing_since is None:
-            self._failing_since = now
-        if now - self._failing_since > PATIENCE:
+        if self._patience.failed():
             raise error

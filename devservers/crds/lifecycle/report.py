@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from ...transport.deadline import Deadline
 from ...transport.resources import EVENTS
+from ...transport.retry import OVERRUN
 from .hopeless import missing_flavor, no_such_flavor
 from .lastlog import LastLog, last_logs
 from .operatornotes import OperatorNotes
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from ...transport.rest import RESTClient
     from ..model.liveobject import LiveObject
 
-REPORT_SECONDS = 0.9
-"""Seconds for gathering the report: a wait ends no later than a second after its time."""
 EVENTS_SHOWN = 5
 
 CAUSES = (
@@ -62,7 +61,7 @@ def failure_report(
     ref = live.ref()
     raw = live.raw if raw is None else raw
     owner = PodOwner.of(raw, ref.namespace or "", ref.name)
-    deadline = deadline or Deadline(REPORT_SECONDS, ref.client.clock)
+    deadline = deadline or Deadline(OVERRUN, ref.client.clock)
     return describe(raw, _look(ref.client, raw, owner, deadline))
 
 

@@ -12,18 +12,10 @@ from collections.abc import Generator, Mapping
 from contextlib import closing
 from typing import Any, Callable, NoReturn, Optional, Union
 
-from ...errors import (
-    ConnectionFailedError,
-    DevServersError,
-    NotFoundError,
-    RequestTimeoutError,
-    ResourceDeletedError,
-    ServerError,
-    TooManyRequestsError,
-    WaitTimeoutError,
-)
+from ...errors import DevServersError, NotFoundError, ResourceDeletedError, WaitTimeoutError
 from ...transport.deadline import Backoff, Deadline
 from ...transport.rest import Object
+from ...transport.retry import LAST_LOOK, OVERRUN, TRANSIENT_AT_FIRST, Patience
 from ...transport.watch import LISTED, Event, Watch
 from ..model import merge
 from ..model.expiry import expiry_note
@@ -33,14 +25,6 @@ from ..model.reference import ObjectRef, held_by
 
 StatusWanted = Union[Mapping[str, Any], Callable[[dict[str, Any]], bool]]
 """A nested subset of the wanted status, or a predicate of the whole of it."""
-
-_PASSING = (ConnectionFailedError, RequestTimeoutError, ServerError, TooManyRequestsError)
-PATIENCE = 300.0
-"""Seconds for which failures at the beginning of a wait are taken for passing ones (later, the watch sees to it)."""
-LOOK_SECONDS = 0.9
-"""Time for the one look that a wait without any time (``timeout=0``) takes."""
-LAST_LOOK_SECONDS = 0.5
-"""Time for the look before a wait gives up; a report may follow within the same second."""
 
 
 def wait_for_status(live: LiveObject, wanted: StatusWanted, timeout: Optional[float]) -> Generator[Event, None, None]:
@@ -126,16 +110,16 @@ def look_afresh(ref: ObjectRef) -> Optional[Object]:
     """The object as it is now, over a new connection; None if it is known not to be there.
 
     Raises:
-        DevServersError: there was no answer within :data:`LAST_LOOK_SECONDS`, or it proves nothing.
+        DevServersError: there was no answer within :data:`.retry.LAST_LOOK`, or it proves nothing.
     """
     with ref.client.afresh() as fresh:
-        return ref.over(fresh).find(Deadline(LAST_LOOK_SECONDS, fresh.clock))
+        return ref.over(fresh).find(Deadline(LAST_LOOK, fresh.clock))
 
 
 def _changes(ref: ObjectRef, deadline: Deadline) -> Generator[Event, None, None]:
     """The watch of this one object; if it cannot begin, it is begun again and again for a while."""
     client, resource, namespace = ref.client, ref.resource, ref.namespace
-    patience, backoff = Deadline(PATIENCE, client.clock), Backoff()
+    patience, backoff = Patience(client.clock), Backoff()
     failure: Optional[Exception] = None
     while failure is None or not deadline.expired:
         begun = False
@@ -147,16 +131,16 @@ def _changes(ref: ObjectRef, deadline: Deadline) -> Generator[Event, None, None]
                     yield event
             if begun or failure is None:
                 return
-        except _PASSING as error:
-            if begun or patience.expired or ref.uid is None:  # never read: perhaps it cannot be
+        except TRANSIENT_AT_FIRST as error:
+            if begun or patience.failed() or ref.uid is None:  # never read: perhaps it cannot be
                 raise
             failure = error
-            client.clock.sleep(deadline.capped(backoff.next()) or 0.0)
+        deadline.sleep(backoff.next())
     raise WaitTimeoutError(str(failure)) from failure  # :func:`_watched` says what it means
 
 
 def _look(ref: ObjectRef) -> Generator[Event, None, None]:
-    raw = ref.find(Deadline(LOOK_SECONDS, ref.client.clock))
+    raw = ref.find(Deadline(OVERRUN, ref.client.clock))
     if raw is not None:
         yield {"type": "ADDED", "object": raw}
     yield {"type": LISTED, "object": {}}

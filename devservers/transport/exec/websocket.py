@@ -189,11 +189,7 @@ def _attempt(
     client: RESTClient, target: str, subprotocols: Sequence[str], identity: Identity, deadline: Deadline
 ) -> WebSocketStream:
     headers = client.headers(identity)
-    try:
-        sock = connect(client.config, deadline, identity, tunnel=True)
-    except TransportError as error:
-        error.nothing_sent = True
-        raise
+    sock = connect(client.config, deadline, identity, tunnel=True)
     try:
         return _opened(client.config, Pipe(sock, deadline), target, headers, subprotocols)
     except BaseException as error:

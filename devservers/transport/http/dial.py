@@ -19,7 +19,13 @@ import ssl
 from functools import partial
 from typing import Callable, NoReturn, Optional, TypeVar, Union, cast
 
-from ...errors import ConnectionFailedError, ProtocolError, RequestTimeoutError, TLSError
+from ...errors import (
+    ConnectionFailedError,
+    ProtocolError,
+    RequestTimeoutError,
+    TLSError,
+    TransportError,
+)
 from ...version import __version__
 from ..auth.credentials import Identity
 from ..config.clientconfig import ClientConfig
@@ -50,14 +56,18 @@ def connect(
     requests must be in absolute form. ``identity`` is whose client certificate is shown; default: ours as of now. The
     socket's timeout is what was left of the deadline; callers set their own.
 
-    Raises: ConnectionFailedError, TLSError, ProtocolError, RequestTimeoutError, KubeConfigError.
+    Raises:
+        TransportError: ConnectionFailedError, TLSError, ProtocolError or RequestTimeoutError; its
+            ``nothing_sent`` is True.
+        KubeConfigError: the credentials or certificates cannot be used.
     """
     proxy = config.proxy()
     secure = config.scheme == "https"
     host, port = (config.host, config.port) if proxy is None else (proxy.host, proxy.port)
     target = config.server if proxy is None else f"the proxy {proxy}"
-    stream: Stream = _open(host, port, target, deadline)
+    stream: Optional[Stream] = None
     try:
+        stream = _open(host, port, target, deadline)
         if proxy is not None and proxy.scheme == "https":
             stream = _proxy_tls(cast(socket.socket, stream), config, proxy, deadline)
         if proxy is not None and (secure or tunnel):
@@ -65,10 +75,13 @@ def connect(
         if secure:
             stream = _server_tls(stream, config, identity or config.credentials.identity(deadline), deadline)
         stream.settimeout(_time_left(deadline, target))
-    except BaseException:
-        stream.close()
+    except BaseException as error:
+        if stream is not None:
+            stream.close()
+        if isinstance(error, TransportError):
+            error.nothing_sent = True  # of any request: the socket has not been handed out yet
         raise
-    return cast(socket.socket, stream)
+    return stream
 
 
 def _open(host: str, port: int, target: str, deadline: Deadline) -> socket.socket:

@@ -13,7 +13,7 @@ import http.client
 import urllib.request
 from typing import Callable, Optional, cast
 
-from ...errors import ConnectionFailedError, TransportError
+from ...errors import ConnectionFailedError
 from ..auth.credentials import Identity
 from ..config.clientconfig import ClientConfig
 from ..config.proxies import Proxy
@@ -118,7 +118,9 @@ class KeepAliveHandler(urllib.request.BaseHandler):
 
     def http_open(self, request: urllib.request.Request) -> Answer:
         assert isinstance(request, Request)
-        connection = (None if request.fresh else self._pool.take(request.identity)) or self._connected(request)
+        connection = None if request.fresh else self._pool.take(request.identity)
+        if connection is None:
+            connection = Connection(self._config, request.host, request.identity, request.deadline)
         try:
             connection.timed.bind(request.deadline, request.idle)
             response = guarded(self._config, str(request), lambda: _exchange(request, connection))
@@ -132,13 +134,6 @@ class KeepAliveHandler(urllib.request.BaseHandler):
             raise
 
     https_open = http_open
-
-    def _connected(self, request: Request) -> Connection:
-        try:
-            return Connection(self._config, request.host, request.identity, request.deadline)
-        except TransportError as error:
-            error.nothing_sent = True
-            raise
 
 
 def _exchange(request: Request, connection: Connection) -> http.client.HTTPResponse:
