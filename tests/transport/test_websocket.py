@@ -147,10 +147,7 @@ def test_a_refusal_is_understood_however_its_body_is_framed_and_cut(framing: str
 def test_a_refusal_that_comes_with_an_informational_answer_is_understood_at_once() -> None:
     def handler(peer: Peer) -> None:
         peer.request()
-        peer.send(
-            b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
-            b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
-        )
+        peer.send(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
         peer.hold()
 
     with scripted(handler) as server, pytest.raises(NotUpgradedError):

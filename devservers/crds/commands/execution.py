@@ -142,8 +142,6 @@ def run_raw(
     deadline = Deadline(None, client.clock)
     commands = dict.fromkeys(HONEST_FIRST, words)
     name = "the script of a file transfer"
-    with open_session(
-        client, target, commands, stdin=stdin is not None, deadline=deadline, name=name
-    ) as session:
+    with open_session(client, target, commands, stdin=stdin is not None, deadline=deadline, name=name) as session:
         status = session.communicate(stdin, output.stdout, output.stderr, deadline, reads_on=True)
     return RemoteResult(returncode_of(status, target, words), *output.captured())
