@@ -11,7 +11,6 @@ from .. import arguments
 from ..transport.deadline import Deadline
 from . import const
 from .base import BaseCustomResource
-from .commands.result import ExecResult
 from .model.metadata import Metadata
 from .model.views import (
     LifecycleSpec,
@@ -24,10 +23,11 @@ from .model.views import (
     set_view,
     set_views,
 )
+from .result import ExecResult
 
 if TYPE_CHECKING:
     from ..transport.rest import RESTClient
-    from .commands.execution import Output
+    from .commands.execution import Destination
     from .files import TransferReport
     from .lifecycle.obligation import Obligation
     from .lifecycle.settings import History
@@ -186,7 +186,7 @@ class DevServer(BaseCustomResource):
         Raises:
             ExecError: it has none. APIError: pods may not be listed, or the lookup failed.
         """
-        from .commands.target import own_pod
+        from .lifecycle.whereabouts import own_pod
 
         name: str = own_pod(self._live)["metadata"]["name"]
         return name
@@ -244,14 +244,14 @@ class DevServer(BaseCustomResource):
         self, args: Union[str, Sequence[str]], shell: bool = False, *, input: Union[str, bytes, None] = None,
         timeout: Optional[float] = None, check: bool = False, text: bool = True, encoding: str = "utf-8",
         errors: str = "replace", cwd: Optional[str] = None, env: Optional[Mapping[str, str]] = None,
-        container: Optional[str] = None, stdout: Output = None, stderr: Output = None,
+        container: Optional[str] = None, stdout: Destination = None, stderr: Destination = None,
     ) -> ExecResult[Any]: ...  # fmt: skip
 
     def exec(
         self, args: Union[str, Sequence[str]], shell: bool = False, *, input: Union[str, bytes, None] = None,
         timeout: Optional[float] = None, check: bool = False, text: bool = True, encoding: str = "utf-8",
         errors: str = "replace", cwd: Optional[str] = None, env: Optional[Mapping[str, str]] = None,
-        container: Optional[str] = None, stdout: Output = None, stderr: Output = None,
+        container: Optional[str] = None, stdout: Destination = None, stderr: Destination = None,
     ) -> ExecResult[Any]:  # fmt: skip
         """Run a command in the server's container and wait for its end, in the manner of ``subprocess.run``.
 
@@ -282,16 +282,29 @@ class DevServer(BaseCustomResource):
             ExecError: the command may not be executed, ``cwd`` is not there, there is no pod, or it is not
                 up: then with what ``wait_for_ready`` would say.
         """
-        from .commands.execution import Options, execute
-        from .commands.target import locate, telling_of_its_end
-        from .commands.wrapper import check_container
+        from .commands.execution import Output, completing_failures, encode_input
+        from .commands.explain import explaining_failures
+        from .commands.run import Call, run
+        from .commands.target import locate
+        from .commands.wrapper import Command, check_container
 
         check_container(container)
         arguments.flags(shell=shell, check=check, text=text)
-        options = Options(input, timeout, check, text, encoding, errors, cwd, env, stdout, stderr)
+        command = Command.of(args, shell, cwd, env)
+        output = Output(stdout, stderr, text, encoding, errors)
+        stdin = encode_input(input, encoding)
         live = self._live
-        with telling_of_its_end(live, container):
-            return execute(live.connected(), lambda deadline: locate(live, container, deadline), args, shell, options)
+        client = live.connected()
+        deadline = Deadline(timeout, client.clock)
+        with explaining_failures(live, container):
+            with completing_failures(command, output, deadline):
+                target = locate(live, container, deadline)
+                call = Call(client, target, stdin, output.stdout, output.stderr, deadline)
+                returncode, confirmed = run(call, command)
+            result = output.result(args, returncode, confirmed)
+            if check:
+                result.check_returncode()
+            return result
 
     def sync(self) -> list[TransferReport]:
         """Copy every local path of ``sync_workspace`` to its remote path, in order; see :meth:`upload`.
@@ -324,14 +337,15 @@ class DevServer(BaseCustomResource):
                 all of it, whatever the API server says. ExecError: as for :meth:`exec`.
         """
         from .commands.execution import run_raw
-        from .commands.target import locate, telling_of_its_end
+        from .commands.explain import explaining_failures
+        from .commands.target import locate
         from .commands.wrapper import check_container
         from .files import check_paths, upload
 
         check_container(container)
         check_paths(local, remote)
         client, target = self._live.connected(), locate(self._live, container)
-        with telling_of_its_end(self._live, container):
+        with explaining_failures(self._live, container):
             return upload(lambda args, stdin=None: run_raw(client, target, args, stdin), local, remote)
 
 

@@ -70,19 +70,14 @@ def _for_unreachable_kubelet(refusal: _Refusal) -> str:
 def _for_rejected_credentials(refusal: _Refusal) -> str:
     if refusal.code != 401:
         return ""
-    return (
-        "the API server does not accept these credentials: log in again, or check the user of the "
-        "kubeconfig"
-    )
+    return "the API server does not accept these credentials: log in again, or check the user of the kubeconfig"
 
 
 _QUOTA = (
     "a quota of the namespace does not allow it: free up some of it, ask for less, or set what it "
     "demands (kubectl describe quota)"
 )
-_NAMESPACE_TERMINATING = (
-    "the namespace is being deleted: use another one, or wait until it is gone and create it again"
-)
+_NAMESPACE_TERMINATING = "the namespace is being deleted: use another one, or wait until it is gone and create it again"
 _BLOCKS_OWNER = (
     "leave blockOwnerDeletion out of metadata.ownerReferences, or ask for permission to update the "
     "finalizers subresource of the owner"

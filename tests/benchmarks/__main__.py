@@ -211,7 +211,7 @@ def execution(port: int) -> list[Benchmark]:
         with RESTClient(ClientConfig(server=f"http://127.0.0.1:{port}")) as client:
             got: list[bytes] = []
             target = ExecTarget("n", "p")
-            with open_session(client, target, ["x"], stdin=False, deadline=Deadline(60), subprotocol=V4) as session:
+            with open_session(client, target, {V4: ["x"]}, stdin=False, deadline=Deadline(60)) as session:
                 session.communicate(None, got.append, got.append, Deadline(60))
             assert sum(map(len, got)) == OUTPUT // 32768 * 32768
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from devservers import errors
-from devservers.crds.commands.target import telling_of_its_end
+from devservers.crds.commands.explain import explaining_failures
 from devservers.crds.devserver import DevServer
 from tests.fakeapiserver.pods import Pods
 
@@ -218,7 +218,7 @@ def test_a_transfer_whose_other_side_ended_with_the_server_says_that_its_time_wa
     operated: StagedServer, modern: DevServer
 ) -> None:
     let_it_expire(operated, modern)
-    with pytest.raises(errors.SyncError, match=EXPIRED), telling_of_its_end(live(modern)):
+    with pytest.raises(errors.SyncError, match=EXPIRED), explaining_failures(live(modern)):
         raise errors.SyncError("tar was killed")
 
 

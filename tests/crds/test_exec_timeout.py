@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from devservers import errors
+from devservers.crds.commands.execution import Output, completing_failures
 from devservers.crds.commands.run import Call, run
 from devservers.crds.commands.wrapper import Command
 from devservers.crds.devserver import DevServer
@@ -155,9 +156,11 @@ def test_a_server_that_says_nothing_does_not_prolong_the_call(
 def test_a_command_that_was_not_even_asked_for_is_not_said_to_run() -> None:
     """The connection was not to be had: nothing was sent, and there is nothing to kill."""
     with serving(stay_silent) as silent, RESTClient(ClientConfig(f"https://127.0.0.1:{silent.port}")) as client:
-        call = Call(client, ExecTarget("n", "p"), None, print, print, Deadline(TIMEOUT))
+        command, deadline = Command(["touch", "x"], "id"), Deadline(TIMEOUT)
+        call = Call(client, ExecTarget("n", "p"), None, print, print, deadline)
         with pytest.raises(errors.ExecTimeoutError) as caught:
-            run(call, Command(["touch", "x"], "id"))
+            with completing_failures(command, Output(), deadline):
+                run(call, command)
         connections = len(silent.seen)
     assert str(caught.value).startswith(f"'touch' was not started within {TIMEOUT:g} s: ")
     assert "may still run" not in str(caught.value)

@@ -8,7 +8,7 @@ from typing import Any, Callable
 import pytest
 
 from devservers import errors
-from devservers.crds.commands.target import telling_of_its_end
+from devservers.crds.commands.explain import explaining_failures
 from devservers.crds.devserver import DevServer
 from tests.fakeapiserver.pods import Pods as PodsOfServer
 
@@ -202,7 +202,7 @@ def test_a_runtime_that_has_lost_the_container_is_told_with_its_state(
 
 def test_a_transfer_whose_container_was_killed_says_so(cluster: StagedServer, tmp_path: Path) -> None:
     server = stands(cluster, phase="Running", containerStatuses=[container(state=ended("OOMKilled", 137))])
-    with pytest.raises(errors.SyncError, match="exit code 137 OOMKilled"), telling_of_its_end(live(server)):
+    with pytest.raises(errors.SyncError, match="exit code 137 OOMKilled"), explaining_failures(live(server)):
         raise errors.SyncError("tar was killed")
 
 

@@ -36,7 +36,7 @@ class Run:
         with scripted(script) as server, server.client(60, clock) as client:
             deadline = Deadline(timeout)
             with open_session(
-                client, TARGET, ["cmd"], stdin=stdin is not None, deadline=deadline, subprotocol=protocol
+                client, TARGET, {protocol: ["cmd"]}, stdin=stdin is not None, deadline=deadline
             ) as session:
                 try:
                     self.status = session.communicate(
@@ -68,7 +68,7 @@ def test_the_request_names_container_streams_and_each_word() -> None:
 
     with scripted(script) as server, server.client() as client:
         words = ["sh", "-c", "echo a&b; x=ä"]
-        with open_session(client, TARGET, words, stdin=True, deadline=Deadline(5), subprotocol=V5) as session:
+        with open_session(client, TARGET, {V5: words}, stdin=True, deadline=Deadline(5)) as session:
             assert session.protocol == V5
         path = server.requests[0].split()[1]
     assert path == (
@@ -360,7 +360,7 @@ def test_an_error_in_a_sink_is_the_callers_own_and_closes_the_stream() -> None:
 
     with scripted(script) as server, server.client() as client:
         with pytest.raises(ZeroDivisionError):
-            with open_session(client, TARGET, ["cmd"], stdin=False, deadline=Deadline(5), subprotocol=V5) as session:
+            with open_session(client, TARGET, {V5: ["cmd"]}, stdin=False, deadline=Deadline(5)) as session:
                 session.communicate(None, sink, sink, Deadline(5))
         assert ended.wait(5)
 

@@ -131,9 +131,7 @@ def test_an_exec_upgrade_takes_it_up_too(server: FakeAPIServer, path: Path) -> N
     client = client_of(says(path, server, token="stale"))
     says(path, server, token=GOOD)
     with pytest.raises(Exception, match="not found"):
-        open_session(
-            client, ExecTarget("default", "gone"), ["true"], stdin=False, deadline=Deadline(10), subprotocol=V4
-        )
+        open_session(client, ExecTarget("default", "gone"), {V4: ["true"]}, stdin=False, deadline=Deadline(10))
     ask(client)
     assert statuses(server) == [401, 404, 200]
 

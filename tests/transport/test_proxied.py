@@ -62,7 +62,7 @@ def run(client: RESTClient, *command: str) -> bytes:
     output: list[bytes] = []
     deadline = Deadline(20)
     target = ExecTarget("default", "mine")
-    with open_session(client, target, command, stdin=False, deadline=deadline, subprotocol=V4) as session:
+    with open_session(client, target, {V4: command}, stdin=False, deadline=deadline) as session:
         session.communicate(None, output.append, output.append, deadline)
     return b"".join(output)
 

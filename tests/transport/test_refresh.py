@@ -77,9 +77,7 @@ def test_a_watch_begins_with_the_new_token(rotating: Rotating, quiet_server: Fak
 
 def test_an_exec_upgrade_is_asked_for_again_with_the_new_token(rotating: Rotating) -> None:
     with pytest.raises(NotFoundError):  # past authentication: it is the pod that is missing
-        open_session(
-            rotating.client, ExecTarget("default", "gone"), ["true"], stdin=False, deadline=Deadline(10), subprotocol=V4
-        )
+        open_session(rotating.client, ExecTarget("default", "gone"), {V4: ["true"]}, stdin=False, deadline=Deadline(10))
     assert rotating.statuses() == [401, 404]
 
 

@@ -148,9 +148,7 @@ def test_an_upgrade_after_the_rotation_shows_the_new_certificate(rotating: Rotat
     rotating.rotate()
     rotating.call()
     with pytest.raises(Exception, match="not found"):
-        open_session(
-            rotating.client, ExecTarget("default", "gone"), ["true"], stdin=False, deadline=Deadline(10), subprotocol=V4
-        )
+        open_session(rotating.client, ExecTarget("default", "gone"), {V4: ["true"]}, stdin=False, deadline=Deadline(10))
     assert rotating.users()[-1] == ("new", 404)
 
 

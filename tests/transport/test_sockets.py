@@ -181,8 +181,39 @@ def test_a_stream_on_a_dead_path_can_be_read_to_learn_of_it() -> None:
     while not ours.wait(0.2):
         pass
     try:
-        ours.read_opening()
+        ours.recv_in_time()
     except OSError as error:
         print(error.strerror)
     """
     assert in_a_network_of_its_own(code).startswith("the host no longer answers")
+
+
+@needs_a_network
+def test_a_command_whose_path_dies_has_lost_its_connection() -> None:
+    code = """
+    from devservers.transport.exec import session
+    from tests.transport.scripted import Peer
+    from tests.transport.wspeer import WSPeer
+
+    pipe.UNANSWERED_SECONDS, session.LOOK_SECONDS = 1.0, 0.2
+    done = threading.Event()
+
+    def serve():
+        sock, _ = listener.accept()
+        WSPeer(Peer(sock, done), "v4.channel.k8s.io").send(1, b"x")
+        done.wait()
+
+    threading.Thread(target=serve, daemon=True).start()
+    client = RESTClient(ClientConfig(f"http://127.0.0.1:{port}"))
+    with session.open_session(
+        client, session.ExecTarget("n", "p"), {"v4.channel.k8s.io": ["cmd"]}, stdin=True,
+        deadline=Deadline(50),
+    ) as running:
+        try:
+            running.communicate(iter([b"input"]), lambda data: loopback(False), print, Deadline(50))
+        except Exception as error:
+            print(type(error).__name__, error)
+    """
+    said = in_a_network_of_its_own(code)
+    assert said.startswith("ExecConnectionLostError")
+    assert "the host no longer answers" in said

@@ -144,6 +144,16 @@ def test_a_refusal_is_understood_however_its_body_is_framed_and_cut(framing: str
         _open(server)
 
 
+def test_a_refusal_that_comes_with_an_informational_answer_is_understood_at_once() -> None:
+    def handler(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+        peer.hold()
+
+    with scripted(handler) as server, pytest.raises(NotUpgradedError):
+        _open(server, timeout=3)
+
+
 def test_a_bare_403_on_a_connection_that_stays_open_is_understood_at_once() -> None:
     def handler(peer: Peer) -> None:
         peer.request()
@@ -161,6 +171,16 @@ def test_an_answer_that_is_no_refusal_and_no_upgrade_is_a_protocol_error() -> No
 
     with scripted(handler) as server, pytest.raises(errors.ProtocolError, match="answered 200 instead of upgrading"):
         _open(server)
+
+
+def test_an_upgrade_with_a_head_that_is_cut_may_have_started_the_command() -> None:
+    def handler(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n")
+
+    with scripted(handler) as server, pytest.raises(errors.ProtocolError, match="was cut") as caught:
+        _open(server)
+    assert not caught.value.not_upgraded
 
 
 @pytest.mark.parametrize("status", ["403 Forbidden", "101 Switching Protocols"])

@@ -1,66 +1,93 @@
-"""``DevServer.exec``: one command, run to its end, in the manner of ``subprocess.run``."""
+"""What goes into a command and comes out of it: input, output, result, and what a failure knows.
+
+:meth:`DevServer.exec` checks its arguments by the objects made here and in :mod:`.wrapper`, before
+the first request is sent; then it locates the container and runs the command in it (:mod:`.run`).
+"""
 
 from __future__ import annotations
 
-import os
 from codecs import lookup_error
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
-from typing import Any, BinaryIO, NamedTuple, Optional, Union
+from typing import Any, BinaryIO, Optional, Union
 
 from ... import arguments
 from ...errors import ExecError, ExecTimeoutError, RequestTimeoutError
 from ...transport.deadline import Deadline
-from ...transport.exec.session import ExecTarget, Sink, open_in_turn, returncode_of
+from ...transport.exec.session import (
+    HONEST_FIRST,
+    ExecTarget,
+    Sink,
+    open_session,
+    returncode_of,
+)
 from ...transport.rest import RESTClient
-from ..files.remote import RemoteResult
-from .result import ExecResult
-from .run import Call, run
-from .wrapper import Command, check_directory, check_environment, parse_command
+from ..result import ExecResult, RemoteResult
+from .wrapper import Command
 
-Output = Union[BinaryIO, Callable[[bytes], object], None]
-
-
-class Options(NamedTuple):
-    """What :meth:`DevServer.exec` was asked for besides the command."""
-
-    input: Union[str, bytes, None] = None
-    timeout: Optional[float] = None
-    check: bool = False
-    text: bool = True
-    encoding: str = "utf-8"
-    errors: str = "replace"
-    cwd: Optional[str] = None
-    env: Optional[Mapping[str, str]] = None
-    stdout: Output = None
-    stderr: Output = None
+Destination = Union[BinaryIO, Callable[[bytes], object], None]
+"""Where output goes: a binary file, a callable, or (None) into the result."""
 
 
-class _Capture:
-    """Collects output, or passes it to the caller's file or callable."""
+class Output:
+    """The output of one command: captured, or passed on as it comes.
 
-    def __init__(self, output: Output, name: str) -> None:
-        self._chunks: list[bytes] = []
-        self.captured = output is None
-        self.sink: Sink = self._chunks.append if output is None else _sink(output, name)
+    Raises:
+        TypeError: a destination is neither a binary file nor a callable.
+        LookupError: no such encoding or error handler. Told before the command has run, for what
+            cannot be decoded afterwards would be lost.
+    """
 
-    @property
-    def data(self) -> bytes:
-        return b"".join(self._chunks)
+    def __init__(
+        self, stdout: Destination = None, stderr: Destination = None, text: bool = True,
+        encoding: str = "utf-8", errors: str = "replace",
+    ) -> None:  # fmt: skip
+        try:
+            "".encode(arguments.text(encoding, "encoding"))  # which a codec for bytes ("hex") refuses
+        except LookupError as error:
+            raise LookupError(f"encoding: {error}") from None
+        try:
+            lookup_error(arguments.text(errors, "errors"))
+        except LookupError as error:
+            raise LookupError(f"errors: {error}") from None
+        self._text, self._encoding, self._errors = text, encoding, errors
+        self._captures = (stdout is None, stderr is None)
+        self._chunks: tuple[list[bytes], list[bytes]] = ([], [])
+        self.stdout: Sink = self._chunks[0].append
+        self.stderr: Sink = self._chunks[1].append
+        if stdout is not None:
+            self.stdout = _sink(stdout, "stdout")
+        if stderr is not None:
+            self.stderr = _sink(stderr, "stderr")
 
-    def value(self, options: Options) -> Any:
-        if not self.captured:
-            return None
-        return self.data.decode(options.encoding, options.errors) if options.text else self.data
+    def captured(self) -> tuple[bytes, bytes]:
+        """Of both streams, what has come so far."""
+        return b"".join(self._chunks[0]), b"".join(self._chunks[1])
+
+    def result(self, args: Union[str, Sequence[str]], returncode: int, confirmed: bool) -> ExecResult[Any]:
+        """The result of a command that has ended."""
+        captured = self.captured()
+        values: list[Any] = list(captured)
+        for number, data in enumerate(captured):
+            if not self._captures[number]:
+                values[number] = None
+            elif self._text:
+                values[number] = data.decode(self._encoding, self._errors)
+        return ExecResult(
+            args, values[0], values[1], returncode,
+            stdout_bytes=captured[0], stderr_bytes=captured[1], confirmed=confirmed,
+        )  # fmt: skip
 
 
-def _sink(output: Output, name: str) -> Sink:
-    if callable(output):
-        return output
-    write = getattr(output, "write", None)
-    if write is None or hasattr(output, "encoding"):
-        buffer = " (it is a text file: pass its .buffer)" if hasattr(output, "buffer") else ""
-        raise TypeError(f"{name}: must be a binary file or a callable, not {type(output).__name__}{buffer}")
+def _sink(destination: Union[BinaryIO, Callable[[bytes], object]], name: str) -> Sink:
+    if callable(destination):
+        return destination
+    write = getattr(destination, "write", None)
+    if write is None or hasattr(destination, "encoding"):
+        kind = type(destination).__name__
+        advice = " (it is a text file: pass its .buffer)" if hasattr(destination, "buffer") else ""
+        raise TypeError(f"{name}: must be a binary file or a callable, not {kind}{advice}")
     return partial(_write_all, write)
 
 
@@ -72,63 +99,36 @@ def _write_all(write: Callable[[Any], Optional[int]], data: bytes) -> None:
         view = view[len(view) if written is None else written :]
 
 
-def execute(
-    client: RESTClient, locate: Callable[[Deadline], ExecTarget], args: Union[str, Sequence[str]], shell: bool,
-    options: Options,
-) -> ExecResult[Any]:  # fmt: skip
-    """See :meth:`DevServer.exec`. What was asked for is checked before ``locate`` sends the first request."""
-    words = parse_command(args, shell)
-    _check_decoding(options.encoding, options.errors)
-    env, cwd = check_environment(options.env), check_directory(options.cwd)
-    command = Command(words, os.urandom(8).hex(), cwd, env)
-    stdin = _stdin(options)
-    stdout, stderr = _Capture(options.stdout, "stdout"), _Capture(options.stderr, "stderr")
-    deadline = Deadline(options.timeout, client.clock)
+def encode_input(input: Union[str, bytes, None], encoding: str) -> Optional[bytes]:
+    """What the command reads from stdin; None: stdin is not attached."""
+    if input is None:
+        return None
+    if isinstance(input, str):
+        return input.encode(encoding)
+    if isinstance(input, (bytes, bytearray, memoryview)):
+        return bytes(input)
+    raise TypeError(f"input: must be str or bytes, not {type(input).__name__}")
+
+
+@contextmanager
+def completing_failures(command: Command, output: Output, deadline: Deadline) -> Iterator[None]:
+    """What fails in here carries the command and its output so far.
+
+    That no time was left to start it is a timeout of the command like any other.
+    """
     try:
-        call = Call(client, _located(locate, deadline, words), stdin, stdout.sink, stderr.sink, deadline)
-        returncode, confirmed = run(call, command)
+        try:
+            yield
+        except RequestTimeoutError as error:
+            if not deadline.expired:
+                raise
+            raise ExecTimeoutError(
+                f"{command.words[0]!r} was not started within {deadline.seconds:g} s: {error}"
+            ) from error
     except ExecError as error:
-        error.stdout_bytes, error.stderr_bytes, error.command = stdout.data, stderr.data, words
+        error.command = list(command.words)
+        error.stdout_bytes, error.stderr_bytes = output.captured()
         raise
-    result: ExecResult[Any] = ExecResult(
-        args, stdout.value(options), stderr.value(options), returncode,
-        stdout_bytes=stdout.data, stderr_bytes=stderr.data, confirmed=confirmed,
-    )  # fmt: skip
-    if options.check:
-        result.check_returncode()
-    return result
-
-
-def _located(locate: Callable[[Deadline], ExecTarget], deadline: Deadline, words: Sequence[str]) -> ExecTarget:
-    """The container to run it in; no time left for that is a timeout like any other."""
-    try:
-        return locate(deadline)
-    except RequestTimeoutError as error:
-        if not deadline.expired:
-            raise
-        raise ExecTimeoutError(
-            f"{words[0]!r} was not started within {deadline.seconds:g} s: there was no time to find its pod ({error})"
-        ) from error
-
-
-def _check_decoding(encoding: str, errors: str) -> None:
-    """Output must not be lost because it cannot be decoded when the command has run."""
-    try:
-        "".encode(arguments.text(encoding, "encoding"))  # which a codec for bytes ("hex") refuses
-    except LookupError as error:
-        raise LookupError(f"encoding: {error}") from None
-    try:
-        lookup_error(arguments.text(errors, "errors"))
-    except LookupError as error:
-        raise LookupError(f"errors: {error}") from None
-
-
-def _stdin(options: Options) -> Optional[bytes]:
-    if isinstance(options.input, str):
-        return options.input.encode(options.encoding)
-    if options.input is None or isinstance(options.input, (bytes, bytearray, memoryview)):
-        return None if options.input is None else bytes(options.input)
-    raise TypeError(f"input: must be str or bytes, not {type(options.input).__name__}")
 
 
 def run_raw(
@@ -138,11 +138,10 @@ def run_raw(
 
     Its scripts know where their stdin ends and prove their own end, so any subprotocol will do.
     """
-    stdout, stderr = _Capture(None, ""), _Capture(None, "")
+    output = Output(text=False)
     deadline = Deadline(None, client.clock)
-    with open_in_turn(
-        client, target, lambda _: words, stdin=stdin is not None, deadline=deadline,
-        name="the script of a file transfer",
-    ) as session:  # fmt: skip
-        status = session.communicate(stdin, stdout.sink, stderr.sink, deadline, reads_on=True)
-    return RemoteResult(returncode_of(status, target, words), stdout.data, stderr.data)
+    commands = dict.fromkeys(HONEST_FIRST, words)
+    name = "the script of a file transfer"
+    with open_session(client, target, commands, stdin=stdin is not None, deadline=deadline, name=name) as session:
+        status = session.communicate(stdin, output.stdout, output.stderr, deadline, reads_on=True)
+    return RemoteResult(returncode_of(status, target, words), *output.captured())

@@ -26,7 +26,7 @@ from ...errors import (
 )
 from ...notes import add_note
 from ...transport.deadline import Deadline
-from ...transport.exec.session import ExecTarget, open_in_turn, returncode_of
+from ...transport.exec.session import HONEST_FIRST, ExecTarget, open_session, returncode_of
 from ...transport.rest import RESTClient
 from .wrapper import SHELL
 
@@ -126,7 +126,8 @@ def kill(client: RESTClient, target: ExecTarget, identity: str) -> Outcome:
     deadline = Deadline(KILL_SECONDS, client.clock)
     command = killer(identity)
     try:
-        with open_in_turn(client, target, lambda _: command, stdin=False, deadline=deadline) as session:
+        commands = dict.fromkeys(HONEST_FIRST, command)
+        with open_session(client, target, commands, stdin=False, deadline=deadline) as session:
             status = session.communicate(None, _ignore, _ignore, deadline)
         returncode = returncode_of(status, target, command)
     except CommandNotFoundError:

@@ -14,8 +14,8 @@ call ends the command too, and the exception says so if it could not.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any, NamedTuple, Optional
+from collections.abc import Collection, Iterable
+from typing import NamedTuple, Optional
 
 from ...errors import (
     APIError,
@@ -35,7 +35,7 @@ from ...transport.advice import LONG_DATA
 from ...transport.deadline import Deadline
 from ...transport.exec import channels
 from ...transport.exec.channels import ExitStatus
-from ...transport.exec.session import HONEST_FIRST, ExecSession, ExecTarget, Sink, open_in_turn, returncode_of
+from ...transport.exec.session import HONEST_FIRST, ExecSession, ExecTarget, Sink, open_session, returncode_of
 from ...transport.rest import RESTClient
 from .killing import kill, unkillable
 from .proof import MarkedStream, mark_of
@@ -74,7 +74,7 @@ def run(call: Call, command: Command) -> tuple[int, bool]:
     missing: set[str] = set()  # as this call has seen for itself
     while True:
         try:
-            return _try(call, command, without)
+            return _run_once(call, command, without)
         except _ToolMissing as error:
             tool = error.tool
         wish = command.needs(tool) or ("input" if tool in missing else "")
@@ -85,46 +85,38 @@ def run(call: Call, command: Command) -> tuple[int, bool]:
         memory.learn(_lack(target, tool))
 
 
-def incarnation(pod: Mapping[str, Any], container: Optional[str]) -> str:
-    """What tells this very container from others of its name: it may be restarted with another image."""
-    statuses = (pod.get("status") or {}).get("containerStatuses") or []
-    ids = [status.get("containerID") or "" for status in statuses if status.get("name") == container]
-    return " ".join([pod["metadata"].get("uid") or "", *ids])
-
-
 def _lack(target: ExecTarget, tool: str) -> tuple[str, str, ExecTarget]:
     return "lacking", tool, target
 
 
-def _try(call: Call, command: Command, without: Collection[str]) -> tuple[int, bool]:
+def _run_once(call: Call, command: Command, without: Collection[str]) -> tuple[int, bool]:
     """Run it in the best way that may work. Raises :class:`_ToolMissing` if that one does not."""
     size = None if call.stdin is None else len(call.stdin)
-
-    def plan_for(subprotocol: str) -> Plan:
-        v5 = subprotocol == channels.V5  # which ends stdin itself, and whose Success needs a proof
-        return command.plan(stdin_size=None if v5 else size, marked=v5, without=without)
-
-    uncounted = size is not None and (SHELL in without or HEAD in without)
+    plans = {
+        # v4 cannot say where stdin ends; v5 can, but its Success needs a proof
+        channels.V4: command.plan(stdin_size=size, without=without),
+        channels.V5: command.plan(marked=True, without=without),
+    }
+    order = HONEST_FIRST
+    if size is not None and (SHELL in without or HEAD in without):
+        order = HONEST_FIRST[::-1]  # no bytes can be counted there: only v5 can end stdin
+    commands = {subprotocol: plans[subprotocol].argv for subprotocol in order}
     session: Optional[ExecSession] = None
     try:
-        with open_in_turn(
-            call.client, call.target, lambda subprotocol: plan_for(subprotocol).argv, stdin=size is not None,
-            deadline=call.deadline, subprotocols=HONEST_FIRST[::-1] if uncounted else HONEST_FIRST,
+        with open_session(
+            call.client, call.target, commands, stdin=size is not None, deadline=call.deadline,
             name=command.words[0],
         ) as session:  # fmt: skip
-            plan = plan_for(session.protocol)
+            plan = plans[session.protocol]
             streams = _Streams(call, command, plan)
             status = streams.follow(session)
     except BaseException as error:
-        if session is not None or _may_have_begun(error):
-            told = _abandon(call, command, without, error)
-            if told is not error:
-                raise told from error
-        elif isinstance(error, RequestTimeoutError) and call.deadline.expired:
-            raise ExecTimeoutError(
-                f"{command.words[0]!r} was not started within {call.deadline.seconds:g} s: {error}"
-            ) from error
-        raise
+        if session is None and not _may_have_begun(error):
+            raise
+        told = _abandon(call, command, without, error)
+        if told is error:
+            raise
+        raise told from error
     returncode = _returncode(call, command, plan, status, streams)
     return returncode, returncode != 0 or plan.marked or session.protocol == channels.V4
 

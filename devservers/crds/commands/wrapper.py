@@ -19,6 +19,7 @@ short, for they travel in the URL of each request. Pure: strings in, strings out
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Mapping, Sequence
 from enum import Enum
@@ -103,6 +104,18 @@ class Command(NamedTuple):
     identity: str
     cwd: Optional[str] = None
     env: Optional[Mapping[str, str]] = None
+
+    @classmethod
+    def of(
+        cls, args: Union[str, Sequence[str]], shell: bool, cwd: Optional[str], env: Optional[Mapping[str, str]]
+    ) -> Command:
+        """The command that :meth:`DevServer.exec` was asked for, under an identity of its own.
+
+        Raises:
+            TypeError, ValueError: see :func:`parse_command`; or ``cwd`` or ``env`` cannot be passed on.
+        """
+        words = parse_command(args, shell)
+        return cls(words, os.urandom(8).hex(), check_directory(cwd), check_environment(env))
 
     def plan(
         self, *, stdin_size: Optional[int] = None, marked: bool = False, without: Collection[str] = ()

@@ -10,7 +10,7 @@ understands its outcome (all pure), ``transfer`` joins them.
 
 from __future__ import annotations
 
-from .remote import RemoteResult
+from ..result import RemoteResult
 from .transfer import RemoteRunner, TransferReport, check_paths, upload
 
 __all__ = ["check_paths", "upload", "TransferReport", "RemoteRunner", "RemoteResult"]

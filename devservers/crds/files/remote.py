@@ -8,20 +8,13 @@ gives the bytes back.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple, Optional
+from typing import Optional
 
+from ..result import RemoteResult
 from .script import DIRECTORY_SCRIPT, FILE_SCRIPT
 
 MISSING_TOOL, NO_DIRECTORY, INTERRUPTED, INCOMPLETE, IN_THE_WAY, NO_HOME = range(81, 87)
 NOT_ALL_PLACED = 88
-
-
-class RemoteResult(NamedTuple):
-    """How a command in the container ended."""
-
-    returncode: int
-    stdout: bytes
-    stderr: bytes
 
 
 def receive_directory(target: str, size: int, marker: str, mode: Optional[int], *, is_new: bool) -> list[str]:

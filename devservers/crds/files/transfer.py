@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple, Optional, Protocol, Union
 
 from ... import arguments
 from ...errors import CommandNotFoundError, ExecConnectionLostError, SyncError
+from ..result import RemoteResult
 from .batches import BATCH_BYTES, batches
-from .remote import RemoteResult, complaint, has_made_target, is_proved, receive_directory, receive_file, target_path
+from .remote import complaint, has_made_target, is_proved, receive_directory, receive_file, target_path
 from .scan import Entry, Scan, scan_directory, scan_file
 
 if TYPE_CHECKING:

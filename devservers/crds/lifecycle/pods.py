@@ -118,23 +118,20 @@ def look_up_pods(client: RESTClient, owner: PodOwner, deadline: Optional[Deadlin
     """
     pods: list[Object] = []
     if len(owner.name) <= LABEL_VALUE_LIMIT:  # no label can have a longer value
-        pods = _listed(client, owner, {"labelSelector": f"{const.APP_LABEL}={owner.name}"}, deadline)
-    if not any(is_live(pod) and owner.owns(pod) for pod in pods) and len(owner.name) + 2 <= NAME_LIMIT:
+        selectors = {"labelSelector": f"{const.APP_LABEL}={owner.name}"}
+        pods, _ = client.list_all(PODS, owner.namespace, selectors=selectors, deadline=deadline)
+    own = list(filter(owner.owns, pods))
+    if not any(map(is_live, own)) and len(owner.name) + 2 <= NAME_LIMIT:
+        selectors = {"fieldSelector": f"metadata.name={owner.name}-0"}
+        named, _ = client.list_all(PODS, owner.namespace, selectors=selectors, deadline=deadline)
         known = {pod["metadata"].get("uid") for pod in pods}
-        named = _listed(client, owner, {"fieldSelector": f"metadata.name={owner.name}-0"}, deadline)
         pods += [pod for pod in named if pod["metadata"].get("uid") not in known]
-    own = [pod for pod in pods if owner.owns(pod)]
+        own = list(filter(owner.owns, pods))
+    mine = set(map(id, own))
+    strangers = [pod for pod in pods if id(pod) not in mine]
     own.sort(key=_preference, reverse=True)
-    strangers = [pod for pod in pods if not owner.owns(pod)]
     outlived = frozenset(pod["metadata"]["name"] for pod in strangers if owner.outlived_by(pod))
     return Pods(own, strangers, outlived)
-
-
-def _listed(
-    client: RESTClient, owner: PodOwner, selectors: Mapping[str, str], deadline: Optional[Deadline]
-) -> list[Object]:
-    pods, _ = client.list_all(PODS, owner.namespace, selectors=selectors, deadline=deadline)
-    return pods
 
 
 def controller_of(pod: Mapping[str, Any]) -> Optional[Mapping[str, Any]]:
@@ -142,10 +139,14 @@ def controller_of(pod: Mapping[str, Any]) -> Optional[Mapping[str, Any]]:
 
     A DevServer among the owners counts as one even where it is not marked so: nothing else would name it there.
     """
-    owners = pod["metadata"].get("ownerReferences") or []
-    marked = (owner for owner in owners if owner.get("controller"))
-    unmarked = (owner for owner in owners if owner.get("kind") == const.KIND_DEVSERVER)
-    return next(marked, None) or next(unmarked, None)
+    owners: list[Mapping[str, Any]] = pod["metadata"].get("ownerReferences") or []
+    for owner in owners:
+        if owner.get("controller"):
+            return owner
+    for owner in owners:
+        if owner.get("kind") == const.KIND_DEVSERVER:
+            return owner
+    return None
 
 
 def _belongs_to(pod: Mapping[str, Any]) -> str:
@@ -213,3 +214,10 @@ def default_container(pod: Mapping[str, Any]) -> Optional[str]:
     if const.DEFAULT_CONTAINER in names:
         return const.DEFAULT_CONTAINER
     return names[0] if names else None
+
+
+def incarnation(pod: Mapping[str, Any], container: Optional[str]) -> str:
+    """What tells this very container from others of its name: it may be restarted with another image."""
+    statuses = (pod.get("status") or {}).get("containerStatuses") or []
+    ids = [status.get("containerID") or "" for status in statuses if status.get("name") == container]
+    return " ".join([pod["metadata"].get("uid") or "", *ids])

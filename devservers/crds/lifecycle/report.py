@@ -170,7 +170,7 @@ def _obstacles(status: Mapping[str, Any]) -> Iterator[str]:
                 yield f"init container {container.get('name')} is still running"
 
 
-def why_not_up(pods: Pods, container: Optional[str]) -> str:
+def container_state(pods: Pods, container: Optional[str]) -> str:
     """Why no command can be run in this container now, in one line; ``""`` if one can.
 
     None is the default container.

@@ -56,8 +56,7 @@ def _environment(stanza: Entry) -> dict[str, str]:
         name, value = pair.text("name"), pair.text("value")
         if not name or "=" in name or "\0" in name + value:
             raise pair.wrong(
-                "is not an environment variable: the name is empty or contains '=', "
-                "or there is a NUL character"
+                "is not an environment variable: the name is empty or contains '=', or there is a NUL character"
             )
         env[name] = value
     return env
@@ -97,9 +96,7 @@ def _cluster_info(cluster: Entry) -> dict[str, Any]:
         if isinstance(item, dict) and item.get("name") == _EXTENSION:
             info["config"] = item.get("extension")
     if not _has_json_form(info):
-        raise cluster.wrong(
-            f"the extension {_EXTENSION} has a value that JSON cannot represent; remove it"
-        )
+        raise cluster.wrong(f"the extension {_EXTENSION} has a value that JSON cannot represent; remove it")
     return info
 
 

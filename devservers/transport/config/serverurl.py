@@ -61,18 +61,14 @@ def parse_server_url(url: str, source: str) -> ServerURL:
         raise KubeConfigError(f"{source}: the server {problem}; {_REMEDY}")
     scheme = parts.scheme.lower()
     if scheme not in ("http", "https"):
-        raise KubeConfigError(
-            f"{source}: the server must be an http or https URL, not of scheme {scheme!r}; {_REMEDY}"
-        )
+        raise KubeConfigError(f"{source}: the server must be an http or https URL, not of scheme {scheme!r}; {_REMEDY}")
     if "@" in parts.netloc:
         raise KubeConfigError(
             f"{source}: the server's URL contains a user name or password; put them in the user entry"
         )
     host = plain_host(host)
     if not is_host(host) or port == 0:
-        raise KubeConfigError(
-            f"{source}: the server's URL names no valid host and port; {_REMEDY}"
-        )
+        raise KubeConfigError(f"{source}: the server's URL names no valid host and port; {_REMEDY}")
     return ServerURL(scheme, host, port, _clean_path(parts.path, source))
 
 
@@ -86,8 +82,7 @@ def _clean_path(path: str, source: str) -> str:
     """A path prefix as kubectl sends it: decoded, without ``//``, ``.`` and ``..``, encoded again."""
     if _BROKEN_ESCAPE.search(path):
         raise KubeConfigError(
-            f"{source}: the path of the server's URL contains a % that starts no escape; "
-            f"{_REMEDY}/PATH"
+            f"{source}: the path of the server's URL contains a % that starts no escape; {_REMEDY}/PATH"
         )
     decoded = unquote_to_bytes(path).decode("latin-1")
     plain = normpath("/" + decoded.lstrip("/"))

@@ -14,7 +14,7 @@ server that refuses one does so before anything is started, and that is remember
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, NoReturn, Optional
 
 from ...errors import (
@@ -44,6 +44,7 @@ OPEN_SECONDS = 60.0
 
 HONEST_FIRST = (channels.V4, channels.V5)
 """The order in which subprotocols are asked for: Success on v4 comes from the kubelet."""
+_REFUSED = "subprotocol refused"
 
 Sink = Callable[[bytes], object]
 
@@ -91,8 +92,8 @@ class ExecSession:
     ) -> ExitStatus:  # fmt: skip
         """Feed ``stdin``, pass output on, return the status.
 
-        On v5 the end of ``stdin`` becomes the end of the command's. ``reads_on``: the command takes its stdin without
-        delay.
+        On v5 the end of ``stdin`` becomes the end of the command's. ``reads_on``: the command takes
+        its stdin without delay.
 
         Raises:
             ExecTimeoutError: the deadline passed; the command still runs.
@@ -104,60 +105,64 @@ class ExecSession:
         while True:
             if deadline.expired:
                 raise ExecTimeoutError(f"{self._name()} did not end within {deadline.seconds:g} s")
-            message = self._exchange()
-            if message is None and self._may_send():
-                continue
-            if message is None:
+            message = self._send_and_receive()
+            if message is not None:
+                status = self._dispatch(message, sinks)
+                if status is not None:
+                    return status
+            elif not self._may_send():
                 self._keep_alive()
                 self._stream.wait(deadline.capped(LOOK_SECONDS))
-                continue
-            status = self._dispatch(message, sinks)
-            if status is not None:
-                return status
 
-    def _exchange(self) -> Optional[Message]:
-        """Send what can be sent, then the next message if there is one. What came before a loss is still delivered."""
-        lost = self._send_stdin()
+    def _send_and_receive(self) -> Optional[Message]:
+        """Send what can be sent, then the next message if there is one.
+
+        What came before a loss is still delivered: the status may be among it.
+        """
+        lost: Optional[ConnectionFailedError] = None
+        if self._stdin is not None:
+            self._queue_stdin(self._stdin)
+        if self._stream.queued:
+            try:
+                self._stream.flush()
+            except ConnectionFailedError as error:
+                self._stdin = None
+                lost = error
         try:
             message = self._stream.receive()
-        except (ConnectionFailedError, ProtocolError) as error:  # of frames that are none, nothing more can be read
+        except (ConnectionFailedError, ProtocolError) as error:  # a broken frame is the last one
             self._lost(str(error), error)
         if message is None and lost is not None:
             self._lost(str(lost), lost)
         self._note_life(message)
         return message
 
-    def _note_life(self, message: Optional[Message]) -> None:
-        if self._stream.sent != self._sent:
-            if self._sent < self._data_end:  # not only pings
-                self._heartbeat.sent()
-            self._sent = self._stream.sent
-        if self._stream.received != self._received:
-            self._received = self._stream.received
-            self._heartbeat.heard()
-        if message is not None and message.pong is not None:
-            self._heartbeat.pong(message.pong)
-
-    def _send_stdin(self) -> Optional[ConnectionFailedError]:
-        """Queue stdin up to SEND_AHEAD and flush; a failure is returned: the status may already be on its way."""
-        while self._stdin is not None and self._may_send():
-            chunk = next(self._stdin, None)
+    def _queue_stdin(self, stdin: Iterator[bytes]) -> None:
+        """Queue stdin up to SEND_AHEAD, and its end if the protocol can say that."""
+        while self._stream.queued < SEND_AHEAD:
+            chunk = next(stdin, None)
             if chunk is None:
                 self._stdin = None
                 if self.protocol == channels.V5:
                     self._heartbeat.sent_data()
                     self._stream.send(channels.encode_close(channels.STDIN))
-                break
+                return
             self._heartbeat.sent_data()
             for message in channels.encode_stdin(chunk):
                 self._stream.send(message)
             self._data_end = self._stream.sent + self._stream.queued
-        try:
-            self._stream.flush()
-        except ConnectionFailedError as error:
-            self._stdin = None
-            return error
-        return None
+
+    def _note_life(self, message: Optional[Message]) -> None:
+        sent, received = self._stream.sent, self._stream.received
+        if sent != self._sent:
+            if self._sent < self._data_end:  # not only pings
+                self._heartbeat.sent()
+            self._sent = sent
+        if received != self._received:
+            self._received = received
+            self._heartbeat.heard()
+        if message is not None and message.pong is not None:
+            self._heartbeat.pong(message.pong)
 
     def _may_send(self) -> bool:
         """Whether there is stdin to be queued at once: nothing wakes us up for that."""
@@ -202,60 +207,42 @@ class ExecSession:
         ) from cause
 
 
-def open_in_turn(
-    client: RESTClient, target: ExecTarget, command: Callable[[str], Sequence[str]], *, stdin: bool,
-    deadline: Deadline, subprotocols: Sequence[str] = HONEST_FIRST, name: str = "",
-) -> ExecSession:  # fmt: skip
-    """Start a command over the first of ``subprotocols`` that the server speaks.
-
-    :attr:`ExecSession.protocol` tells which; ``command`` makes the words for each.
-
-    Raises:
-        as :func:`open_session`; NotUpgradedError if the server speaks none.
-    """
-    for subprotocol in sorted(subprotocols, key=lambda each: client.memory.knows(_refused(each))):
-        try:
-            session = open_session(
-                client, target, command(subprotocol), stdin=stdin, deadline=deadline, subprotocol=subprotocol, name=name
-            )
-        except NotUpgradedError:
-            client.memory.learn(_refused(subprotocol))
-        else:
-            client.memory.forget(_refused(subprotocol))
-            return session
-    raise NotUpgradedError(
-        f"the server knows none of the subprotocols offered ({', '.join(subprotocols)})",
-        status=403,
-        context=str(request_info("GET", _request(target, (), stdin)[0])),
-    )
-
-
-def _refused(subprotocol: str) -> tuple[str, str]:
-    return "subprotocol refused", subprotocol
-
-
 def open_session(
-    client: RESTClient, target: ExecTarget, command: Sequence[str], *, stdin: bool, deadline: Deadline,
-    subprotocol: str, name: str = "",
+    client: RESTClient, target: ExecTarget, commands: Mapping[str, Sequence[str]], *, stdin: bool,
+    deadline: Deadline, name: str = "",
 ) -> ExecSession:  # fmt: skip
-    """Start ``command``; returns when the server has agreed (the command may not have begun yet).
+    """Start a command over the first subprotocol that the server speaks.
 
-    ``name`` is what messages call it, where ``command`` is a wrapper around what the caller knows.
+    ``commands`` holds the words to run over each, in the order in which they are asked for;
+    :attr:`ExecSession.protocol` tells which one it was. Returns when the server has agreed; the
+    command may not have begun yet.
+
+    ``name`` is what messages call it, where the words are a wrapper around what the caller knows.
 
     Raises:
         APIError: no such pod or container, forbidden, …
-        NotUpgradedError: it does not speak ``subprotocol``.
+        NotUpgradedError: the server speaks none of the subprotocols.
     """
-    path, query = _request(target, command, stdin)
-    stream = upgrade(client, path, query=query, subprotocols=[subprotocol], deadline=deadline.sooner(OPEN_SECONDS))
-    return ExecSession(stream, client, target, name or command[0])
-
-
-def _request(target: ExecTarget, command: Sequence[str], stdin: bool) -> tuple[str, list[tuple[str, object]]]:
     path = PODS.item(target.namespace, target.pod, "exec")
-    query: list[tuple[str, object]] = [("command", word) for word in command]
-    query += [("container", target.container), ("stdin", stdin), ("stdout", True), ("stderr", True), ("tty", False)]
-    return path, query
+    options = [("container", target.container), ("stdin", stdin), ("stdout", True), ("stderr", True)]
+    memory = client.memory
+    for subprotocol in sorted(commands, key=lambda each: memory.knows((_REFUSED, each))):
+        words = commands[subprotocol]
+        query: list[tuple[str, object]] = [("command", word) for word in words]
+        query += [*options, ("tty", False)]
+        limit = deadline.sooner(OPEN_SECONDS)
+        try:
+            stream = upgrade(client, path, query=query, subprotocols=[subprotocol], deadline=limit)
+        except NotUpgradedError:
+            memory.learn((_REFUSED, subprotocol))
+        else:
+            memory.forget((_REFUSED, subprotocol))
+            return ExecSession(stream, client, target, name or words[0])
+    raise NotUpgradedError(
+        f"the server knows none of the subprotocols offered ({', '.join(commands)})",
+        status=403,
+        context=str(request_info("GET", path)),
+    )
 
 
 _NOT_FOUND = ("executable file not found", "executable file `", "no such file or directory")

@@ -1,11 +1,13 @@
-"""A WebSocket to the API server over our own connected socket, without blocking once it is open.
+"""A WebSocket to the API server, over a connected socket of ours.
 
-``websocket-client`` does the upgrade and the frames (RFC 6455); everything around them is ours: the socket comes from
-:func:`connect`, so proxies, TLS and deadlines are those of every other request, and it is handed over behind a
-:class:`Pipe`, which never blocks once the stream is open. A peer that stops reading while it writes cannot lock us up.
+Theory of operation. The socket comes from :func:`connect`, so that proxies, TLS and deadlines are
+those of every other request; :mod:`.handshake` asks for the upgrade; ``websocket-client`` makes and
+reads the frames. To it our socket is a :class:`Pipe`, which never waits: a peer that stops reading
+while it writes cannot lock us up.
 
-The library's own habits that would get in the way are switched off: redirects (they would take the token along), the
-Origin header, proxy variables, and its process-wide cookie jar (keyed by host name: it is given one that is nobody's).
+An answer other than 101 is what it would be to any request (a Status, mostly) and becomes the same
+exception. It proves that nothing was started. What fails after the request has gone out proves
+nothing, and is not sent again: the command may run.
 """
 
 from __future__ import annotations
@@ -13,9 +15,10 @@ from __future__ import annotations
 import http.client
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from typing import Any, NamedTuple, Optional, TypeVar, cast
+from functools import partial
+from typing import NamedTuple, Optional, cast
 from urllib.parse import urlsplit
 
 from ...errors import (
@@ -25,19 +28,18 @@ from ...errors import (
     MissingDependencyError,
     NotServedError,
     ProtocolError,
-    RequestTimeoutError,
-    TransportError,
 )
 from ..auth.credentials import Identity
 from ..config.clientconfig import ClientConfig
 from ..deadline import Deadline
 from ..http.dial import connect
-from ..http.translate import guarded
+from ..http.translate import guarded, translate
 from ..resources import Query, request_info, with_query
 from ..rest import RESTClient
 from ..status import failure_answer
 from ..told import Exchange
-from .nonblocking import Pipe, Refused, Rest
+from .handshake import Handshake
+from .nonblocking import Pipe, RefusedAnswer
 
 _NEEDED = "exec and file sync need the package websocket-client"
 try:
@@ -54,10 +56,6 @@ if not hasattr(_library, "ABNF"):  # there is a package called websocket, too, a
         "remove it (pip uninstall websocket, or rename the file), then pip install websocket-client"
     )
 
-T = TypeVar("T")
-
-NOBODY = "stream.invalid"
-"""The host name websocket-client is told (RFC 6761 reserves .invalid): no cookie is ever kept for it."""
 UPGRADE = "UPGRADE"
 """The method by which a resend is judged: not a read, for what it starts may run."""
 
@@ -79,13 +77,15 @@ class NotUpgradedError(APIError):
 
 
 class WebSocketStream:
-    """An open WebSocket with its subprotocol. One thread owns it; nothing here blocks but :meth:`wait`."""
+    """An open WebSocket with its subprotocol. One thread owns it; only :meth:`wait` waits."""
 
-    def __init__(self, library_socket: Any, pipe: Pipe, subprotocol: str, config: ClientConfig) -> None:
-        self._ws = library_socket
+    def __init__(self, pipe: Pipe, subprotocol: str, config: ClientConfig) -> None:
+        self.subprotocol = subprotocol
         self._pipe = pipe
         self._config = config
-        self.subprotocol = subprotocol
+        self._frames = _library.WebSocket(enable_multithread=False, skip_utf8_validation=True)
+        self._frames.sock = cast(socket.socket, pipe)
+        self._frames.connected = True  # the handshake was ours
         self._pid = os.getpid()
 
     def __enter__(self) -> WebSocketStream:
@@ -99,10 +99,6 @@ class WebSocketStream:
         """Bytes that wait to be sent."""
         return self._pipe.queued
 
-    def send(self, message: bytes) -> None:
-        """Queue one binary message, as one frame."""
-        self._ws.send_binary(message)
-
     @property
     def received(self) -> int:
         """Bytes that have arrived since the stream was opened."""
@@ -113,38 +109,60 @@ class WebSocketStream:
         """Bytes that the peer, or a buffer on the way to it, has taken."""
         return self._pipe.sent
 
+    def send(self, message: bytes) -> None:
+        """Queue one binary message, as one frame."""
+        self._frames.send_binary(message)
+
     def ping(self, payload: bytes) -> None:
-        """Queue a ping: traffic that keeps load balancers from cutting an idle stream, and a question to the peer."""
-        self._ws.ping(payload)
+        """Queue a ping: traffic that keeps load balancers from cutting an idle stream, and a
+        question to the peer.
+        """
+        self._frames.ping(payload)
 
     def flush(self) -> None:
-        """Send of what is queued as much as the peer takes now."""
-        _guarded(self._config, "sending", self._pipe.flush)
+        """Send of what is queued as much as the peer takes now.
+
+        Raises:
+            ConnectionFailedError: the connection is lost.
+        """
+        try:
+            self._pipe.flush()
+        except OSError as error:
+            raise translate(error, "sending", self._config) from error
 
     def receive(self) -> Optional[Message]:
         """The next whole message, or None if it has not arrived yet. Pings are answered on the way.
 
         Raises:
-            ConnectionFailedError: the stream ended without a close frame. ProtocolError: the frames are malformed.
+            ConnectionFailedError: the stream ended without a close frame. ProtocolError: the frames
+                are malformed.
         """
-        return _guarded(self._config, "receiving", self._receive)
-
-    def _receive(self) -> Optional[Message]:
         try:
-            opcode, frame = self._ws.recv_data_frame(True)
+            opcode, frame = self._frames.recv_data_frame(True)
         except BlockingIOError:
             return None
-        if opcode in (_library.ABNF.OPCODE_BINARY, _library.ABNF.OPCODE_TEXT):
-            return Message(frame.data)
-        if opcode == _library.ABNF.OPCODE_PONG:
-            return Message(b"", pong=bytes(frame.data or b""))
-        if opcode != _library.ABNF.OPCODE_CLOSE:
-            return Message(b"")  # returned, so that a peer that only pings cannot keep us from our deadline
-        data = frame.data or b""
-        return Message(data[2:], True, int.from_bytes(data[:2], "big"))
+        except (OSError, ValueError, _library.WebSocketException) as error:
+            failure = self._reading_failed(error)
+        else:
+            return _message(opcode, bytes(frame.data or b""))
+        raise failure  # out here: an exception that may quote what was received is not its context
+
+    def _reading_failed(self, error: Exception) -> Exception:
+        if isinstance(error, _library.WebSocketTimeoutException):
+            # No wait of the library's: what the kernel says of a dead path (ETIMEDOUT) is a
+            # TimeoutError to Python, and the library puts its own in the place of any of those.
+            error = cast(Exception, error.__context__)
+        if isinstance(error, _library.WebSocketConnectionClosedException):
+            return ConnectionFailedError("receiving: the stream ended without a close frame")
+        if isinstance(error, _library.WebSocketException):
+            kind = type(error).__name__
+            return ProtocolError(f"receiving: the WebSocket protocol is broken ({kind})")
+        return translate(error, "receiving", self._config)
 
     def wait(self, seconds: Optional[float]) -> bool:
-        """Wait until something can be read (or sent, if something is queued); False when the time is up."""
+        """Wait until something can be read (or sent, if something is queued); False when the time
+        is up.
+        """
         return self._pipe.wait(seconds)
 
     def close(self) -> None:
@@ -154,7 +172,7 @@ class WebSocketStream:
         """
         try:
             if self._pid == os.getpid():
-                self._ws.send_close()
+                self._frames.send_close()
                 self._pipe.flush()
         except Exception:
             pass  # the peer may be gone; nothing depends on it
@@ -162,115 +180,87 @@ class WebSocketStream:
             self._pipe.end()
 
 
+def _message(opcode: int, data: bytes) -> Message:
+    if opcode in (_library.ABNF.OPCODE_BINARY, _library.ABNF.OPCODE_TEXT):
+        return Message(data)
+    if opcode == _library.ABNF.OPCODE_PONG:
+        return Message(b"", pong=data)
+    if opcode == _library.ABNF.OPCODE_CLOSE:
+        return Message(data[2:], True, int.from_bytes(data[:2], "big"))
+    return Message(b"")  # returned, so that a peer that only pings cannot keep us from our deadline
+
+
 def upgrade(
     client: RESTClient, path: str, *, query: Query, subprotocols: Sequence[str], deadline: Deadline
 ) -> WebSocketStream:
     """Open a WebSocket at ``path``, offering ``subprotocols`` in that order.
 
-    A 401 is answered with refreshed credentials once; 429, 503 with Retry-After and a refused connection are tried
-    again (nothing was started). Anything later is not: the command may run.
+    A 401 is answered with refreshed credentials once; 429, 503 with Retry-After and a refused
+    connection are tried again (nothing was started). Anything later is not: the command may run.
 
     Raises:
-        APIError: the Status the server answered with. NotUpgradedError: it knows none of the subprotocols.
+        APIError: the Status the server answered with. NotUpgradedError: it knows none of the
+            subprotocols.
         TransportError: no connection, no answer in time, or an upgrade that breaks the protocol.
     """
     target = with_query(path, query)
-
-    def attempt(identity: Identity, fresh: bool) -> WebSocketStream:
-        with Exchange(UPGRADE, target, client.clock) as exchange:
-            stream = _attempt(client, target, subprotocols, identity, deadline)
-            exchange.status = http.client.SWITCHING_PROTOCOLS
-            return stream
-
-    return client.resend(UPGRADE, target, deadline, attempt)
+    once = partial(_upgrade_once, client, target, subprotocols, deadline)
+    return client.resend(UPGRADE, target, deadline, once)
 
 
-def _attempt(
-    client: RESTClient, target: str, subprotocols: Sequence[str], identity: Identity, deadline: Deadline
-) -> WebSocketStream:
+def _upgrade_once(
+    client: RESTClient, target: str, subprotocols: Sequence[str], deadline: Deadline,
+    identity: Identity, fresh: bool,
+) -> WebSocketStream:  # fmt: skip
+    """Connect, ask for the upgrade, and judge the answer."""
+    config = client.config
+    handshake = Handshake(subprotocols, str(request_info("GET", target)))
     headers = client.headers(identity)
-    sock = connect(client.config, deadline, identity, tunnel=True)
-    try:
-        return _opened(client.config, Pipe(sock, deadline), target, headers, subprotocols)
-    except BaseException as error:
-        sock.close()
-        if isinstance(error, NotServedError):
-            raise client.served.judged(error, "GET", target) from None
-        raise
-
-
-def _opened(
-    config: ClientConfig, pipe: Pipe, target: str, headers: list[tuple[str, str]], subprotocols: Sequence[str]
-) -> WebSocketStream:
-    library_socket = _library.WebSocket(enable_multithread=False, skip_utf8_validation=True)
-    where = str(request_info("GET", target))
-    try:
-        _guarded(config, where, lambda: _shake_hands(library_socket, config, pipe, target, headers, subprotocols))
-    except Refused as refused:
-        received = refused.received
-    else:
-        chosen = str((library_socket.getheaders() or {}).get("sec-websocket-protocol") or "").strip()
-        if chosen in subprotocols:
-            return WebSocketStream(library_socket, pipe, chosen, config)
-        raise ProtocolError(
-            f"{where}: the server upgraded without agreeing to one of the subprotocols {', '.join(subprotocols)} "
-            f"(it said {chosen or 'nothing'}): output and exit code would be guesses"
-        )
-    refusal = _refusal(config, pipe, received, target, headers, subprotocols)
-    if isinstance(refusal, ProtocolError):
-        refusal.not_upgraded = True
-    raise refusal
-
-
-def _shake_hands(
-    library_socket: Any, config: ClientConfig, pipe: Pipe, target: str, headers: list[tuple[str, str]],
-    subprotocols: Sequence[str],
-) -> None:  # fmt: skip
-    server = urlsplit(config.server)
-    # Header values are bytes in the guise of latin-1, as http.client wants them; this library encodes text as UTF-8.
-    lines = [f"{name}: {value.encode('latin-1').decode()}" for name, value in headers]
-    lines.append(f"Sec-WebSocket-Protocol: {', '.join(subprotocols)}")
-    library_socket.connect(
-        f"ws://{NOBODY}{server.path}{target}",
-        header=lines, host=server.netloc, suppress_origin=True, redirect_limit=0, socket=pipe,
-    )  # fmt: skip
+    with Exchange(UPGRADE, target, client.clock) as exchange:
+        sock = connect(config, deadline, identity, tunnel=True)
+        server = urlsplit(config.server)
+        try:
+            pipe = Pipe(sock, deadline)
+            pipe.send(handshake.request(server.path + target, server.netloc, headers))
+            pipe.flush()
+            head = pipe.read_head()
+            if handshake.is_agreed(head):
+                exchange.status = http.client.SWITCHING_PROTOCOLS
+                return WebSocketStream(pipe, handshake.subprotocol(head), config)
+            answer = http.client.HTTPResponse(cast(socket.socket, RefusedAnswer(pipe, head)))
+            with closing(answer):
+                raise _refusal(client, target, handshake, answer, headers)
+        except BaseException as error:
+            sock.close()
+            if isinstance(error, OSError) and not isinstance(error, DevServersError):
+                raise translate(error, handshake.doing, config) from error
+            raise
 
 
 def _refusal(
-    config: ClientConfig, pipe: Pipe, received: bytes, target: str, headers: list[tuple[str, str]],
-    subprotocols: Sequence[str],
+    client: RESTClient, target: str, handshake: Handshake, answer: http.client.HTTPResponse,
+    headers: list[tuple[str, str]],
 ) -> Exception:  # fmt: skip
-    """The exception for an answer other than 101: what it would be for any request, but for two cases."""
-    where = str(request_info("GET", target))
-    with closing(http.client.HTTPResponse(cast(socket.socket, Rest(pipe, received)))) as response:
-        guarded(config, where, response.begin)
-        code = response.status
-        if code == 101:
-            return ProtocolError(f"{where}: the head of the server's answer is too long or was cut")
-        if code < 300:
-            return ProtocolError(
-                f"{where}: the server answered {code} instead of upgrading: does a proxy on the way not let WebSockets "
-                "through?"
-            )
-        body = guarded(config, where, response.read) if code >= 400 else b""
+    """The exception for an answer other than 101: what it would be for any request, and two more."""
+    doing = handshake.doing
+    guarded(client.config, doing, answer.begin)
+    code = answer.status
+    if code == http.client.SWITCHING_PROTOCOLS:  # so the command may run
+        return ProtocolError(f"{doing}: the head of the server's answer is too long or was cut")
+    if code < 300:
+        failure: Exception = ProtocolError(
+            f"{doing}: the server answered {code} instead of upgrading: does a proxy on the way not "
+            "let WebSockets through?"
+        )
+    else:
+        body = guarded(client.config, doing, answer.read) if code >= 400 else b""
         if code == 403 and not body.strip():
-            offered = ", ".join(subprotocols)
-            return NotUpgradedError(
-                f"the server knows none of the subprotocols offered ({offered})", status=403, context=where
-            )
-        return failure_answer("GET", target, code, response.headers, lambda: body, headers)
-
-
-def _guarded(config: ClientConfig, doing: str, call: Callable[[], T]) -> T:
-    """The boundary: exceptions of websocket-client become ours."""
-    try:
-        return guarded(config, doing, call)
-    except (DevServersError, Refused):
-        raise
-    except _library.WebSocketTimeoutException:
-        failure: TransportError = RequestTimeoutError(f"{doing}: no answer from {config.server} in the time given")
-    except _library.WebSocketConnectionClosedException:
-        failure = ConnectionFailedError(f"{doing}: the stream ended without a close frame")
-    except _library.WebSocketException as error:
-        failure = ProtocolError(f"{doing}: the WebSocket protocol is broken ({type(error).__name__})")
-    raise failure
+            offered = ", ".join(handshake.subprotocols)
+            problem = f"the server knows none of the subprotocols offered ({offered})"
+            return NotUpgradedError(problem, status=403, context=doing)
+        failure = failure_answer("GET", target, code, answer.headers, lambda: body, headers)
+    if isinstance(failure, ProtocolError):
+        failure.not_upgraded = True
+    if isinstance(failure, NotServedError):
+        return client.served.judged(failure, "GET", target)
+    return failure

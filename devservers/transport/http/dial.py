@@ -69,7 +69,7 @@ def connect(
     try:
         stream = _open(host, port, target, deadline)
         if proxy is not None and proxy.scheme == "https":
-            stream = _proxy_tls(cast(socket.socket, stream), config, proxy, deadline)
+            stream = _proxy_tls(stream, config, proxy, deadline)
         if proxy is not None and (secure or tunnel):
             _request_tunnel(stream, config, proxy, deadline)
         if secure:
@@ -81,7 +81,7 @@ def connect(
         if isinstance(error, TransportError):
             error.nothing_sent = True  # of any request: the socket has not been handed out yet
         raise
-    return stream
+    return cast(socket.socket, stream)
 
 
 def _open(host: str, port: int, target: str, deadline: Deadline) -> socket.socket:

@@ -14,9 +14,7 @@ _EXPIRED = frozenset({10, 15})
 _NOT_YET_VALID = frozenset({9})
 _WRONG_NAME = frozenset({62, 64})
 
-_NOT_TLS = frozenset(
-    {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"}
-)
+_NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"})
 _REJECTIONS = ("REVOKED", "UNKNOWN_CA", "CERTIFICATE", "DECRYPT_ERROR")
 
 
@@ -46,10 +44,7 @@ def _explain_verification(code: int, detail: str, settings: TLSSettings) -> str:
             "renew it on the server, and check this machine's clock"
         )
     if code in _NOT_YET_VALID:
-        return (
-            f"its certificate is not valid yet ({detail}); "
-            "check the clocks of this machine and the server"
-        )
+        return f"its certificate is not valid yet ({detail}); check the clocks of this machine and the server"
     if code in _WRONG_NAME:
         return (
             f"its certificate is for another name ({detail}); use a host name from the certificate "
@@ -64,14 +59,9 @@ def _explain_alert(reason: str, certificate: Optional[ClientCertificate]) -> str
     if certificate is not None:
         ours = f"the client certificate ({certificate.certificate})"
     if reason in _NOT_TLS:
-        return (
-            "it does not speak TLS; check the port, and whether `server` should begin with http://"
-        )
+        return "it does not speak TLS; check the port, and whether `server` should begin with http://"
     if "PROTOCOL_VERSION" in reason or "UNSUPPORTED_PROTOCOL" in reason:
-        return (
-            "it offers no version of TLS that is safe (1.2 or newer); update the server, or the "
-            "proxy in between"
-        )
+        return "it offers no version of TLS that is safe (1.2 or newer); update the server, or the proxy in between"
     if "CERTIFICATE_REQUIRED" in reason:
         return "it demands a client certificate; set client-certificate and client-key of the user entry"
     if certificate is None and "HANDSHAKE_FAILURE" in reason:

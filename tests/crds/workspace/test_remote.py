@@ -6,7 +6,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from devservers.crds.files.remote import RemoteResult, complaint, target_path, word
+from devservers.crds.files.remote import complaint, target_path, word
+from devservers.crds.result import RemoteResult
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,15 @@
-"""ExecResult: what came of a command. It stands alone, so that naming the type loads nothing that runs commands."""
+"""What came of a command: plain values.
+
+They stand outside :mod:`.commands` so that naming the types loads nothing that runs commands, and
+works in a copy of the package that cannot.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Generic, Union
+from typing import TYPE_CHECKING, Generic, NamedTuple, Union
 
-from ...errors import CommandFailedError
+from ..errors import CommandFailedError
 
 if TYPE_CHECKING:  # type checkers know typing_extensions by themselves; it is never imported
     from typing_extensions import TypeVar
@@ -62,3 +66,11 @@ class ExecResult(Generic[Text]):
                 stdout_bytes=self.stdout_bytes,
                 stderr_bytes=self.stderr_bytes,
             )
+
+
+class RemoteResult(NamedTuple):
+    """How a script of ours (:mod:`.files`) ended in the container."""
+
+    returncode: int
+    stdout: bytes
+    stderr: bytes
