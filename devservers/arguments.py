@@ -29,7 +29,9 @@ def seconds(value: object, name: str) -> float:
     except OverflowError:  # an int that no float can hold
         number = float("inf") if value > 0 else -1.0  # type: ignore[operator]
     except (TypeError, ValueError) as error:
-        raise TypeError(f"{name}: must be a number of seconds, not {type(value).__name__} ({error})") from None
+        raise TypeError(
+            f"{name}: must be a number of seconds, not {type(value).__name__} ({error})"
+        ) from None
     if not number >= 0:
         raise ValueError(f"{name}: must be at least 0 seconds, not {value!r}")
     return number
@@ -75,7 +77,9 @@ def text(value: object, name: str) -> str:
 def sendable(value: str, name: str) -> str:
     """A string that can be encoded, and so sent."""
     if not is_encodable(value):
-        raise ValueError(f"{name}: {value!r} is not text that can be encoded as UTF-8 (bytes decoded by os.fsdecode?)")
+        raise ValueError(
+            f"{name}: {value!r} is not text that can be encoded as UTF-8 (bytes decoded by os.fsdecode?)"
+        )
     return value
 
 

@@ -89,7 +89,9 @@ class DevServersError(Exception):
         return _rebuild, (type(self), self.args, self.__dict__.copy())
 
 
-def _rebuild(cls: type[DevServersError], args: tuple[Any, ...], state: dict[str, Any]) -> DevServersError:
+def _rebuild(
+    cls: type[DevServersError], args: tuple[Any, ...], state: dict[str, Any]
+) -> DevServersError:
     error = cls.__new__(cls)
     error.args = args
     error.__dict__.update(state)
@@ -194,7 +196,11 @@ class APIError(DevServersError):
     @property
     def causes(self) -> list[dict[str, Any]]:
         causes = self.details.get("causes")
-        return [dict(cause) for cause in causes if isinstance(cause, Mapping)] if isinstance(causes, list) else []
+        return (
+            [dict(cause) for cause in causes if isinstance(cause, Mapping)]
+            if isinstance(causes, list)
+            else []
+        )
 
     def __str__(self) -> str:
         where = f"{self._context}: " if self._context else ""
@@ -308,7 +314,12 @@ class ExecError(DevServersError):
     """
 
     def __init__(
-        self, message: str, *, command: Optional[list[str]] = None, stdout_bytes: bytes = b"", stderr_bytes: bytes = b""
+        self,
+        message: str,
+        *,
+        command: Optional[list[str]] = None,
+        stdout_bytes: bytes = b"",
+        stderr_bytes: bytes = b"",
     ) -> None:
         self.command: list[str] = list(command or [])
         self.stdout_bytes = stdout_bytes
@@ -347,7 +358,9 @@ class CommandFailedError(ExecError):
     def __init__(self, message: str, *, returncode: int, command: Optional[list[str]] = None,
                  stdout_bytes: bytes = b"", stderr_bytes: bytes = b"") -> None:  # fmt: skip
         self.returncode = returncode
-        super().__init__(message, command=command, stdout_bytes=stdout_bytes, stderr_bytes=stderr_bytes)
+        super().__init__(
+            message, command=command, stdout_bytes=stdout_bytes, stderr_bytes=stderr_bytes
+        )
 
 
 class SyncError(DevServersError):
@@ -385,4 +398,8 @@ CODES: dict[int, type[APIError]] = {
 
 def error_class(status: int, reason: str) -> type[APIError]:
     """The exception class for a Status: by reason, else by HTTP code, else :class:`APIError`."""
-    return REASONS.get(reason) or CODES.get(status) or (ServerError if 500 <= status < 600 else APIError)
+    return (
+        REASONS.get(reason)
+        or CODES.get(status)
+        or (ServerError if 500 <= status < 600 else APIError)
+    )

@@ -11,7 +11,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Optional, TypeVar, Union
 
 from .. import arguments
-from ..errors import AlreadyExistsError, APIError, ConflictError, DevServersError, InvalidError, NotFoundError
+from ..errors import (
+    AlreadyExistsError,
+    APIError,
+    ConflictError,
+    DevServersError,
+    InvalidError,
+    NotFoundError,
+)
 from ..transport.deadline import Deadline
 from ..transport.default import checked_client, chosen_client
 from ..transport.names import validate_name
@@ -34,7 +41,9 @@ if TYPE_CHECKING:
 __all__ = ["BaseCustomResource", "ObjectMeta"]
 
 Self = TypeVar("Self", bound="BaseCustomResource")
-Patch = Union[Mapping[str, Any], list[dict[str, Any]]]  # in a class with a method list(), list[...] means the method
+Patch = Union[
+    Mapping[str, Any], list[dict[str, Any]]
+]  # in a class with a method list(), list[...] means the method
 
 
 class BaseCustomResource(RawObject):
@@ -59,11 +68,17 @@ class BaseCustomResource(RawObject):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "plural" in cls.__dict__ and "kind" not in cls.__dict__:  # a subclass of DevServer is one still
+        if (
+            "plural" in cls.__dict__ and "kind" not in cls.__dict__
+        ):  # a subclass of DevServer is one still
             cls.kind = cls.__name__
 
     def __init__(
-        self, metadata: Metadata, spec: Optional[Mapping[str, Any]] = None, *, client: Optional[RESTClient] = None
+        self,
+        metadata: Metadata,
+        spec: Optional[Mapping[str, Any]] = None,
+        *,
+        client: Optional[RESTClient] = None,
     ) -> None:
         raw = new_metadata(metadata)
         if raw.get("namespace") and not self.namespaced:
@@ -86,12 +101,16 @@ class BaseCustomResource(RawObject):
         return resource
 
     @classmethod
-    def _collection(cls, namespace: Optional[str], all_namespaces: bool, client: Optional[RESTClient]) -> Collection:
+    def _collection(
+        cls, namespace: Optional[str], all_namespaces: bool, client: Optional[RESTClient]
+    ) -> Collection:
         """Where a request goes to: the namespace as given, else the context's, else ``default``."""
         if arguments.flag(all_namespaces, "all_namespaces") and namespace is not None:
             raise ValueError(f"either namespace={namespace!r} or all_namespaces=True, not both")
         if namespace is not None and not cls.namespaced:
-            raise ValueError(f"{cls.kind} is cluster-scoped: it takes no namespace (given: {namespace!r})")
+            raise ValueError(
+                f"{cls.kind} is cluster-scoped: it takes no namespace (given: {namespace!r})"
+            )
         client = chosen_client(client)
         if cls.namespaced and namespace is None and not all_namespaces:
             namespace = client.config.namespace or "default"
@@ -139,7 +158,11 @@ class BaseCustomResource(RawObject):
 
     @classmethod
     def get(
-        cls: type[Self], name: str, *, namespace: Optional[str] = None, client: Optional[RESTClient] = None
+        cls: type[Self],
+        name: str,
+        *,
+        namespace: Optional[str] = None,
+        client: Optional[RESTClient] = None,
     ) -> Self:
         """Read one object.
 
@@ -182,7 +205,9 @@ class BaseCustomResource(RawObject):
         """
         page_size = arguments.count(page_size, "page_size", least=1)
         selectors = selectors_of(label_selector, field_selector)
-        return cls._iterate(cls._collection(namespace, all_namespaces, client), selectors, page_size)
+        return cls._iterate(
+            cls._collection(namespace, all_namespaces, client), selectors, page_size
+        )
 
     @classmethod
     def _iterate(
@@ -218,7 +243,9 @@ class BaseCustomResource(RawObject):
         retry_on_conflict = arguments.count(retry_on_conflict, "retry_on_conflict", least=0)
         live, ref = self._live, self._live.ref()
         if not (live.raw.get("metadata") or {}).get("resourceVersion"):
-            raise ValueError(f"{self!r} was never read from the cluster: create() or get() it before update()")
+            raise ValueError(
+                f"{self!r} was never read from the cluster: create() or get() it before update()"
+            )
         live.remember()
         body = self.to_dict()
         for attempt in range(retry_on_conflict + 1):
@@ -248,7 +275,11 @@ class BaseCustomResource(RawObject):
             ) from error  # fmt: skip
 
     def patch(
-        self: Self, body: Patch, *, field_manager: Optional[str] = None, field_validation: str = "Strict"
+        self: Self,
+        body: Patch,
+        *,
+        field_manager: Optional[str] = None,
+        field_validation: str = "Strict",
     ) -> Self:
         """Change part of the object: a dict is a merge patch (RFC 7386), a list a JSON patch (RFC 6902).
 
@@ -263,12 +294,16 @@ class BaseCustomResource(RawObject):
 
         check_writing(field_manager, field_validation)
         if not isinstance(body, (Mapping, list)):
-            raise TypeError(f"patch: must be a dict (merge patch) or a list (JSON patch), not {type(body).__name__}")
+            raise TypeError(
+                f"patch: must be a dict (merge patch) or a list (JSON patch), not {type(body).__name__}"
+            )
         content_type = MERGE_PATCH if isinstance(body, Mapping) else JSON_PATCH
         query = {"fieldManager": field_manager, "fieldValidation": field_validation}
         return self._patched(copy_json(body, "patch"), content_type, query)
 
-    def apply(self: Self, *, field_manager: str, force: bool = False, field_validation: str = "Strict") -> Self:
+    def apply(
+        self: Self, *, field_manager: str, force: bool = False, field_validation: str = "Strict"
+    ) -> Self:
         """Server-side apply of metadata and spec: create the object, or take over the fields that are set here.
 
         If it was read from the cluster, it is for that very object: neither a later namesake is
@@ -291,10 +326,14 @@ class BaseCustomResource(RawObject):
         self._live.take(raw)
         return self
 
-    def _patched(self: Self, patch: uidbound.Patch, content_type: str, query: dict[str, Any]) -> Self:
+    def _patched(
+        self: Self, patch: uidbound.Patch, content_type: str, query: dict[str, Any]
+    ) -> Self:
         ref = self._live.ref()
         body = uidbound.bind(patch, ref.uid)
-        send = partial(ref.client.patch, ref.resource, ref.namespace, ref.name, body, content_type, query=query)
+        send = partial(
+            ref.client.patch, ref.resource, ref.namespace, ref.name, body, content_type, query=query
+        )
         try:
             return self._take(written(send, patch, repr(self), query["fieldValidation"]))
         except (ConflictError, InvalidError) as error:
@@ -309,14 +348,22 @@ class BaseCustomResource(RawObject):
     def _replaced(self, error: APIError, theirs: Optional[Mapping[str, Any]]) -> ConflictError:
         """The error for a request that was refused because the object is not the one that was read any more."""
         what = "deleted" if theirs == {} else "deleted and recreated"
-        advice = "create() a new one" if theirs == {} else "get() the one that is there now and make the change there"
+        advice = (
+            "create() a new one"
+            if theirs == {}
+            else "get() the one that is there now and make the change there"
+        )
         return ConflictError(
             f"{self!r} has been {what} since it was read, and nothing was changed: {advice}",
             status=409, reason="Conflict", details=error.details,
         )  # fmt: skip
 
     def delete(
-        self, *, propagation_policy: Optional[str] = None, wait: bool = False, timeout: Optional[float] = None
+        self,
+        *,
+        propagation_policy: Optional[str] = None,
+        wait: bool = False,
+        timeout: Optional[float] = None,
     ) -> None:
         """Delete the object; if it was read from the cluster, only that very object and not a later namesake.
 
@@ -354,7 +401,9 @@ class BaseCustomResource(RawObject):
         seconds (None: never), or by ``stop()`` of what is returned, from any thread.
         """
         selectors = selectors_of(label_selector, None)
-        return _watch(cls._collection(namespace, all_namespaces, client), selectors, timeout, resource_version)
+        return _watch(
+            cls._collection(namespace, all_namespaces, client), selectors, timeout, resource_version
+        )
 
     def watch(self, *, timeout: Optional[float] = None) -> Watch:
         """Events of this object, as :meth:`watch_all` gives them; its present state comes first, as ADDED."""
@@ -362,7 +411,9 @@ class BaseCustomResource(RawObject):
         place = Collection(ref.client, ref.resource, ref.namespace)
         return _watch(place, ref.field_selector, timeout, None)
 
-    def wait_for_status(self, status: StatusWanted, timeout: Optional[float] = 30) -> Iterator[Event]:
+    def wait_for_status(
+        self, status: StatusWanted, timeout: Optional[float] = 30
+    ) -> Iterator[Event]:
         """Wait until the status holds, as a generator of the events on the way.
 
         Args:
@@ -399,7 +450,14 @@ def _watch(
 
     client, resource, namespace = place
     deadline = Deadline(timeout, client.clock)
-    return Watch(client, resource, namespace, selectors=selectors, resource_version=resource_version, deadline=deadline)
+    return Watch(
+        client,
+        resource,
+        namespace,
+        selectors=selectors,
+        resource_version=resource_version,
+        deadline=deadline,
+    )
 
 
 def _look_again(ref: ObjectRef) -> Optional[dict[str, Any]]:

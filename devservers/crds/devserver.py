@@ -32,7 +32,14 @@ if TYPE_CHECKING:
     from .lifecycle.obligation import Obligation
     from .lifecycle.settings import History
 
-__all__ = ["DevServer", "ExecResult", "LifecycleSpec", "PersistentHomeSpec", "SSHSpec", "VolumeSpec"]
+__all__ = [
+    "DevServer",
+    "ExecResult",
+    "LifecycleSpec",
+    "PersistentHomeSpec",
+    "SSHSpec",
+    "VolumeSpec",
+]
 
 
 D = TypeVar("D", bound="DevServer")
@@ -101,7 +108,9 @@ class DevServer(BaseCustomResource):
         super().__init__(metadata, arguments.mapping(spec, "spec"), client=client)
         check_time_to_live(spec)
         if on_event is not None and not callable(on_event):
-            raise TypeError(f"on_event: must be callable with a string, not {type(on_event).__name__}")
+            raise TypeError(
+                f"on_event: must be callable with a string, not {type(on_event).__name__}"
+            )
         self.wait_timeout = arguments.timeout(wait_timeout, "wait_timeout")
         self.deletion_timeout = arguments.seconds(deletion_timeout, "deletion_timeout")
         self.fail_fast = arguments.flag(fail_fast, "fail_fast")
@@ -156,7 +165,9 @@ class DevServer(BaseCustomResource):
 
     # -- readiness and the context manager ------------------------------------------------------------------------
 
-    def wait_for_ready(self: D, timeout: Optional[float] = None, *, fail_fast: Optional[bool] = None) -> D:
+    def wait_for_ready(
+        self: D, timeout: Optional[float] = None, *, fail_fast: Optional[bool] = None
+    ) -> D:
         """Block until a command can be run: phase ``Running``, and its own pod is there with its containers ready.
 
         Where pods may not be listed, the phase is taken at its word.
@@ -175,7 +186,9 @@ class DevServer(BaseCustomResource):
 
         fail_fast = self.fail_fast if fail_fast is None else arguments.flag(fail_fast, "fail_fast")
         live = self._live
-        deadline = Deadline(self.wait_timeout if timeout is None else timeout, live.connected().clock)
+        deadline = Deadline(
+            self.wait_timeout if timeout is None else timeout, live.connected().clock
+        )
         wait_for_ready(live, deadline, fail_fast, Teller(live, self.on_event))
         return self
 
@@ -202,12 +215,17 @@ class DevServer(BaseCustomResource):
             enter(self._history.managed(self._live, self))
             return self
         except BaseException as error:
-            if len(self._history.owed()) > len(before):  # Ctrl-C on the very last step: there will be no __exit__
+            if len(self._history.owed()) > len(
+                before
+            ):  # Ctrl-C on the very last step: there will be no __exit__
                 self._leave(self._history.managed(self._live, self), error)
             raise
 
     def __exit__(
-        self, kind: Optional[type[BaseException]], error: Optional[BaseException], traceback: Optional[TracebackType]
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
     ) -> None:
         before: tuple[Obligation, ...] = ()
         history = self._history
@@ -317,12 +335,16 @@ class DevServer(BaseCustomResource):
 
         for local, remote in self.sync_workspace.items():
             check_paths(local, remote)
-        reports: list[TransferReport] = []  # a method called list stands in the way of a comprehension's type
+        reports: list[
+            TransferReport
+        ] = []  # a method called list stands in the way of a comprehension's type
         for local, remote in self.sync_workspace.items():
             reports.append(self.upload(local, remote))
         return reports
 
-    def upload(self, local: PathLike, remote: PathLike, *, container: Optional[str] = None) -> TransferReport:
+    def upload(
+        self, local: PathLike, remote: PathLike, *, container: Optional[str] = None
+    ) -> TransferReport:
         """Copy a local directory (its contents) or a single file into the container.
 
         Parents are created; modes and mtimes are kept; what else is in the remote directory stays. A single file lands
@@ -346,7 +368,9 @@ class DevServer(BaseCustomResource):
         check_paths(local, remote)
         client, target = self._live.connected(), locate(self._live, container)
         with explaining_failures(self._live, container):
-            return upload(lambda args, stdin=None: run_raw(client, target, args, stdin), local, remote)
+            return upload(
+                lambda args, stdin=None: run_raw(client, target, args, stdin), local, remote
+            )
 
 
 def _checked_workspace(workspace: Optional[Mapping[Any, PathLike]]) -> dict[Any, PathLike]:

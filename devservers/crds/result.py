@@ -34,7 +34,15 @@ class ExecResult(Generic[Text]):
             see.
     """
 
-    __slots__ = ("args", "confirmed", "returncode", "stderr", "stderr_bytes", "stdout", "stdout_bytes")
+    __slots__ = (
+        "args",
+        "confirmed",
+        "returncode",
+        "stderr",
+        "stderr_bytes",
+        "stdout",
+        "stdout_bytes",
+    )
 
     def __init__(
         self, args: Union[str, Sequence[str]], stdout: Text, stderr: Text, returncode: int, *,

@@ -77,7 +77,9 @@ _QUOTA = (
     "a quota of the namespace does not allow it: free up some of it, ask for less, or set what it "
     "demands (kubectl describe quota)"
 )
-_NAMESPACE_TERMINATING = "the namespace is being deleted: use another one, or wait until it is gone and create it again"
+_NAMESPACE_TERMINATING = (
+    "the namespace is being deleted: use another one, or wait until it is gone and create it again"
+)
 _BLOCKS_OWNER = (
     "leave blockOwnerDeletion out of metadata.ownerReferences, or ask for permission to update the "
     "finalizers subresource of the owner"

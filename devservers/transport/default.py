@@ -21,8 +21,12 @@ _VARIABLES = ("KUBECONFIG", "HOME", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVI
 
 _lock = ForkSafeLock()
 _client: Optional[RESTClient] = None
-_defaults: WeakSet[RESTClient] = WeakSet()  # the one of now, and those of before that somebody still holds
-_made_under: Optional[tuple[Optional[str], ...]] = None  # None: configured, whatever the environment says
+_defaults: WeakSet[RESTClient] = (
+    WeakSet()
+)  # the one of now, and those of before that somebody still holds
+_made_under: Optional[tuple[Optional[str], ...]] = (
+    None  # None: configured, whatever the environment says
+)
 
 
 def default_client() -> RESTClient:

@@ -36,18 +36,24 @@ def validate_namespace(namespace: object, field: str = "metadata.namespace") -> 
 def validate_generate_name(prefix: object) -> str:
     """``prefix`` itself if it can begin a generated name (a trailing ``-`` is fine), else ValueError."""
     if not isinstance(prefix, str) or not prefix:
-        raise ValueError(f"metadata.generateName: Invalid value: {prefix!r}: must be a non-empty string")
+        raise ValueError(
+            f"metadata.generateName: Invalid value: {prefix!r}: must be a non-empty string"
+        )
     validate_name(prefix[:-1] + "a" if prefix.endswith("-") else prefix, "metadata.generateName")
     return prefix
 
 
 def _validate(value: object, field: str, pattern: re.Pattern[str], limit: int, rule: str) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"{field}: Invalid value: {value!r}: must be a string, not {type(value).__name__}")
+        raise ValueError(
+            f"{field}: Invalid value: {value!r}: must be a string, not {type(value).__name__}"
+        )
     if not value:
         raise ValueError(f"{field}: Required value: a name is needed")
     if len(value) > limit:
-        raise ValueError(f'{field}: Invalid value: "{value[:40]}...": must be no more than {limit} characters')
+        raise ValueError(
+            f'{field}: Invalid value: "{value[:40]}...": must be no more than {limit} characters'
+        )
     if not pattern.fullmatch(value):
         raise ValueError(f'{field}: Invalid value: "{value}": {rule}')
     return value

@@ -35,7 +35,9 @@ class Resource(NamedTuple):
         if namespace is None:
             return f"{root}/{self.plural}"
         if not self.namespaced:
-            raise ValueError(f"{self.kind} is cluster-scoped: it takes no namespace (given: {namespace!r})")
+            raise ValueError(
+                f"{self.kind} is cluster-scoped: it takes no namespace (given: {namespace!r})"
+            )
         return f"{root}/namespaces/{validate_namespace(namespace)}/{self.plural}"
 
     def item(self, namespace: Optional[str], name: str, subresource: str = "") -> str:
@@ -97,7 +99,11 @@ class RequestInfo(NamedTuple):
 
     @property
     def _verbs(self) -> list[str]:
-        return ["get", "create"] if self.subresource in ("exec", "portforward", "attach") else [self.verb]
+        return (
+            ["get", "create"]
+            if self.subresource in ("exec", "portforward", "attach")
+            else [self.verb]
+        )
 
     def rule(self, refused: str = "") -> str:
         """The Role rule that allows this request, as YAML flow; ``refused`` is the verb that was refused."""

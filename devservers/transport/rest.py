@@ -76,7 +76,9 @@ class RESTClient:
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:  # fmt: skip
         if config is not None and not isinstance(config, ClientConfig):
-            raise TypeError(f"config: must be a ClientConfig (load_config() makes one), not {type(config).__name__}")
+            raise TypeError(
+                f"config: must be a ClientConfig (load_config() makes one), not {type(config).__name__}"
+            )
         timeout = arguments.timeout(timeout)
         if config is None:
             from .config.sources import load_config
@@ -111,7 +113,12 @@ class RESTClient:
     # -- resources ------------------------------------------------------------------------------------------------
 
     def get(
-        self, resource: Resource, namespace: Optional[str], name: str, *, deadline: Optional[Deadline] = None
+        self,
+        resource: Resource,
+        namespace: Optional[str],
+        name: str,
+        *,
+        deadline: Optional[Deadline] = None,
     ) -> Object:
         """Read one object."""
         return self.request("GET", resource.item(namespace, name), deadline=deadline)
@@ -128,7 +135,9 @@ class RESTClient:
             "fieldValidation": field_validation,
         }
         path = resource.collection(namespace)
-        return self.request("POST", path, query=query, body=body, deadline=deadline, sending=sending)
+        return self.request(
+            "POST", path, query=query, body=body, deadline=deadline, sending=sending
+        )
 
     def replace(
         self, resource: Resource, namespace: Optional[str], name: str, body: Object, *,
@@ -143,7 +152,13 @@ class RESTClient:
         query: Optional[Query] = None,
     ) -> Object:  # fmt: skip
         """Patch an object; ``content_type`` says how ``body`` is meant."""
-        return self.request("PATCH", resource.item(namespace, name), query=query, body=body, content_type=content_type)
+        return self.request(
+            "PATCH",
+            resource.item(namespace, name),
+            query=query,
+            body=body,
+            content_type=content_type,
+        )
 
     def delete(
         self, resource: Resource, namespace: Optional[str], name: str, *, uid: Optional[str] = None,
@@ -159,7 +174,9 @@ class RESTClient:
             )
         body = options if len(options) > 2 else None
         path = resource.item(namespace, name)
-        return self.request("DELETE", path, body=body, deadline=deadline, repeatable=uid is not None)
+        return self.request(
+            "DELETE", path, body=body, deadline=deadline, repeatable=uid is not None
+        )
 
     def list_page(
         self, resource: Resource, namespace: Optional[str], *, selectors: Optional[Mapping[str, Optional[str]]] = None,
@@ -176,7 +193,14 @@ class RESTClient:
         """The pages of one consistent list. An expired token in mid-list is :class:`ExpiredError`: start again."""
         token: Optional[str] = None
         while True:
-            page = self.list_page(resource, namespace, selectors=selectors, limit=limit, token=token, deadline=deadline)
+            page = self.list_page(
+                resource,
+                namespace,
+                selectors=selectors,
+                limit=limit,
+                token=token,
+                deadline=deadline,
+            )
             yield page
             token = (page.get("metadata") or {}).get("continue") or None
             if token is None:
@@ -199,7 +223,9 @@ class RESTClient:
                 if last_try:
                     break
         # The collection changes faster than it can be paged through: one unpaged list is always consistent.
-        page = self.list_page(resource, namespace, selectors=selectors, limit=None, deadline=deadline)
+        page = self.list_page(
+            resource, namespace, selectors=selectors, limit=None, deadline=deadline
+        )
         return list_items(page, resource), (page.get("metadata") or {}).get("resourceVersion") or ""
 
     # -- requests -------------------------------------------------------------------------------------------------
@@ -222,7 +248,9 @@ class RESTClient:
         deadline = (deadline or Deadline(None, self.clock)).sooner(self._timeout)
 
         def attempt(identity: Identity, fresh: bool) -> bytes:
-            return self._exchange(method, target, data, content_type, identity, deadline, doing, fresh, sending).read()
+            return self._exchange(
+                method, target, data, content_type, identity, deadline, doing, fresh, sending
+            ).read()
 
         try:
             raw = self.resend(method, target, deadline, attempt, repeatable=repeatable)
@@ -233,13 +261,17 @@ class RESTClient:
         self.served.answered(target)
         return answer
 
-    def stream(self, path: str, *, query: Optional[Query] = None, deadline: Deadline, idle: float) -> Answer:
+    def stream(
+        self, path: str, *, query: Optional[Query] = None, deadline: Deadline, idle: float
+    ) -> Answer:
         """GET whose body is read as it comes; ``idle`` is the longest silence borne between two bytes, in seconds."""
         target = with_query(path, query)
         first = deadline.sooner(self._timeout)
 
         def attempt(identity: Identity, fresh: bool) -> Answer:
-            return self._exchange("GET", target, None, "", identity, first, _doing("GET", target, None), fresh)
+            return self._exchange(
+                "GET", target, None, "", identity, first, _doing("GET", target, None), fresh
+            )
 
         answer = self.resend("GET", target, first, attempt)
         self.served.answered(target)
@@ -257,7 +289,9 @@ class RESTClient:
         """
         login = Login(self.config.credentials, deadline)
         backoff = Backoff(first=0.1, limit=2.0)
-        patience = deadline if deadline.seconds is not None else deadline.sooner(retry.NOT_SERVED_PATIENCE)
+        patience = (
+            deadline if deadline.seconds is not None else deadline.sooner(retry.NOT_SERVED_PATIENCE)
+        )
         again, failures, number = False, 0, 0
         while True:
             identity = login.identity()
@@ -271,7 +305,14 @@ class RESTClient:
                 if isinstance(error, UnauthorizedError):
                     self._pool.drop_idle()  # whatever it was that the server did not like about them
                     if login.renew():
-                        tell_resend(method, target, error, number, 0.0, "sending it with renewed credentials")
+                        tell_resend(
+                            method,
+                            target,
+                            error,
+                            number,
+                            0.0,
+                            "sending it with renewed credentials",
+                        )
                         continue
                     raise login.explained(error) from None
                 if isinstance(error, APIError):
@@ -279,7 +320,11 @@ class RESTClient:
                 failures += not isinstance(error, NotServedError)
                 wait = retry.wait_after(error, method, backoff, repeatable=repeatable)
                 left = (patience if isinstance(error, NotServedError) else deadline).remaining()
-                if wait is None or failures >= retry.ATTEMPTS or (left is not None and wait >= left):
+                if (
+                    wait is None
+                    or failures >= retry.ATTEMPTS
+                    or (left is not None and wait >= left)
+                ):
                     raise
                 tell_resend(method, target, error, number, wait)
             deadline.sleep(wait)
@@ -305,12 +350,20 @@ class RESTClient:
         pass_on_warnings(answer.headers, doing)
         return answer
 
-    def _refusal(self, method: str, target: str, answer: Answer, headers: list[tuple[str, str]]) -> Exception:
+    def _refusal(
+        self, method: str, target: str, answer: Answer, headers: list[tuple[str, str]]
+    ) -> Exception:
         try:
-            failure = failure_answer(method, target, answer.status, answer.headers, answer.read, headers)
+            failure = failure_answer(
+                method, target, answer.status, answer.headers, answer.read, headers
+            )
         finally:
             answer.close()  # for one that was not read to its end
-        return self.served.judged(failure, method, target) if isinstance(failure, APIError) else failure
+        return (
+            self.served.judged(failure, method, target)
+            if isinstance(failure, APIError)
+            else failure
+        )
 
     def headers(self, identity: Identity) -> list[tuple[str, str]]:
         """What every request carries, upgrades included: who we are and what we accept."""
@@ -356,7 +409,9 @@ def _encode(body: object) -> bytes:
         return json.dumps(body, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         pass
-    raise ValueError("the object holds text that is not Unicode (a lone surrogate): decode it from its bytes first")
+    raise ValueError(
+        "the object holds text that is not Unicode (a lone surrogate): decode it from its bytes first"
+    )
 
 
 def _decode(raw: bytes, method: str, target: str) -> Object:
@@ -364,4 +419,6 @@ def _decode(raw: bytes, method: str, target: str) -> Object:
     if isinstance(decoded, dict):
         return decoded
     where = request_info(method, target)
-    raise ProtocolError(f"{where}: the answer is not a JSON object; is the server URL that of a Kubernetes API server?")
+    raise ProtocolError(
+        f"{where}: the answer is not a JSON object; is the server URL that of a Kubernetes API server?"
+    )

@@ -97,7 +97,9 @@ def failure_of(
     )
 
 
-def _redirect_refused(method: str, target: str, code: int, location: Optional[str]) -> ProtocolError:
+def _redirect_refused(
+    method: str, target: str, code: int, location: Optional[str]
+) -> ProtocolError:
     """The error for a redirect. It names the host of the location and nothing else of it."""
     try:
         host = urlsplit(location or "").hostname

@@ -44,7 +44,9 @@ class Output:
         encoding: str = "utf-8", errors: str = "replace",
     ) -> None:  # fmt: skip
         try:
-            "".encode(arguments.text(encoding, "encoding"))  # which a codec for bytes ("hex") refuses
+            "".encode(
+                arguments.text(encoding, "encoding")
+            )  # which a codec for bytes ("hex") refuses
         except LookupError as error:
             raise LookupError(f"encoding: {error}") from None
         try:
@@ -65,7 +67,9 @@ class Output:
         """Of both streams, what has come so far."""
         return b"".join(self._chunks[0]), b"".join(self._chunks[1])
 
-    def result(self, args: Union[str, Sequence[str]], returncode: int, confirmed: bool) -> ExecResult[Any]:
+    def result(
+        self, args: Union[str, Sequence[str]], returncode: int, confirmed: bool
+    ) -> ExecResult[Any]:
         """The result of a command that has ended."""
         captured = self.captured()
         values: list[Any] = list(captured)
@@ -132,7 +136,10 @@ def completing_failures(command: Command, output: Output, deadline: Deadline) ->
 
 
 def run_raw(
-    client: RESTClient, target: ExecTarget, words: Sequence[str], stdin: Optional[Iterable[bytes]] = None
+    client: RESTClient,
+    target: ExecTarget,
+    words: Sequence[str],
+    stdin: Optional[Iterable[bytes]] = None,
 ) -> RemoteResult:
     """Run ``words`` as they are, feeding ``stdin``: what file sync needs.
 
@@ -142,6 +149,8 @@ def run_raw(
     deadline = Deadline(None, client.clock)
     commands = dict.fromkeys(HONEST_FIRST, words)
     name = "the script of a file transfer"
-    with open_session(client, target, commands, stdin=stdin is not None, deadline=deadline, name=name) as session:
+    with open_session(
+        client, target, commands, stdin=stdin is not None, deadline=deadline, name=name
+    ) as session:
         status = session.communicate(stdin, output.stdout, output.stderr, deadline, reads_on=True)
     return RemoteResult(returncode_of(status, target, words), *output.captured())

@@ -105,7 +105,9 @@ _OUTCOMES = {
         "no process of it was found to be killed (it has just ended; or it has cleared its "
         "environment or runs as another user, and may still run)",
     ),
-    _NO_PROC: Outcome(False, "it could not be killed and may still run: that needs /proc in the container"),
+    _NO_PROC: Outcome(
+        False, "it could not be killed and may still run: that needs /proc in the container"
+    ),
     _SURVIVED: Outcome(
         False,
         "not all of its processes could be killed (do they belong to another user?), and these may still run",
@@ -133,7 +135,9 @@ def kill(client: RESTClient, target: ExecTarget, identity: str) -> Outcome:
     except CommandNotFoundError:
         return unkillable(SHELL)
     except (ExecTimeoutError, ExecConnectionLostError, RequestTimeoutError):
-        return Outcome(False, "it may still run: the attempt to kill it was not answered in time or got lost")
+        return Outcome(
+            False, "it may still run: the attempt to kill it was not answered in time or got lost"
+        )
     except DevServersError as error:
         return Outcome(False, f"it could not be killed and may still run ({error})")
     except BaseException as interruption:
@@ -145,7 +149,9 @@ def kill(client: RESTClient, target: ExecTarget, identity: str) -> Outcome:
 
 def unkillable(tool: str) -> Outcome:
     """For a container that lacks what killing needs."""
-    return Outcome(False, f"it could not be killed and may still run: that needs {tool} in the container")
+    return Outcome(
+        False, f"it could not be killed and may still run: that needs {tool} in the container"
+    )
 
 
 def _ignore(data: bytes) -> None:

@@ -35,7 +35,14 @@ from ...transport.advice import LONG_DATA
 from ...transport.deadline import Deadline
 from ...transport.exec import channels
 from ...transport.exec.channels import ExitStatus
-from ...transport.exec.session import HONEST_FIRST, ExecSession, ExecTarget, Sink, open_session, returncode_of
+from ...transport.exec.session import (
+    HONEST_FIRST,
+    ExecSession,
+    ExecTarget,
+    Sink,
+    open_session,
+    returncode_of,
+)
 from ...transport.rest import RESTClient
 from .killing import kill, unkillable
 from .proof import MarkedStream, mark_of
@@ -79,7 +86,9 @@ def run(call: Call, command: Command) -> tuple[int, bool]:
             tool = error.tool
         wish = command.needs(tool) or ("input" if tool in missing else "")
         if wish:
-            raise CommandNotFoundError(f"there is no {tool} in {target}, and {wish} cannot be had without it")
+            raise CommandNotFoundError(
+                f"there is no {tool} in {target}, and {wish} cannot be had without it"
+            )
         missing.add(tool)
         without.add(tool)
         memory.learn(_lack(target, tool))
@@ -194,7 +203,9 @@ def _may_have_begun(error: BaseException) -> bool:
     return not (isinstance(error, ProtocolError) and error.not_upgraded)
 
 
-def _abandon(call: Call, command: Command, without: Collection[str], error: BaseException) -> BaseException:
+def _abandon(
+    call: Call, command: Command, without: Collection[str], error: BaseException
+) -> BaseException:
     """Kill the command. The exception to raise, which says what came of it: ``error``, or one in its place."""
     if ENV in without and SHELL in without:
         outcome = unkillable(SHELL)
@@ -212,7 +223,9 @@ def _abandon(call: Call, command: Command, without: Collection[str], error: Base
 # -- the end that a status tells --------------------------------------------------------------
 
 
-def _returncode(call: Call, command: Command, plan: Plan, status: ExitStatus, streams: _Streams) -> int:
+def _returncode(
+    call: Call, command: Command, plan: Plan, status: ExitStatus, streams: _Streams
+) -> int:
     """The command's own exit code, or the exception for one that was not run."""
     try:
         returncode = returncode_of(status, call.target, command.words)
@@ -244,7 +257,9 @@ def _not_run(target: ExecTarget, command: Command, complaint: Complaint) -> Exce
     if trouble is Trouble.NO_TOOL:
         return _ToolMissing(what)
     if trouble is Trouble.NO_DIRECTORY:
-        return ExecError(f"the working directory {command.cwd!r} cannot be entered in {target}: does it exist?")
+        return ExecError(
+            f"the working directory {command.cwd!r} cannot be entered in {target}: does it exist?"
+        )
     if trouble is Trouble.NOT_STARTED:
         return ExecError(f"{name!r} could not be started in {target}: {what}{_HINTS.get(what, '')}")
     if name == SHELL:

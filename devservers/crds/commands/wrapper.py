@@ -107,7 +107,11 @@ class Command(NamedTuple):
 
     @classmethod
     def of(
-        cls, args: Union[str, Sequence[str]], shell: bool, cwd: Optional[str], env: Optional[Mapping[str, str]]
+        cls,
+        args: Union[str, Sequence[str]],
+        shell: bool,
+        cwd: Optional[str],
+        env: Optional[Mapping[str, str]],
     ) -> Command:
         """The command that :meth:`DevServer.exec` was asked for, under an identity of its own.
 
@@ -170,7 +174,9 @@ class Command(NamedTuple):
             return _COUNTED.format(body=body), [str(stdin_size), *values]
         return (_MARKED.format(body=body) if marked else body), values
 
-    def complaint(self, plan: Plan, returncode: int, begin: bytes, end: bytes) -> Optional[Complaint]:
+    def complaint(
+        self, plan: Plan, returncode: int, begin: bytes, end: bytes
+    ) -> Optional[Complaint]:
         """What kept the command from being run; None if the exit code is the command's own.
 
         ``begin`` and ``end`` are of its stderr: some hundred bytes will do.
@@ -178,7 +184,11 @@ class Command(NamedTuple):
         if not plan.tools or returncode not in (2, 126, 127):
             return None
         said, first = end.decode("utf-8", "replace"), begin.decode("utf-8", "replace")
-        return self._of_shell(plan, returncode, said) or self._of_env(returncode, said) or self._of_format(first)
+        return (
+            self._of_shell(plan, returncode, said)
+            or self._of_env(returncode, said)
+            or self._of_format(first)
+        )
 
     def _of_shell(self, plan: Plan, returncode: int, said: str) -> Optional[Complaint]:
         lines = re.findall(rf"^(?:E: )?{self.identity}[:\[].*", said, re.MULTILINE)
@@ -203,13 +213,19 @@ class Command(NamedTuple):
         program = SHELL if self._looks_like_a_variable else self.words[0]
         if program == ENV or returncode == 2:
             return None
-        begin = re.search(r"^(?:\S*/)?env: (?!use -)", "\n".join(said.splitlines()[-3:]), re.MULTILINE)
+        begin = re.search(
+            r"^(?:\S*/)?env: (?!use -)", "\n".join(said.splitlines()[-3:]), re.MULTILINE
+        )
         if begin is None:
             return None
         message = re.sub(r"\n(?:\S*/)?env: use -.*", "", begin.string[begin.end() :])  # GNU's hint
         plain = max(re.findall(r"[\w./+-]*", program, re.ASCII), key=len)  # what no quoting changes
-        whole = rf"{re.escape(plain)}(?![\w./+-])"  # not the beginning or end of an interpreter's name
-        if not re.search(whole if plain.startswith("/") else rf"(?<![\w./+-]){whole}", message, re.ASCII):
+        whole = (
+            rf"{re.escape(plain)}(?![\w./+-])"  # not the beginning or end of an interpreter's name
+        )
+        if not re.search(
+            whole if plain.startswith("/") else rf"(?<![\w./+-]){whole}", message, re.ASCII
+        ):
             return None
         if self._looks_like_a_variable:
             return Complaint(Trouble.NO_TOOL, SHELL)
@@ -224,7 +240,10 @@ class Command(NamedTuple):
         """
         path, _, program = self.words[0].rpartition("/")
         where = re.escape(self.words[0]) if path else rf"(?:\S*/){re.escape(program)}"
-        stumbled = re.match(rf"{where}: (?:(?:line )?1: .*([Ss]yntax error|not found)|.*cannot execute binary)", first)
+        stumbled = re.match(
+            rf"{where}: (?:(?:line )?1: .*([Ss]yntax error|not found)|.*cannot execute binary)",
+            first,
+        )
         if stumbled is None or program in _SHELLS:
             return None
         return Complaint(Trouble.NOT_STARTED, "exec format error")
@@ -251,12 +270,16 @@ def parse_command(args: Union[str, Sequence[str]], shell: bool) -> list[str]:
     elif not isinstance(args, (list, tuple)):
         raise TypeError(f"args: must be a string or a list of strings, not {type(args).__name__}")
     elif shell:
-        raise TypeError("shell=True takes the command as one string, not as a list (drop shell=True to run a list)")
+        raise TypeError(
+            "shell=True takes the command as one string, not as a list (drop shell=True to run a list)"
+        )
     else:
         words = list(args)
     for word in words:
         if not isinstance(word, str):
-            raise TypeError(f"args: every word must be a string, not {type(word).__name__} ({word!r})")
+            raise TypeError(
+                f"args: every word must be a string, not {type(word).__name__} ({word!r})"
+            )
         _check_text(word, "args")
     if not words or not words[0] or (shell and not words[2].strip()):
         raise ValueError("args: there is no command to run")
@@ -269,7 +292,9 @@ def _split(args: str) -> list[str]:
     try:
         words = shlex.split(args)
     except ValueError as error:
-        raise ValueError(f"args: {args!r} cannot be split into words ({error}); pass a list instead") from None
+        raise ValueError(
+            f"args: {args!r} cannot be split into words ({error}); pass a list instead"
+        ) from None
     operator = find_operator(args)
     if operator is not None:
         warn_user(
@@ -292,7 +317,9 @@ def check_environment(env: Optional[Mapping[str, str]]) -> Optional[dict[str, st
                 "beginning with a letter or '_')"
             )
         if not isinstance(value, str):
-            raise ValueError(f"env: the value of {name} must be a string, not {type(value).__name__}")
+            raise ValueError(
+                f"env: the value of {name} must be a string, not {type(value).__name__}"
+            )
         _check_text(value, f"env: {name}")
     return dict(env)
 

@@ -17,7 +17,9 @@ MISSING_TOOL, NO_DIRECTORY, INTERRUPTED, INCOMPLETE, IN_THE_WAY, NO_HOME = range
 NOT_ALL_PLACED = 88
 
 
-def receive_directory(target: str, size: int, marker: str, mode: Optional[int], *, is_new: bool) -> list[str]:
+def receive_directory(
+    target: str, size: int, marker: str, mode: Optional[int], *, is_new: bool
+) -> list[str]:
     """The command that unpacks ``size`` bytes of tar into ``target``.
 
     ``mode`` is for a target that it has to make, or that an earlier command of the same transfer has (``is_new``); None
@@ -70,7 +72,9 @@ def _escape(match: re.Match[str]) -> str:
 _TOOLS = "sh, head, tar, mkdir, mv, rm and chmod"
 _REMEDIES = {
     MISSING_TOOL: f"Copying needs {_TOOLS} in the container: use an image that has them",
-    NO_DIRECTORY: ("Choose a remote path in which the container's user may create files, with no file in its way"),
+    NO_DIRECTORY: (
+        "Choose a remote path in which the container's user may create files, with no file in its way"
+    ),
     INTERRUPTED: "The transfer was interrupted in the container; try again",
     INCOMPLETE: "What had arrived before the stream was cut was removed again; try again",
     IN_THE_WAY: "Name another remote path, or remove what is there",
@@ -103,7 +107,9 @@ def complaint(result: RemoteResult) -> Optional[str]:
     """Why the script failed and what to do about it; None if it did not."""
     if result.returncode == 0:
         return None
-    said = _abridged(result.stderr.decode("utf-8", "replace").strip()) or "it wrote nothing to stderr"
+    said = (
+        _abridged(result.stderr.decode("utf-8", "replace").strip()) or "it wrote nothing to stderr"
+    )
     remedy = _REMEDIES.get(result.returncode, _KILLED if result.returncode > 128 else _TAR_FAILED)
     return f"{said} (exit code {result.returncode}). {remedy}"
 

@@ -87,7 +87,9 @@ def scan_file(path: str) -> Scan:
     root, name = os.path.split(path)
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
-        raise SyncError(f"cannot upload {path!r}: it is neither a regular file nor a directory; nothing was sent")
+        raise SyncError(
+            f"cannot upload {path!r}: it is neither a regular file nor a directory; nothing was sent"
+        )
     _require_readable(path)
     return Scan(root, [Entry(name, status.st_mode, status.st_size, _whole_seconds(status))], [])
 
@@ -97,7 +99,9 @@ def _children(path: str) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(path) as listing:
             return sorted(listing, key=lambda child: child.name, reverse=True)
-    except FileNotFoundError:  # deleted since its parent was listed: it is empty now, and so will be its copy
+    except (
+        FileNotFoundError
+    ):  # deleted since its parent was listed: it is empty now, and so will be its copy
         return []
     except OSError as error:
         _refuse(path, error)

@@ -64,13 +64,17 @@ class LocalFiles:
             self.changed[entry.name] = f"not copied: {error.strerror}"
             raise Absent from error
 
-    def _judge(self, entry: Entry, missing: int, before: os.stat_result, after: os.stat_result) -> None:
+    def _judge(
+        self, entry: Entry, missing: int, before: os.stat_result, after: os.stat_result
+    ) -> None:
         change = _change(entry.size, missing, before, after)
         if change:
             self.changed[entry.name] = change
 
 
-def _change(planned: int, missing: int, before: os.stat_result, after: os.stat_result) -> Optional[str]:
+def _change(
+    planned: int, missing: int, before: os.stat_result, after: os.stat_result
+) -> Optional[str]:
     if missing:
         return f"shrank from {planned} to {planned - missing} bytes"
     if after.st_size > planned:

@@ -85,7 +85,9 @@ def seals(entries: Sequence[Entry]) -> Iterator[Member]:
 
 def _leaf(entry: Entry) -> Member:
     if entry.is_file:
-        return Member(entry.name, tarfile.REGTYPE, entry.permissions, entry.mtime, entry.size, source=entry)
+        return Member(
+            entry.name, tarfile.REGTYPE, entry.permissions, entry.mtime, entry.size, source=entry
+        )
     return Member(entry.name, tarfile.SYMTYPE, 0o777, entry.mtime, link=entry.link)
 
 
@@ -190,7 +192,9 @@ def _header(member: Member) -> bytes:
 def _header_size(member: Member) -> int:
     slash = 1 if member.type == tarfile.DIRTYPE else 0  # tarfile ends a directory's name with it
     return (
-        BLOCK + _long_name_size(len(os.fsencode(member.name)) + slash) + _long_name_size(len(os.fsencode(member.link)))
+        BLOCK
+        + _long_name_size(len(os.fsencode(member.name)) + slash)
+        + _long_name_size(len(os.fsencode(member.link)))
     )
 
 

@@ -16,7 +16,14 @@ from ... import arguments
 from ...errors import CommandNotFoundError, ExecConnectionLostError, SyncError
 from ..result import RemoteResult
 from .batches import BATCH_BYTES, batches
-from .remote import complaint, has_made_target, is_proved, receive_directory, receive_file, target_path
+from .remote import (
+    complaint,
+    has_made_target,
+    is_proved,
+    receive_directory,
+    receive_file,
+    target_path,
+)
 from .scan import Entry, Scan, scan_directory, scan_file
 
 if TYPE_CHECKING:
@@ -30,7 +37,9 @@ class RemoteRunner(Protocol):
     of it may or may not reach the command as an end of file.
     """
 
-    def __call__(self, args: Sequence[str], stdin: Optional[Iterable[bytes]] = None) -> RemoteResult: ...
+    def __call__(
+        self, args: Sequence[str], stdin: Optional[Iterable[bytes]] = None
+    ) -> RemoteResult: ...
 
 
 class TransferReport(NamedTuple):
@@ -123,7 +132,11 @@ def upload(
         which = _which_batch(number, len(parts))
         trouble = complaint(result)
         if trouble:
-            gone = f" (deleted locally meanwhile: {', '.join(map(repr, files.vanished))})" if files.vanished else ""
+            gone = (
+                f" (deleted locally meanwhile: {', '.join(map(repr, files.vanished))})"
+                if files.vanished
+                else ""
+            )
             raise SyncError(f"uploading {path!r} to {remote!r} failed: {trouble}{gone}{which}")
         if not is_proved(result, plan.marker):
             raise ExecConnectionLostError(
@@ -198,7 +211,9 @@ def _told(changed: Mapping[str, str], limit: int = 10) -> str:
     )
 
 
-def _report(path: str, remote: str, scan: Scan, vanished: Sequence[str], wire_bytes: int) -> TransferReport:
+def _report(
+    path: str, remote: str, scan: Scan, vanished: Sequence[str], wire_bytes: int
+) -> TransferReport:
     gone = set(vanished)
     entries = [entry for entry in scan.entries if entry.name not in gone]
     return TransferReport(

@@ -154,7 +154,9 @@ class Attempt:
                     "(Ctrl-C to look no longer)"
                 )
             try:
-                look = Deadline(LOOK_SECONDS, self._clock)  # the last one may end later than the looking
+                look = Deadline(
+                    LOOK_SECONDS, self._clock
+                )  # the last one may end later than the looking
                 client, resource, namespace = self._place
                 items, _ = client.list_all(resource, namespace, selectors=selectors, deadline=look)
             except TRANSIENT as error:
@@ -197,7 +199,9 @@ class Attempt:
                 "another name, or let the API server make one up (generate_name)"
             )
         before = self._place.ref_of(namesake)
-        self._server.teller().tell(f"waiting until the earlier {before} is gone: it is being deleted")
+        self._server.teller().tell(
+            f"waiting until the earlier {before} is gone: it is being deleted"
+        )
         left = last_seen(before, self.deadline)
         if left is not None:
             raise WaitTimeoutError(
@@ -212,7 +216,9 @@ def _is_to_stay(item: Mapping[str, Any]) -> bool:
     return not item["metadata"].get("deletionTimestamp")
 
 
-def metadata_anew(now: Mapping[str, Any], read: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:
+def metadata_anew(
+    now: Mapping[str, Any], read: Mapping[str, Any], sent: Mapping[str, Any]
+) -> dict[str, Any]:
     """The metadata for creating an object again that has been on the cluster: as it stands, less what others added.
 
     An operator knows by its own finalizer and annotations what it has handled: with them, a new object would look
@@ -222,7 +228,9 @@ def metadata_anew(now: Mapping[str, Any], read: Mapping[str, Any], sent: Mapping
     metadata = dict(now)
     for key in ("labels", "annotations"):
         added = (read.get(key) or {}).keys() - (sent.get(key) or {}).keys()
-        metadata[key] = {name: value for name, value in (now.get(key) or {}).items() if name not in added}
+        metadata[key] = {
+            name: value for name, value in (now.get(key) or {}).items() if name not in added
+        }
     for key in ("finalizers", "ownerReferences"):
         others = [entry for entry in read.get(key) or [] if entry not in (sent.get(key) or [])]
         metadata[key] = [entry for entry in now.get(key) or [] if entry not in others]

@@ -59,7 +59,9 @@ def _may_succeed_again(body: Object, error: BaseException) -> bool:
     return isinstance(error, ConflictError) and error.details.get("kind") == "resourcequotas"
 
 
-def explained(error: AlreadyExistsError, place: Collection, name: Optional[str]) -> AlreadyExistsError:
+def explained(
+    error: AlreadyExistsError, place: Collection, name: Optional[str]
+) -> AlreadyExistsError:
     """``error``, with advice: the namesake can be used, or is being deleted and the name free in a moment."""
     if name is None:  # made up by the server
         return error

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from ...transport.deadline import Deadline
     from ...transport.rest import RESTClient
 
-FLAVORS = Resource(const.GROUP, const.VERSION, const.PLURAL_DEVSERVERFLAVOR, "DevServerFlavor", namespaced=False)
+FLAVORS = Resource(
+    const.GROUP, const.VERSION, const.PLURAL_DEVSERVERFLAVOR, "DevServerFlavor", namespaced=False
+)
 
 
 class Sign(NamedTuple):
@@ -93,7 +95,10 @@ def no_such_flavor(name: str) -> str:
 def pod_signs(pod: Mapping[str, Any]) -> Iterator[Sign]:
     """What the states of a pod's containers say."""
     status = pod.get("status") or {}
-    for entry in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
+    for entry in [
+        *(status.get("initContainerStatuses") or []),
+        *(status.get("containerStatuses") or []),
+    ]:
         waiting = (entry.get("state") or {}).get("waiting") or {}
         reason, name = waiting.get("reason"), entry.get("name")
         if reason == "InvalidImageName":
@@ -101,7 +106,9 @@ def pod_signs(pod: Mapping[str, Any]) -> Iterator[Sign]:
         elif reason == "CrashLoopBackOff" and (entry.get("restartCount") or 0) >= CRASHES:
             yield Sign(f"container {name}: CrashLoopBackOff after {CRASHES} restarts or more", 0)
         elif reason in PULL_FAILURES:
-            yield Sign(f"container {name}: its image could not be pulled for a minute", PULL_SECONDS)
+            yield Sign(
+                f"container {name}: its image could not be pulled for a minute", PULL_SECONDS
+            )
 
 
 def missing_flavor(client: RESTClient, raw: Mapping[str, Any], deadline: Deadline) -> Optional[str]:

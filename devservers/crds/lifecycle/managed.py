@@ -75,7 +75,9 @@ def create_and_wait(server: Managed) -> None:
                 attempt.obligation.settle()
             raise
         marked = _insist(attempt.undo, error, lambda: attempt.obligation)
-        if marked and attempt.obligation is not None and isinstance(error, Exception):  # else somebody is in a hurry
+        if (
+            marked and attempt.obligation is not None and isinstance(error, Exception)
+        ):  # else somebody is in a hurry
             _wait_until_gone(server, attempt.obligation, hiding=error)
         raise
 
@@ -99,7 +101,9 @@ def leave(server: Managed, error: Optional[BaseException]) -> None:
 
 
 def _insist(
-    delete: Callable[[Any], T], error: Optional[BaseException], obligation: Callable[[], Optional[Obligation]]
+    delete: Callable[[Any], T],
+    error: Optional[BaseException],
+    obligation: Callable[[], Optional[Obligation]],
 ) -> T:
     """Delete even if Ctrl-C comes meanwhile, which is raised afterwards; another one meanwhile is obeyed at once.
 
@@ -120,7 +124,9 @@ def _insist(
         raise
 
 
-def _wait_until_gone(server: Managed, obligation: Obligation, hiding: Optional[BaseException]) -> None:
+def _wait_until_gone(
+    server: Managed, obligation: Obligation, hiding: Optional[BaseException]
+) -> None:
     """Wait until what was deleted is gone; Ctrl-C ends this at once, for the deletion goes on without us."""
     try:
         _watch_it_go(server, obligation)

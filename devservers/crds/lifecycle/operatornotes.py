@@ -61,7 +61,9 @@ class OperatorNotes(NamedTuple):
         annotations = metadata.get("annotations") or {}
         finalizers = tuple(str(name) for name in metadata.get("finalizers") or ())
         handlers = tuple(_handlers(annotations))
-        memory = next((text for key, text in annotations.items() if key.endswith(LAST_HANDLED)), None)
+        memory = next(
+            (text for key, text in annotations.items() if key.endswith(LAST_HANDLED)), None
+        )
         marked = any(FINALIZER_MARK in name.lower() for name in finalizers)
         return cls(
             handled=memory is not None and not handlers and _is_about(memory, raw.get("spec")),
@@ -74,8 +76,18 @@ class OperatorNotes(NamedTuple):
         """For a report: each handler that has not ended well, and what holds the object."""
         for handler in self.handlers:
             tries = f"{handler.retries} {'try' if handler.retries == 1 else 'tries'}"
-            ending = "failed for good" if handler.failed else "at work" if not handler.message else "failed"
-            again = f", next try at {handler.next_try}" if handler.next_try and not handler.failed else ""
+            ending = (
+                "failed for good"
+                if handler.failed
+                else "at work"
+                if not handler.message
+                else "failed"
+            )
+            again = (
+                f", next try at {handler.next_try}"
+                if handler.next_try and not handler.failed
+                else ""
+            )
             said = f": {handler.message}" if handler.message else ""
             yield f"operator: handler {handler.name} {ending} ({tries}{again}){said}"
         if self.finalizers:
@@ -85,7 +97,10 @@ class OperatorNotes(NamedTuple):
 def _handlers(annotations: Mapping[str, Any]) -> Iterator[Handler]:
     for key, text in sorted(annotations.items()):
         progress = json_or_none(text) if isinstance(text, str) else None
-        if not isinstance(progress, dict) or not {"retries", "success", "failure"} <= progress.keys():
+        if (
+            not isinstance(progress, dict)
+            or not {"retries", "success", "failure"} <= progress.keys()
+        ):
             continue
         if progress.get("success"):
             continue
@@ -109,7 +124,11 @@ def plain_message(text: str) -> str:
     """A handler's message as it can be shown: the sentence of the Status in it, else what stands before the wire."""
     status = _status_in(text)
     if status is not None:
-        said = [_one_line(text) for text in (status.get("message"), status.get("reason")) if isinstance(text, str)]
+        said = [
+            _one_line(text)
+            for text in (status.get("message"), status.get("reason"))
+            if isinstance(text, str)
+        ]
         text = next(filter(None, said), "")
     else:
         text = _one_line(_WIRE_BEGINS.split(text, 1)[0])

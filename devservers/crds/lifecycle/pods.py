@@ -49,7 +49,10 @@ class PodOwner(NamedTuple):
         """Whether ``pod`` is this DevServer's own. Pure."""
         controller = controller_of(pod)
         if controller is None:
-            return pod["metadata"]["name"] == f"{self.name}-0" or _labels(pod).get(const.APP_LABEL) == self.name
+            return (
+                pod["metadata"]["name"] == f"{self.name}-0"
+                or _labels(pod).get(const.APP_LABEL) == self.name
+            )
         kind, name = controller.get("kind"), controller.get("name")
         if kind == const.KIND_DEVSERVER:
             return name == self.name if self.uid is None else controller.get("uid") == self.uid
@@ -60,7 +63,9 @@ class PodOwner(NamedTuple):
     def outlived_by(self, pod: Mapping[str, Any]) -> bool:
         """Whether ``pod`` was made for an earlier DevServer of this name. Pure."""
         controller = controller_of(pod) or {}
-        by_namesake = controller.get("kind") == const.KIND_DEVSERVER and controller.get("name") == self.name
+        by_namesake = (
+            controller.get("kind") == const.KIND_DEVSERVER and controller.get("name") == self.name
+        )
         return (by_namesake or self._made_for_its_name(pod)) and not self.owns(pod)
 
     def _made_for_its_name(self, pod: Mapping[str, Any]) -> bool:
@@ -73,7 +78,9 @@ class PodOwner(NamedTuple):
 
     def _is_younger_than(self, pod: Mapping[str, Any]) -> bool:
         its = pod["metadata"].get("creationTimestamp")
-        if not self.created or not its or self.created <= its:  # as text: they are written alike, and parsing is dear
+        if (
+            not self.created or not its or self.created <= its
+        ):  # as text: they are written alike, and parsing is dear
             return False
         mine, then = parse_time(self.created), parse_time(its)
         return bool(mine and then and (mine - then).total_seconds() > CLOCK_SKEW_SECONDS)
@@ -192,7 +199,11 @@ def containers_of(pod: Mapping[str, Any]) -> dict[str, list[str]]:
         "init containers": spec.get("initContainers"),
         "ephemeral containers": spec.get("ephemeralContainers"),
     }
-    return {kind: [str(each.get("name")) for each in entries] for kind, entries in kinds.items() if entries}
+    return {
+        kind: [str(each.get("name")) for each in entries]
+        for kind, entries in kinds.items()
+        if entries
+    }
 
 
 def can_run_commands(pod: Mapping[str, Any], container: Optional[str]) -> bool:
@@ -219,5 +230,7 @@ def default_container(pod: Mapping[str, Any]) -> Optional[str]:
 def incarnation(pod: Mapping[str, Any], container: Optional[str]) -> str:
     """What tells this very container from others of its name: it may be restarted with another image."""
     statuses = (pod.get("status") or {}).get("containerStatuses") or []
-    ids = [status.get("containerID") or "" for status in statuses if status.get("name") == container]
+    ids = [
+        status.get("containerID") or "" for status in statuses if status.get("name") == container
+    ]
     return " ".join([pod["metadata"].get("uid") or "", *ids])

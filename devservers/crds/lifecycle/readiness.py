@@ -57,13 +57,17 @@ def wait_for_ready(live: LiveObject, deadline: Deadline, fail_fast: bool, teller
     except ResourceDeletedError as error:
         message = str(error).partition("\n")[0]
         raise ResourceDeletedError(message, report=failure_report(live)) from None
-    raise WaitTimeoutError(f"{live} was not ready within {seconds:g} s", report=failure_report(live, rest))
+    raise WaitTimeoutError(
+        f"{live} was not ready within {seconds:g} s", report=failure_report(live, rest)
+    )
 
 
 class _Wait:
     """One wait, and what it has seen so far."""
 
-    def __init__(self, live: LiveObject, deadline: Deadline, fail_fast: bool, teller: Teller) -> None:
+    def __init__(
+        self, live: LiveObject, deadline: Deadline, fail_fast: bool, teller: Teller
+    ) -> None:
         self._live = live
         self._ref = live.ref()
         self._clock = self._ref.client.clock
@@ -111,7 +115,9 @@ class _Wait:
         if live.raw["metadata"].get("deletionTimestamp"):
             raise ResourceDeletedError(f"{live} is being deleted{self._expiry_note()}")
         phase, message = live.status.get("phase"), live.status.get("message")
-        self._teller.tell_news("phase", f"phase {phase}" + (f": {message}" if message else "") if phase else "")
+        self._teller.tell_news(
+            "phase", f"phase {phase}" + (f": {message}" if message else "") if phase else ""
+        )
         if phase in const.PHASES_FAILED:
             raise ResourceFailedError(f"{live} has failed", report=failure_report(live))
         return bool(phase == const.PHASE_RUNNING)
@@ -138,9 +144,13 @@ class _Wait:
         except TRANSIENT_FOR_READS as error:
             self._failed(error)
             return False
-        reason = self._hopeless.reason(self._live.raw, pods, self._deadline) if self._hopeless else ""
+        reason = (
+            self._hopeless.reason(self._live.raw, pods, self._deadline) if self._hopeless else ""
+        )
         if reason:
-            raise ResourceFailedError(f"{self._live} will not get ready: {reason}", report=failure_report(self._live))
+            raise ResourceFailedError(
+                f"{self._live} will not get ready: {reason}", report=failure_report(self._live)
+            )
         return self._is_pod_ready(pods)
 
     def _is_pod_ready(self, pods: Optional[Pods]) -> bool:
@@ -152,7 +162,9 @@ class _Wait:
         try:
             pods = look_up_pods(self._ref.client, owner, self._deadline.sooner(LOOK_LIMIT))
         except ForbiddenError:
-            self._teller.tell_news("pod", "its pod may not be looked at: the phase is taken at its word")
+            self._teller.tell_news(
+                "pod", "its pod may not be looked at: the phase is taken at its word"
+            )
             return None
         if pods.last is not None:
             self._teller.tell_news("pod", containers_line(pods.last))
@@ -165,9 +177,13 @@ class _Wait:
         live = self._live
         raw = self._ref.find(self._deadline.sooner(LOOK_LIMIT))
         if raw is None:
-            raise ResourceDeletedError(f"{live} was deleted while it was waited for{self._expiry_note()}")
+            raise ResourceDeletedError(
+                f"{live} was deleted while it was waited for{self._expiry_note()}"
+            )
         if not live.ref().is_this(raw):
-            raise ResourceDeletedError(f"{live} was deleted while it was waited for, and created again")
+            raise ResourceDeletedError(
+                f"{live} was deleted while it was waited for, and created again"
+            )
         live.take(raw)
         return self._is_running()
 

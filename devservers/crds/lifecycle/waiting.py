@@ -27,7 +27,9 @@ StatusWanted = Union[Mapping[str, Any], Callable[[dict[str, Any]], bool]]
 """A nested subset of the wanted status, or a predicate of the whole of it."""
 
 
-def wait_for_status(live: LiveObject, wanted: StatusWanted, timeout: Optional[float]) -> Generator[Event, None, None]:
+def wait_for_status(
+    live: LiveObject, wanted: StatusWanted, timeout: Optional[float]
+) -> Generator[Event, None, None]:
     """See :meth:`BaseCustomResource.wait_for_status`; the time runs from this call."""
     if not callable(wanted) and not isinstance(wanted, Mapping):
         raise TypeError(f"status: must be a mapping or a predicate, not {type(wanted).__name__}")
@@ -35,7 +37,9 @@ def wait_for_status(live: LiveObject, wanted: StatusWanted, timeout: Optional[fl
     return _until_status(live, wanted, Deadline(timeout, live.connected().clock))
 
 
-def _until_status(live: LiveObject, wanted: StatusWanted, deadline: Deadline) -> Generator[Event, None, None]:
+def _until_status(
+    live: LiveObject, wanted: StatusWanted, deadline: Deadline
+) -> Generator[Event, None, None]:
     present = True  # the first event is what is there already
     with closing(observe(live, deadline)) as events:
         for event in events:
@@ -47,11 +51,14 @@ def _until_status(live: LiveObject, wanted: StatusWanted, deadline: Deadline) ->
                 return
             present = False
     raise WaitTimeoutError(
-        f"{live} did not reach the wanted status within {deadline.seconds:g} s", report=_last_status(live)
+        f"{live} did not reach the wanted status within {deadline.seconds:g} s",
+        report=_last_status(live),
     )
 
 
-def observe(live: LiveObject, deadline: Deadline, *, last_look: bool = True) -> Generator[Event, None, None]:
+def observe(
+    live: LiveObject, deadline: Deadline, *, last_look: bool = True
+) -> Generator[Event, None, None]:
     """The present state as ADDED, then every change, until the deadline; :class:`ResourceDeletedError` when it goes.
 
     "It" is the very object that was read; without a uid, whichever is there first. With ``last_look`` the state at the
@@ -77,7 +84,9 @@ def observe(live: LiveObject, deadline: Deadline, *, last_look: bool = True) -> 
             yield event
 
 
-def _watched(live: LiveObject, ref: ObjectRef, deadline: Deadline, last_look: bool) -> Generator[Event, None, None]:
+def _watched(
+    live: LiveObject, ref: ObjectRef, deadline: Deadline, last_look: bool
+) -> Generator[Event, None, None]:
     """The changes until the deadline, and the last look."""
     version = ""
     failure: Optional[DevServersError] = None
@@ -123,7 +132,9 @@ def _changes(ref: ObjectRef, deadline: Deadline) -> Generator[Event, None, None]
     failure: Optional[Exception] = None
     while failure is None or not deadline.expired:
         begun = False
-        watch = Watch(client, resource, namespace, selectors=ref.field_selector, deadline=deadline, marks=True)
+        watch = Watch(
+            client, resource, namespace, selectors=ref.field_selector, deadline=deadline, marks=True
+        )
         try:
             with watch:
                 for event in watch:
@@ -155,7 +166,9 @@ def _missing(live: LiveObject, uid: Optional[str], last: Mapping[str, Any]) -> N
             details={"name": name, "group": kind.group, "kind": kind.plural}, hint="create it before waiting for it",
         )  # fmt: skip
     note = expiry_note(last, live.connected().clock.wall())
-    raise ResourceDeletedError(f"{live} was deleted while it was waited for{note}", report=_last_status(live))
+    raise ResourceDeletedError(
+        f"{live} was deleted while it was waited for{note}", report=_last_status(live)
+    )
 
 
 def holds(wanted: StatusWanted, raw: Mapping[str, Any]) -> bool:

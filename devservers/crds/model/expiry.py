@@ -22,7 +22,9 @@ def expiry_note(raw: Mapping[str, Any], now: float) -> str:
     lifecycle = (raw.get("spec") or {}).get("lifecycle")
     time_to_live = lifecycle.get("timeToLive") if isinstance(lifecycle, Mapping) else None
     try:
-        created, marked = (parse_time(metadata.get(key)) for key in ("creationTimestamp", "deletionTimestamp"))
+        created, marked = (
+            parse_time(metadata.get(key)) for key in ("creationTimestamp", "deletionTimestamp")
+        )
         if created is None or not isinstance(time_to_live, str) or not time_to_live:
             return ""
         seconds = parse_time_to_live(time_to_live, "timeToLive").total_seconds()

@@ -38,7 +38,10 @@ def as_invalid(error: APIError, what: str) -> Optional[InvalidError]:
     fields = refused_fields(error.message)
     if not fields:
         return None
-    causes = [{"reason": "FieldValueInvalid", "message": "unknown field", "field": name} for name in fields]
+    causes = [
+        {"reason": "FieldValueInvalid", "message": "unknown field", "field": name}
+        for name in fields
+    ]
     return InvalidError(
         f"{what} was not written: the API server does not know {told(fields)}",
         status=error.status, reason=error.reason or "Invalid", details={**error.details, "causes": causes},
@@ -48,7 +51,11 @@ def as_invalid(error: APIError, what: str) -> Optional[InvalidError]:
 
 def refused_fields(message: str) -> list[str]:
     """The fields that a refusal names."""
-    strict = message.rpartition("strict decoding error:")[2] if "strict decoding error:" in message else ""
+    strict = (
+        message.rpartition("strict decoding error:")[2]
+        if "strict decoding error:" in message
+        else ""
+    )
     found = _UNKNOWN.findall(strict)
     if "failed to create typed patch object" in message:
         found += _UNDECLARED.findall(message)
@@ -59,12 +66,18 @@ def dropped_fields(sent: Sent, stored: Mapping[str, Any]) -> list[str]:
     """The fields of ``sent`` that are not in ``stored``, the answer. A null asks for a field's removal."""
     if not isinstance(sent, Mapping):
         return dropped_by_json_patch(sent, stored)
-    return list(_missing({key: value for key, value in sent.items() if key not in _UNCOMPARED}, stored, ""))
+    return list(
+        _missing({key: value for key, value in sent.items() if key not in _UNCOMPARED}, stored, "")
+    )
 
 
 def dropped_by_json_patch(steps: Sequence[Any], stored: Mapping[str, Any]) -> list[str]:
     """The fields that a JSON patch set (its last step decides) and that are not in ``stored``, the answer."""
-    last = {step["path"]: step.get("op") for step in steps if isinstance(step, Mapping) and "path" in step}
+    last = {
+        step["path"]: step.get("op")
+        for step in steps
+        if isinstance(step, Mapping) and "path" in step
+    }
     set_ = (path for path, operation in last.items() if operation in ("add", "replace"))
     return [path for path in set_ if isinstance(path, str) and not _has(stored, path)]
 

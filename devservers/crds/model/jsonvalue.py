@@ -32,7 +32,9 @@ def _dumped(value: Any, *, sent: bool = True) -> str:
     """As JSON, if need be as such that can be sent: a lone surrogate has no encoding."""
     text = json.dumps(value, default=_plain, allow_nan=False, ensure_ascii=False)
     if sent and not is_encodable(text):
-        raise ValueError("holds text that cannot be encoded as UTF-8 (bytes decoded by os.fsdecode?)")
+        raise ValueError(
+            "holds text that cannot be encoded as UTF-8 (bytes decoded by os.fsdecode?)"
+        )
     return text
 
 
@@ -62,7 +64,12 @@ def _circle(value: Any, path: str, around: tuple[int, ...]) -> str:
     if id(value) in around:
         return path
     return next(
-        (found for name, part in _parts(value, path) if (found := _circle(part, name, (*around, id(value))))), ""
+        (
+            found
+            for name, part in _parts(value, path)
+            if (found := _circle(part, name, (*around, id(value))))
+        ),
+        "",
     )
 
 

@@ -35,15 +35,24 @@ class LiveObject:
     """An object of ``resource``: as it was last read, as the caller has changed it, and how to reach it."""
 
     def __init__(
-        self, resource: Resource, raw: dict[str, Any], client: Optional[RESTClient] = None, *, stands: bool = False
+        self,
+        resource: Resource,
+        raw: dict[str, Any],
+        client: Optional[RESTClient] = None,
+        *,
+        stands: bool = False,
     ) -> None:
         self.resource = resource
         self.raw = raw
         self.client = client
         self.stands = stands
         """Whether it was read from the cluster, or created there, on its own account."""
-        self._home: Optional[ClusterID] = None  # where it belongs: pickled with a client of its own, it has none since
-        self._as_read: Optional[str] = None  # JSON as the server gave it; made before anything can change it
+        self._home: Optional[ClusterID] = (
+            None  # where it belongs: pickled with a client of its own, it has none since
+        )
+        self._as_read: Optional[str] = (
+            None  # JSON as the server gave it; made before anything can change it
+        )
         self._lent: frozenset[str] = frozenset()  # parts that were made up to be looked at
 
     def __str__(self) -> str:
@@ -64,7 +73,9 @@ class LiveObject:
                 a client which this object was pickled without.
         """
         if self.client is None:
-            self.client = default_client() if self._home is None else self._client_of_home(self._home)
+            self.client = (
+                default_client() if self._home is None else self._client_of_home(self._home)
+            )
         return self.client
 
     def _client_of_home(self, home: ClusterID) -> RESTClient:

@@ -21,7 +21,9 @@ class MergeConflict(Exception):
         super().__init__(path)
 
 
-def three_way(base: Mapping[str, Any], mine: Mapping[str, Any], theirs: Mapping[str, Any], path: str = "") -> Any:
+def three_way(
+    base: Mapping[str, Any], mine: Mapping[str, Any], theirs: Mapping[str, Any], path: str = ""
+) -> Any:
     """``theirs`` with the changes that lead from ``base`` to ``mine``."""
     merged = dict(theirs)
     for key in {**base, **mine}:
@@ -47,7 +49,9 @@ def _merge_value(was: Any, here: Any, there: Any, path: str) -> Any:
 def same(one: Any, other: Any) -> bool:
     """Equality of JSON values: ``True`` is not ``1``."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
+        return one.keys() == other.keys() and all(
+            same(value, other[key]) for key, value in one.items()
+        )
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(same, one, other))
     return one is other or (isinstance(one, bool) == isinstance(other, bool) and bool(one == other))

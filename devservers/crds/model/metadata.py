@@ -64,7 +64,9 @@ class ObjectMeta:
         if namespace is not None:
             self._raw["namespace"] = validate_namespace(namespace)
         given = zip(COLLECTIONS, (labels, annotations, finalizers, owner_references))
-        checked = {key: _checked_collection(value, key) for key, value in given if value is not None}
+        checked = {
+            key: _checked_collection(value, key) for key, value in given if value is not None
+        }
         self._raw.update({key: value for key, value in checked.items() if value})
 
     @classmethod
@@ -176,11 +178,16 @@ class ObjectMeta:
         return {key: value for key, value in raw.items() if value or key not in COLLECTIONS}
 
     def __repr__(self) -> str:
-        shown = ((key, self._raw.get(key)) for key in ("name", "generateName", "namespace", "uid", "resourceVersion"))
+        shown = (
+            (key, self._raw.get(key))
+            for key in ("name", "generateName", "namespace", "uid", "resourceVersion")
+        )
         return f"ObjectMeta({', '.join(f'{key}={value!r}' for key, value in shown if value)})"
 
     def __eq__(self, other: object) -> bool:
-        return self.to_dict() == other.to_dict() if isinstance(other, ObjectMeta) else NotImplemented
+        return (
+            self.to_dict() == other.to_dict() if isinstance(other, ObjectMeta) else NotImplemented
+        )
 
     __hash__ = None  # type: ignore[assignment]  # mutable
 
@@ -205,7 +212,9 @@ def _checked_collection(value: Any, key: str) -> Any:
     field = f"metadata.{key}"
     parts: list[tuple[str, Any]]
     if key in _STRING_MAPS:
-        parts = [(f"{field}[{name!r}]", part) for name, part in arguments.mapping(value, field).items()]
+        parts = [
+            (f"{field}[{name!r}]", part) for name, part in arguments.mapping(value, field).items()
+        ]
         parts += [(f"{field}: the key {name!r}", name) for name in value]
     elif isinstance(value, (list, tuple)):
         parts = [(f"{field}[{index}]", part) for index, part in enumerate(value)]

@@ -25,7 +25,9 @@ _RULE = (
 )
 
 
-def selectors_of(label_selector: Optional[LabelSelector], field_selector: Optional[str]) -> dict[str, Optional[str]]:
+def selectors_of(
+    label_selector: Optional[LabelSelector], field_selector: Optional[str]
+) -> dict[str, Optional[str]]:
     """The query parameters of a label selector and a field selector.
 
     Raises:
@@ -51,7 +53,9 @@ def _checked(selector: Optional[str], name: str, wanted: str) -> Optional[str]:
 def _equal(key: object, value: object) -> str:
     """``key=value``, both as the API server takes them."""
     if not isinstance(key, str):
-        raise TypeError(f"label_selector: the key {key!r} must be a string, not {type(key).__name__}")
+        raise TypeError(
+            f"label_selector: the key {key!r} must be a string, not {type(key).__name__}"
+        )
     prefix, slash, name = key.rpartition("/")
     if slash:
         validate_name(prefix, f"label_selector: the prefix of {key!r}")

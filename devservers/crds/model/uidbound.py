@@ -30,7 +30,9 @@ def bind(patch: Patch, uid: Optional[str]) -> Patch:
 
 def _bound_mapping(patch: dict[str, Any], uid: str) -> dict[str, Any]:
     metadata = patch.get("metadata", {})
-    if not isinstance(metadata, dict) or "uid" in metadata:  # metadata that is none is for the server to refuse
+    if (
+        not isinstance(metadata, dict) or "uid" in metadata
+    ):  # metadata that is none is for the server to refuse
         return patch
     return {**patch, "metadata": {**metadata, "uid": uid}}
 

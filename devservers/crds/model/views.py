@@ -59,7 +59,9 @@ def time_to_live(value: Any, field: str) -> str:
         return value
     total = value.total_seconds() if hasattr(value, "total_seconds") else 0
     if total <= 0 or total != int(total):
-        raise ValueError(f"{field}: must be '1h30m' or a positive timedelta of whole seconds, not {value!r}")
+        raise ValueError(
+            f"{field}: must be '1h30m' or a positive timedelta of whole seconds, not {value!r}"
+        )
     _check_length(total, value, field)
     minutes, seconds = divmod(int(total), 60)
     hours, minutes = divmod(minutes, 60)
@@ -73,8 +75,12 @@ def parse_time_to_live(value: str, field: str) -> datetime.timedelta:
 
     match = _TIME_TO_LIVE.fullmatch(value)
     if match is None:
-        raise ValueError(f"{field}: must be hours, minutes and seconds such as '8h' or '1h30m', not {value!r}")
-    if any(len((part or "").lstrip("0")) > 15 for part in match.groups()):  # more than int() may be asked to read
+        raise ValueError(
+            f"{field}: must be hours, minutes and seconds such as '8h' or '1h30m', not {value!r}"
+        )
+    if any(
+        len((part or "").lstrip("0")) > 15 for part in match.groups()
+    ):  # more than int() may be asked to read
         _check_length(float("inf"), value, field)
     hours, minutes, seconds = (int(part or 0) for part in match.groups())
     _check_length(hours * 3600 + minutes * 60 + seconds, value, field)
@@ -84,7 +90,9 @@ def parse_time_to_live(value: str, field: str) -> datetime.timedelta:
 def _check_length(seconds: float, value: object, field: str) -> None:
     if seconds > LONGEST_TIME_TO_LIVE:
         shown = value if isinstance(value, str) and len(value) <= 40 else "more"
-        raise ValueError(f"{field}: must be at most {LONGEST_TIME_TO_LIVE // 3600}h (292 years), not {shown}")
+        raise ValueError(
+            f"{field}: must be at most {LONGEST_TIME_TO_LIVE // 3600}h (292 years), not {shown}"
+        )
 
 
 def check_time_to_live(spec: Mapping[str, Any]) -> None:
@@ -127,9 +135,13 @@ class SpecView:
     def checked(cls, value: Any) -> dict[str, Any]:
         """A copy of a view or mapping as in the API, the keys we know checked."""
         if not isinstance(value, (cls, Mapping)):
-            raise ValueError(f"{cls.field}: must be a {cls.__name__} or a dict, not {type(value).__name__}")
+            raise ValueError(
+                f"{cls.field}: must be a {cls.__name__} or a dict, not {type(value).__name__}"
+            )
         raw: dict[str, Any] = copy_json(value, cls.field)
-        if not isinstance(value, cls):  # a view may hold what the server said, whether we know it or not
+        if not isinstance(
+            value, cls
+        ):  # a view may hold what the server said, whether we know it or not
             for key in raw:
                 _check_known(key, cls.checks, cls.field)
         for key, check in cls.checks.items():
@@ -263,7 +275,11 @@ class VolumeSpec(SpecView):
 
     __slots__ = ()
     field = "spec.volumes[]"
-    checks: ClassVar[Mapping[str, Check]] = {"claimName": text, "mountPath": absolute_path, "readOnly": boolean}
+    checks: ClassVar[Mapping[str, Check]] = {
+        "claimName": text,
+        "mountPath": absolute_path,
+        "readOnly": boolean,
+    }
 
     def __init__(self, claim_name: str, mount_path: str, read_only: bool = False) -> None:
         self._raw = {}
@@ -318,11 +334,15 @@ def get_views(spec: Mapping[str, Any], key: str, view: type[View]) -> list[View]
     return [view.over(raw) for raw in spec.get(key) or [] if isinstance(raw, dict)]
 
 
-def set_views(spec: dict[str, Any], key: str, values: Optional[Sequence[Any]], view: type[SpecView]) -> None:
+def set_views(
+    spec: dict[str, Any], key: str, values: Optional[Sequence[Any]], view: type[SpecView]
+) -> None:
     """Assign a list of copies; None removes the key."""
     if values is None:
         spec.pop(key, None)
     elif isinstance(values, (str, Mapping)) or not hasattr(values, "__iter__"):
-        raise ValueError(f"spec.{key}: must be a list of {view.__name__} or dict, not {type(values).__name__}")
+        raise ValueError(
+            f"spec.{key}: must be a list of {view.__name__} or dict, not {type(values).__name__}"
+        )
     else:
         spec[key] = [view.checked(value) for value in values]

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from ...transport.rest import Object
 
 
-def written(send: Callable[[], Object], sent: fieldcheck.Sent, what: str, field_validation: str) -> Object:
+def written(
+    send: Callable[[], Object], sent: fieldcheck.Sent, what: str, field_validation: str
+) -> Object:
     """The answer to a write of ``what``.
 
     Raises:
@@ -30,5 +32,7 @@ def written(send: Callable[[], Object], sent: fieldcheck.Sent, what: str, field_
         if dropped:
             from ...transport.apiwarning import warn_user
 
-            warn_user(f"{what}: the API server has dropped {fieldcheck.told(dropped)}, which it does not know")
+            warn_user(
+                f"{what}: the API server has dropped {fieldcheck.told(dropped)}, which it does not know"
+            )
     return stored

@@ -55,7 +55,9 @@ def check_header_text(text: str, source: str) -> str:
     Raises: KubeConfigError for a control character, or text without an encoding; it shows neither.
     """
     if has_controls(text):
-        raise KubeConfigError(f"{source}: contains a line break or control character (not shown); remove it")
+        raise KubeConfigError(
+            f"{source}: contains a line break or control character (not shown); remove it"
+        )
     if not is_encodable(text):
         raise KubeConfigError(f"{source}: is not valid Unicode text (not shown)")
     return text.encode("utf-8").decode("latin-1")
@@ -99,7 +101,9 @@ class BasicAuth(Authorizer):
 
     def __init__(self, username: str, password: str, source: str = "username") -> None:
         if ":" in username:
-            raise KubeConfigError(f"{source}: a user name with a colon cannot be sent by basic authentication")
+            raise KubeConfigError(
+                f"{source}: a user name with a colon cannot be sent by basic authentication"
+            )
         check_header_text(username + password, source)
         pair = f"{username}:{password}".encode()
         self._credential = Credential("Basic " + base64.b64encode(pair).decode("ascii"))
@@ -182,7 +186,9 @@ class Impersonation:
         pairs += [("Impersonate-Group", group) for group in self.groups]
         for key in sorted(self.extra):
             pairs += [(_extra_header(key), value) for value in self.extra[key]]
-        return [(name, check_header_text(value, f"{self.source} ({name})")) for name, value in pairs]
+        return [
+            (name, check_header_text(value, f"{self.source} ({name})")) for name, value in pairs
+        ]
 
 
 def _extra_header(key: str) -> str:

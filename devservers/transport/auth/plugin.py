@@ -79,7 +79,9 @@ class ExecPlugin(Authorizer):
     def _renew(self, outdated: Optional[Credential], deadline: Deadline) -> Credential:
         """Run the plugin, unless another thread replaced ``outdated`` while this one waited."""
         if not deadline.wait(self._acquire):
-            raise RequestTimeoutError(f"{self._plugin}: still running when the time of the request was up")
+            raise RequestTimeoutError(
+                f"{self._plugin}: still running when the time of the request was up"
+            )
         try:
             if self._kept is None or self._kept[1] is outdated:
                 self._kept = _run_plugin(self._plugin, deadline)
@@ -165,14 +167,18 @@ class _Answer:
         if not isinstance(answer, dict) or answer.get("kind", "ExecCredential") != "ExecCredential":
             raise self.wrong("is not an ExecCredential in JSON")
         if answer.get("apiVersion") != plugin.api_version:
-            raise self.wrong(f"is not of apiVersion {plugin.api_version}, which its kubeconfig entry asks for")
+            raise self.wrong(
+                f"is not of apiVersion {plugin.api_version}, which its kubeconfig entry asks for"
+            )
         status = answer.get("status")
         if not isinstance(status, dict):
             raise self.wrong("has no status")
         self._status: dict[str, Any] = status
 
     def wrong(self, problem: str) -> KubeConfigError:
-        return KubeConfigError(f"{self._plugin}: its output (not shown) {problem}; run it by hand, or update it")
+        return KubeConfigError(
+            f"{self._plugin}: its output (not shown) {problem}; run it by hand, or update it"
+        )
 
     def text(self, name: str) -> str:
         """The string at ``name``, ``""`` if there is none."""

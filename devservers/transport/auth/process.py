@@ -35,7 +35,9 @@ _STDERR_SHOWN = 2000  # characters
 _QUIET = 0.2  # seconds without output after which to check whether the process has ended
 _LINGER = 2.0  # seconds for which a child left behind is read from, if it goes on writing
 _OUT_OF_TIME, _TOO_MUCH_OUTPUT = "time", "output"
-_HARMLESS_NAME = re.compile(r"(?i)(profile|region|endpoints?|path|home|name|environment|mode|level|log|debug)\Z")
+_HARMLESS_NAME = re.compile(
+    r"(?i)(profile|region|endpoints?|path|home|name|environment|mode|level|log|debug)\Z"
+)
 
 
 class _Outcome(NamedTuple):
@@ -73,7 +75,9 @@ class PluginRun:
         outcome = self._finish(self._start(), within)
         if outcome.code == 0 and not outcome.killed_for:
             return outcome.stdout
-        message = f"{self.label}: {_explain_outcome(outcome, within)}{self._redacted_stderr(outcome)}"
+        message = (
+            f"{self.label}: {_explain_outcome(outcome, within)}{self._redacted_stderr(outcome)}"
+        )
         if outcome.killed_for == _OUT_OF_TIME and deadline.expired:
             raise RequestTimeoutError(message)
         raise KubeConfigError(message)
@@ -237,7 +241,9 @@ def _explain_refused_start(error: Exception, install_hint: str) -> str:
     if isinstance(error, (FileNotFoundError, NotADirectoryError)):
         return f"the command (or its interpreter) is not installed or not on PATH; install it{hint}"
     if number == errno.EACCES:
-        return f"this user may not execute the command; correct its permissions or reinstall it{hint}"
+        return (
+            f"this user may not execute the command; correct its permissions or reinstall it{hint}"
+        )
     if number == errno.ENOEXEC:
         return f"the command is not a program for this machine (wrong architecture, or no #! line){hint}"
     if isinstance(error, ValueError):

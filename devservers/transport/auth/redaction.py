@@ -25,7 +25,9 @@ REDACTED = "***"
 SHORTEST_SECRET = 6
 """Characters. A shorter value ("1", "true") may be a part of any word, and is left alone."""
 
-SECRET_NAME = re.compile(r"(?i)token|passw|secret|credential|api[_-]?key|private[_-]?key|access[_-]?key")
+SECRET_NAME = re.compile(
+    r"(?i)token|passw|secret|credential|api[_-]?key|private[_-]?key|access[_-]?key"
+)
 """Names of variables and flags whose values are secrets."""
 
 _UNMISTAKABLE = re.compile(

@@ -116,7 +116,9 @@ class _Reading:
                 "whole process)"
             )
         if choice.user is None or not any(choice.user.body.get(key) for key in _CREDENTIALS):
-            raise (choice.user or choice.context).wrong("names no credentials any more; is it being written?")
+            raise (choice.user or choice.context).wrong(
+                "names no credentials any more; is it being written?"
+            )
         with self._lock:
             if self._found is None or self._found[0] != choice.whom():
                 follow = _Reading(self._read, choice).changed_credentials
@@ -169,8 +171,12 @@ def _server(cluster: Entry, user: Optional[Entry]) -> str:
         raise cluster.wrong("names no server; set it to the API server's URL, https://HOST:PORT")
     if "://" in server:
         return server
-    tls_is_set_up = any(entry.body.get(key) for entry in (cluster, user) if entry for key in _TLS_KEYS)
-    return f"https://{server}" if tls_is_set_up else f"http://{server}"  # a bare host:port, as client-go reads it
+    tls_is_set_up = any(
+        entry.body.get(key) for entry in (cluster, user) if entry for key in _TLS_KEYS
+    )
+    return (
+        f"https://{server}" if tls_is_set_up else f"http://{server}"
+    )  # a bare host:port, as client-go reads it
 
 
 _TLS_KEYS = (
@@ -218,7 +224,9 @@ def _require_readable(entry: Entry, key: str, path: str) -> None:
         ) from error
 
 
-def _credentials(choice: _Choice, read_again: Optional[Callable[[], Optional[Credentials]]]) -> Credentials:
+def _credentials(
+    choice: _Choice, read_again: Optional[Callable[[], Optional[Credentials]]]
+) -> Credentials:
     user = choice.user
     if user is None:
         return Credentials(read_again=read_again)
@@ -240,7 +248,9 @@ def _client_certificate(user: Entry) -> Optional[ClientCertificate]:
         return ClientCertificate(certificate, key)
     if any(user.body.get(name) for name in _OTHER_CREDENTIALS):
         return None  # a key that is left over from a certificate does no harm; kubectl does not look at it, either
-    raise user.wrong("has a client key and no certificate; add client-certificate or client-certificate-data")
+    raise user.wrong(
+        "has a client key and no certificate; add client-certificate or client-certificate-data"
+    )
 
 
 _OTHER_CREDENTIALS = ("token", "tokenFile", "username", "exec")
@@ -261,7 +271,9 @@ def _authorizer(user: Entry, cluster: Entry) -> Authorizer:
     if token_path:
         static = BearerToken(token, f"token of {user}") if token else None
         authorizer = TokenFile(token_path, f"tokenFile of {user}", instead=static)
-        authorizer.current(Deadline(None))  # a missing file is an error now, not at the first request
+        authorizer.current(
+            Deadline(None)
+        )  # a missing file is an error now, not at the first request
         return authorizer
     if token:
         return BearerToken(token, f"token of {user}")
@@ -280,13 +292,19 @@ def _auth_provider_error(user: Entry, provider: Entry, has_exec: bool) -> KubeCo
         return user.wrong("has exec and auth-provider; remove auth-provider")
     name = provider.text("name")
     advice = _AUTH_PROVIDER_ADVICE.get(name, "ask the provider of the cluster for an exec plugin")
-    return user.wrong(f"auth-provider {name!r} was removed from Kubernetes clients in 1.26; {advice}")
+    return user.wrong(
+        f"auth-provider {name!r} was removed from Kubernetes clients in 1.26; {advice}"
+    )
 
 
 def _impersonation(user: Entry) -> Optional[Impersonation]:
     name, uid, groups = user.text("as"), user.text("as-uid"), user.texts("as-groups")
     extra_entry = user.child("as-user-extra")
-    extra = {_extra_key(user, key): extra_entry.texts(key) for key in extra_entry.body} if extra_entry else {}
+    extra = (
+        {_extra_key(user, key): extra_entry.texts(key) for key in extra_entry.body}
+        if extra_entry
+        else {}
+    )
     if not name:
         if uid or groups or extra:
             raise user.wrong("as-uid, as-groups and as-user-extra need `as`: the user to act as")

@@ -96,7 +96,9 @@ def _cluster_info(cluster: Entry) -> dict[str, Any]:
         if isinstance(item, dict) and item.get("name") == _EXTENSION:
             info["config"] = item.get("extension")
     if not _has_json_form(info):
-        raise cluster.wrong(f"the extension {_EXTENSION} has a value that JSON cannot represent; remove it")
+        raise cluster.wrong(
+            f"the extension {_EXTENSION} has a value that JSON cannot represent; remove it"
+        )
     return info
 
 

@@ -105,7 +105,11 @@ def _loader_class() -> Any:
 
     base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     resolvers = {
-        first: [(tag, _without_colon(tag, pattern)) for tag, pattern in candidates if tag not in _STRINGS_IN_GO]
+        first: [
+            (tag, _without_colon(tag, pattern))
+            for tag, pattern in candidates
+            if tag not in _STRINGS_IN_GO
+        ]
         for first, candidates in base.yaml_implicit_resolvers.items()
     }
     loader: Any = type("GoLikeLoader", (base,), {"yaml_implicit_resolvers": resolvers})

@@ -19,7 +19,9 @@ from ...arguments import is_encodable
 from ...errors import KubeConfigError, MissingDependencyError
 from ..text import json_or_none, shown_path
 
-_IS_NO_PATH = re.compile(r"\n|-----BEGIN|\A\s*(LS0tLS1|eyJ[\w-]{8,}\.)|[^/]{256}")  # PEM, its base64, a JSON web token
+_IS_NO_PATH = re.compile(
+    r"\n|-----BEGIN|\A\s*(LS0tLS1|eyJ[\w-]{8,}\.)|[^/]{256}"
+)  # PEM, its base64, a JSON web token
 _SHORT_FLAGS = {
     "y": True,
     "Y": True,
@@ -40,7 +42,9 @@ class _YAMLMissingError(MissingDependencyError, KubeConfigError):
 
 
 def _kind_of(value: object) -> str:
-    return _TYPE_NAMES.get(type(value), "a number" if isinstance(value, (int, float)) else "something else")
+    return _TYPE_NAMES.get(
+        type(value), "a number" if isinstance(value, (int, float)) else "something else"
+    )
 
 
 @dataclass(frozen=True)
@@ -112,14 +116,18 @@ class Entry:
             return b64decode(encoded.encode("ascii"), validate=True)
         except ValueError:
             pass
-        raise self.wrong(f"{key} is not valid base64 (not shown); encode the PEM file with `base64 -w0`")
+        raise self.wrong(
+            f"{key} is not valid base64 (not shown); encode the PEM file with `base64 -w0`"
+        )
 
     def path(self, key: str) -> str:
         """The path at ``key``, resolved against the directory of the file; ``""`` if there is none."""
         value = self.text(key)
         if _IS_NO_PATH.search(value):
             where = "token" if key == "tokenFile" else f"{key}-data (in base64)"
-            raise self.wrong(f"{key} holds the thing itself (not shown), not the path of a file; put it into {where}")
+            raise self.wrong(
+                f"{key} holds the thing itself (not shown), not the path of a file; put it into {where}"
+            )
         return self.resolve(value) if value else ""
 
     def resolve(self, path: str) -> str:
@@ -238,7 +246,9 @@ def _named(top: Entry, section: str, kind: str) -> dict[str, Entry]:
 
 
 def _decode(data: bytes, path: str) -> str:
-    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"  # PowerShell's `>` writes UTF-16
+    encoding = (
+        "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    )  # PowerShell's `>` writes UTF-16
     try:
         return data.decode(encoding)
     except UnicodeDecodeError:
@@ -281,7 +291,9 @@ def _load_yaml(text: str, path: str) -> Any:
         problem = f"holds a value that cannot be read ({type(error).__name__})"
     except RecursionError:
         problem = "is nested too deeply, or its aliases multiply"
-    raise KubeConfigError(f"kubeconfig {shown_path(path)}: is not valid YAML: {problem}; mend it, or write it anew")
+    raise KubeConfigError(
+        f"kubeconfig {shown_path(path)}: is not valid YAML: {problem}; mend it, or write it anew"
+    )
 
 
 def _describe_yaml_error(error: Exception) -> str:

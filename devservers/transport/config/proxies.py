@@ -67,8 +67,12 @@ def parse_proxy(url: str, source: str) -> Proxy:
         raise KubeConfigError(f"{source}: must begin with http:// or https:// (http://host:port)")
     host = plain_host(parts.hostname or "")
     if not is_host(host):
-        raise KubeConfigError(f"{source}: names no valid host; a proxy is http://host:port or https://host:port")
-    userinfo = None if parts.username is None else (unquote(parts.username), unquote(parts.password or ""))
+        raise KubeConfigError(
+            f"{source}: names no valid host; a proxy is http://host:port or https://host:port"
+        )
+    userinfo = (
+        None if parts.username is None else (unquote(parts.username), unquote(parts.password or ""))
+    )
     return Proxy(scheme, host, port or DEFAULT_PORTS[scheme], source, userinfo)
 
 

@@ -61,7 +61,9 @@ def parse_server_url(url: str, source: str) -> ServerURL:
         raise KubeConfigError(f"{source}: the server {problem}; {_REMEDY}")
     scheme = parts.scheme.lower()
     if scheme not in ("http", "https"):
-        raise KubeConfigError(f"{source}: the server must be an http or https URL, not of scheme {scheme!r}; {_REMEDY}")
+        raise KubeConfigError(
+            f"{source}: the server must be an http or https URL, not of scheme {scheme!r}; {_REMEDY}"
+        )
     if "@" in parts.netloc:
         raise KubeConfigError(
             f"{source}: the server's URL contains a user name or password; put them in the user entry"

@@ -42,7 +42,9 @@ def load_config(
         MissingDependencyError: the kubeconfig is YAML and PyYAML is not installed (JSON needs nothing).
     """
     if kubeconfig is not None and not isinstance(kubeconfig, (str, os.PathLike, Mapping)):
-        raise TypeError(f"kubeconfig: must be the path of a file or a dict, not {type(kubeconfig).__name__}")
+        raise TypeError(
+            f"kubeconfig: must be the path of a file or a dict, not {type(kubeconfig).__name__}"
+        )
     if context is not None:
         arguments.text(context, "context")
     if namespace is not None:
@@ -65,7 +67,9 @@ def load(
         config = client_config(kube, context, namespace, again)
         if config.namespace is not None or incluster.missing_pieces(environ, directory):
             return config
-        return replace(config, namespace=incluster.pod_namespace(environ, directory))  # as kubectl has it
+        return replace(
+            config, namespace=incluster.pod_namespace(environ, directory)
+        )  # as kubectl has it
 
     if isinstance(kubeconfig, Mapping):
         return of_context(from_mapping(kubeconfig), [])
@@ -82,7 +86,8 @@ def load(
     if kube is not None and kube.contexts:
         return client_config(kube, context, namespace)  # says that there is no current-context
     looked_at.append(
-        "in-cluster service account: " + ("; ".join(missing) or f"it has no contexts, and {context!r} was asked for")
+        "in-cluster service account: "
+        + ("; ".join(missing) or f"it has no contexts, and {context!r} was asked for")
     )
     raise KubeConfigError(_nothing_found(looked_at))
 
@@ -105,7 +110,9 @@ def _read_again(paths: Sequence[str]) -> KubeConfig:
     """What the files say by now; those that are missing count no more than they did at first."""
     found = [kube for path in paths if (kube := read(path)) is not None]
     if not found:
-        raise KubeConfigError(f"kubeconfig {shown_path(os.pathsep.join(paths))}: there is no such file any more")
+        raise KubeConfigError(
+            f"kubeconfig {shown_path(os.pathsep.join(paths))}: there is no such file any more"
+        )
     return merge(found)
 
 
@@ -119,7 +126,11 @@ def _from_files(environ: Mapping[str, str], looked_at: list[str]) -> Optional[Ku
         )
     paths = _paths(environ)
     if value.strip(os.pathsep):
-        found = [kube for path in paths if (kube := _noted(path, f"KUBECONFIG: {path}", looked_at)) is not None]
+        found = [
+            kube
+            for path in paths
+            if (kube := _noted(path, f"KUBECONFIG: {path}", looked_at)) is not None
+        ]
         looked_at.append("~/.kube/config: not read, because KUBECONFIG is set")  # kubectl's rule
         return merge(found) if found else None
     looked_at.append("KUBECONFIG: not set")
@@ -141,7 +152,9 @@ def _paths(environ: Mapping[str, str]) -> list[str]:
 def _noted(path: str, label: str, looked_at: list[str]) -> Optional[KubeConfig]:
     kube = read(path)
     if kube is None:
-        looked_at.append(f"{label}: no such file" if label.endswith(path) else f"{label}: no such file ({path})")
+        looked_at.append(
+            f"{label}: no such file" if label.endswith(path) else f"{label}: no such file ({path})"
+        )
     elif not kube.contexts:
         looked_at.append(f"{label}: holds no contexts")
     return kube
@@ -150,7 +163,9 @@ def _noted(path: str, label: str, looked_at: list[str]) -> Optional[KubeConfig]:
 def _home(environ: Mapping[str, str]) -> str:
     if environ.get("HOME"):
         return environ["HOME"]
-    home = "~" if "HOME" in environ else os.path.expanduser("~")  # the password database, which may not know this uid
+    home = (
+        "~" if "HOME" in environ else os.path.expanduser("~")
+    )  # the password database, which may not know this uid
     return "" if home == "~" else home
 
 

@@ -46,7 +46,9 @@ def encode_close(channel: int) -> bytes:
 
 def encode_resize(width: int, height: int) -> bytes:
     """The terminal's new size in characters."""
-    return encode(RESIZE, json.dumps({"Width": width, "Height": height}, separators=(",", ":")).encode())
+    return encode(
+        RESIZE, json.dumps({"Width": width, "Height": height}, separators=(",", ":")).encode()
+    )
 
 
 def decode(message: bytes) -> tuple[int, bytes]:

@@ -68,7 +68,9 @@ class ExecTarget(NamedTuple):
 class ExecSession:
     """A command that runs, from the upgrade to its status. A context manager; closing leaves the command running."""
 
-    def __init__(self, stream: WebSocketStream, client: RESTClient, target: ExecTarget, name: str) -> None:
+    def __init__(
+        self, stream: WebSocketStream, client: RESTClient, target: ExecTarget, name: str
+    ) -> None:
         self._stream = stream
         self._heartbeat = Heartbeat(client.clock)
         self._received = self._sent = self._data_end = 0  # positions in the two streams of bytes
@@ -224,7 +226,12 @@ def open_session(
         NotUpgradedError: the server speaks none of the subprotocols.
     """
     path = PODS.item(target.namespace, target.pod, "exec")
-    options = [("container", target.container), ("stdin", stdin), ("stdout", True), ("stderr", True)]
+    options = [
+        ("container", target.container),
+        ("stdin", stdin),
+        ("stdout", True),
+        ("stderr", True),
+    ]
     memory = client.memory
     for subprotocol in sorted(commands, key=lambda each: memory.knows((_REFUSED, each))):
         words = commands[subprotocol]
@@ -246,7 +253,11 @@ def open_session(
 
 
 _NOT_FOUND = ("executable file not found", "executable file `", "no such file or directory")
-_NOT_STARTED = ("error executing command in container", "oci runtime exec failed", "failed to exec in container")
+_NOT_STARTED = (
+    "error executing command in container",
+    "oci runtime exec failed",
+    "failed to exec in container",
+)
 
 
 def returncode_of(status: ExitStatus, target: ExecTarget, command: Sequence[str]) -> int:
@@ -268,5 +279,11 @@ def returncode_of(status: ExitStatus, target: ExecTarget, command: Sequence[str]
             f"for a builtin ({status.message})",
             command=words,
         )
-    hint = f"; command and environment are too long for it: {LONG_DATA}" if is_too_long(message) else ""
-    raise ExecError(f"{words[0]!r} could not be started in {target}: {status.message}{hint}", command=words)
+    hint = (
+        f"; command and environment are too long for it: {LONG_DATA}"
+        if is_too_long(message)
+        else ""
+    )
+    raise ExecError(
+        f"{words[0]!r} could not be started in {target}: {status.message}{hint}", command=words
+    )

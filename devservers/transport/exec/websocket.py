@@ -47,10 +47,14 @@ try:
 except ModuleNotFoundError as _error:
     if _error.name != "websocket":
         raise MissingDependencyError(f"{_NEEDED}, which cannot be imported ({_error})") from _error
-    raise MissingDependencyError(f"{_NEEDED}, which is not installed: pip install websocket-client") from _error
+    raise MissingDependencyError(
+        f"{_NEEDED}, which is not installed: pip install websocket-client"
+    ) from _error
 except ImportError as _error:
     raise MissingDependencyError(f"{_NEEDED}, which cannot be imported ({_error})") from _error
-if not hasattr(_library, "ABNF"):  # there is a package called websocket, too, and anybody's websocket.py
+if not hasattr(
+    _library, "ABNF"
+):  # there is a package called websocket, too, and anybody's websocket.py
     raise MissingDependencyError(
         f"{_NEEDED}, but the module websocket that is found is another one ({getattr(_library, '__file__', None)}): "
         "remove it (pip uninstall websocket, or rename the file), then pip install websocket-client"

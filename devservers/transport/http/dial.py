@@ -47,7 +47,11 @@ Stream = Union[socket.socket, ssl.SSLSocket, TunnelledTLS]
 
 
 def connect(
-    config: ClientConfig, deadline: Deadline, identity: Optional[Identity] = None, *, tunnel: bool = False
+    config: ClientConfig,
+    deadline: Deadline,
+    identity: Optional[Identity] = None,
+    *,
+    tunnel: bool = False,
 ) -> socket.socket:
     """A connected socket to the API server, ready for the first byte of HTTP.
 
@@ -73,7 +77,9 @@ def connect(
         if proxy is not None and (secure or tunnel):
             _request_tunnel(stream, config, proxy, deadline)
         if secure:
-            stream = _server_tls(stream, config, identity or config.credentials.identity(deadline), deadline)
+            stream = _server_tls(
+                stream, config, identity or config.credentials.identity(deadline), deadline
+            )
         stream.settimeout(_time_left(deadline, target))
     except BaseException as error:
         if stream is not None:
@@ -125,7 +131,9 @@ def _dial(address: Address, deadline: Deadline) -> socket.socket:
 
 def _advice(problem: OSError) -> str:
     if isinstance(problem, ConnectionRefusedError):
-        return "nothing listens there: is the cluster running, and is this the right context and port?"
+        return (
+            "nothing listens there: is the cluster running, and is this the right context and port?"
+        )
     return "check the address, your network and VPN"
 
 
@@ -154,10 +162,14 @@ def _time_left(deadline: Deadline, target: str) -> Optional[float]:
 
 def _step_deadline(deadline: Deadline, target: str) -> Deadline:
     """The time for one step: what is left, or a limit of our own."""
-    return deadline if _time_left(deadline, target) is not None else deadline.sooner(CONNECT_TIMEOUT)
+    return (
+        deadline if _time_left(deadline, target) is not None else deadline.sooner(CONNECT_TIMEOUT)
+    )
 
 
-def _patiently(stream: Stream, deadline: Deadline, step: Callable[[], T], *, write: bool = False) -> T:
+def _patiently(
+    stream: Stream, deadline: Deadline, step: Callable[[], T], *, write: bool = False
+) -> T:
     """``step()`` of a socket that does not block, again and again until it need not wait.
 
     ``write``: a plain socket that is not ready waits to be written. Raises socket.timeout when the
@@ -178,7 +190,9 @@ def _await_ready(sock: socket.socket, deadline: Deadline, *, write: bool) -> Non
         raise socket.timeout("timed out")
 
 
-def _proxy_tls(sock: socket.socket, config: ClientConfig, proxy: Proxy, deadline: Deadline) -> ssl.SSLSocket:
+def _proxy_tls(
+    sock: socket.socket, config: ClientConfig, proxy: Proxy, deadline: Deadline
+) -> ssl.SSLSocket:
     deadline = _step_deadline(deadline, f"the proxy {proxy}")
     context = make_proxy_context(config.tls)
     try:
@@ -187,7 +201,9 @@ def _proxy_tls(sock: socket.socket, config: ClientConfig, proxy: Proxy, deadline
         _fail(error, f"the proxy {proxy}", explain_handshake_failure(error, config.tls, None))
 
 
-def _handshake(sock: socket.socket, context: ssl.SSLContext, name: str, deadline: Deadline) -> ssl.SSLSocket:
+def _handshake(
+    sock: socket.socket, context: ssl.SSLContext, name: str, deadline: Deadline
+) -> ssl.SSLSocket:
     """A TLS session that owns the socket from here on."""
     secure = context.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)
     try:
@@ -198,7 +214,9 @@ def _handshake(sock: socket.socket, context: ssl.SSLContext, name: str, deadline
     return secure
 
 
-def _server_tls(stream: Stream, config: ClientConfig, identity: Identity, deadline: Deadline) -> Stream:
+def _server_tls(
+    stream: Stream, config: ClientConfig, identity: Identity, deadline: Deadline
+) -> Stream:
     context = config.ssl_context(identity)
     name = certificate_name(config.tls.server_name or config.host)
     deadline = _step_deadline(deadline, config.server)
@@ -209,7 +227,9 @@ def _server_tls(stream: Stream, config: ClientConfig, identity: Identity, deadli
             return inner
         return _handshake(stream, context, name, deadline)
     except (OSError, ValueError) as error:
-        _fail(error, config.server, explain_handshake_failure(error, config.tls, identity.certificate))
+        _fail(
+            error, config.server, explain_handshake_failure(error, config.tls, identity.certificate)
+        )
 
 
 def _fail(error: Exception, target: str, explanation: str) -> NoReturn:
@@ -226,7 +246,11 @@ def _fail(error: Exception, target: str, explanation: str) -> NoReturn:
 
 def _request_tunnel(stream: Stream, config: ClientConfig, proxy: Proxy, deadline: Deadline) -> None:
     authority = host_and_port(config.host, config.port)
-    lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}", f"User-Agent: devservers/{__version__}"]
+    lines = [
+        f"CONNECT {authority} HTTP/1.1",
+        f"Host: {authority}",
+        f"User-Agent: devservers/{__version__}",
+    ]
     lines += [f"{name}: {value}" for name, value in proxy.headers()]
     target = f"the proxy {proxy}"
     try:
@@ -256,7 +280,9 @@ def _read_head(stream: Stream, deadline: Deadline, target: str) -> bytes:
             raise ConnectionResetError("end of file")
         head += data
         if len(head) > _MAX_CONNECT_REPLY:
-            raise ProtocolError(f"{target} answered CONNECT with more than {_MAX_CONNECT_REPLY} bytes of header")
+            raise ProtocolError(
+                f"{target} answered CONNECT with more than {_MAX_CONNECT_REPLY} bytes of header"
+            )
     return head
 
 
@@ -275,12 +301,18 @@ _CONNECT_ADVICE = {
 def _check_connect_reply(head: bytes, authority: str, target: str) -> None:
     match = re.match(rb"HTTP/1\.[01] (\d{3})", head)
     if match is None:
-        raise ProtocolError(f"{target} did not answer CONNECT {authority} with HTTP; is it an HTTP proxy?")
+        raise ProtocolError(
+            f"{target} did not answer CONNECT {authority} with HTTP; is it an HTTP proxy?"
+        )
     status = int(match.group(1))
     if not 200 <= status < 300:
         advice = _CONNECT_ADVICE.get(status, "check the proxy's address and its log")
-        refusal = ConnectionFailedError(f"{target} refused CONNECT {authority} with status {status}: {advice}")
-        refusal.may_pass = status >= 500  # the rest asked again would be refused again, and lock accounts
+        refusal = ConnectionFailedError(
+            f"{target} refused CONNECT {authority} with status {status}: {advice}"
+        )
+        refusal.may_pass = (
+            status >= 500
+        )  # the rest asked again would be refused again, and lock accounts
         raise refusal
     if not head.endswith(b"\r\n\r\n"):
         raise ProtocolError(f"{target} sent data ahead of the API server's; is it an HTTP proxy?")

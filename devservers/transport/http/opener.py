@@ -56,7 +56,9 @@ class Request(urllib.request.Request):
 class Answer:
     """A status, headers and a body that is read as it comes; holds its connection until read to the end or closed."""
 
-    def __init__(self, pool: Pool, connection: Connection, response: http.client.HTTPResponse, doing: str) -> None:
+    def __init__(
+        self, pool: Pool, connection: Connection, response: http.client.HTTPResponse, doing: str
+    ) -> None:
         self.status = response.status
         self.headers = response.headers
         self._pool = pool

@@ -48,7 +48,9 @@ class TimedSocket:
         self.raw = sock
         self.deadline = Deadline(None)
         self.idle: Optional[float] = None  # seconds of silence tolerated between two bytes
-        self.sending: Optional[Callable[[], None]] = None  # called as late as can be before bytes go out
+        self.sending: Optional[Callable[[], None]] = (
+            None  # called as late as can be before bytes go out
+        )
         self._readers = 0
         self._closing = False
 
@@ -69,7 +71,9 @@ class TimedSocket:
             try:
                 return step()
             except socket.timeout as error:
-                if error.errno is not None or left == seconds:  # the kernel has given up, or the time is up
+                if (
+                    error.errno is not None or left == seconds
+                ):  # the kernel has given up, or the time is up
                     raise
             if unanswered(self.raw, UNANSWERED_SECONDS):
                 raise dead_path()
@@ -97,7 +101,9 @@ class TimedSocket:
         if self.deadline is not deadline:
             return
         try:
-            if isinstance(self.raw, ssl.SSLSocket):  # its own shutdown() would drop the TLS state under the reader
+            if isinstance(
+                self.raw, ssl.SSLSocket
+            ):  # its own shutdown() would drop the TLS state under the reader
                 socket.socket.shutdown(self.raw, socket.SHUT_RDWR)
             else:
                 self.raw.shutdown(socket.SHUT_RDWR)
@@ -143,7 +149,9 @@ class Connection(http.client.HTTPConnection):
     response_class = FinalResponse
     auto_open = 0  # http.client never connects on its own: it would do so past proxies and TLS
 
-    def __init__(self, config: ClientConfig, host: str, identity: Identity, deadline: Deadline) -> None:
+    def __init__(
+        self, config: ClientConfig, host: str, identity: Identity, deadline: Deadline
+    ) -> None:
         super().__init__(host)
         self.version = identity.version
         """That of the client certificate it was opened with."""
@@ -179,7 +187,9 @@ class Pool:
         while True:
             with self._lock:
                 connection = self._idle.pop() if self._idle else None
-            if connection is None or (connection.version == identity.version and connection.usable()):
+            if connection is None or (
+                connection.version == identity.version and connection.usable()
+            ):
                 return connection
             connection.close()
 

@@ -53,7 +53,9 @@ def tune(sock: socket.socket) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-def wait_ready(sock: socket.socket, seconds: Optional[float], *, read: bool = True, write: bool = False) -> bool:
+def wait_ready(
+    sock: socket.socket, seconds: Optional[float], *, read: bool = True, write: bool = False
+) -> bool:
     """Wait until the socket can be read or written; False when the time is up. None: no limit."""
     if not hasattr(select, "poll"):
         return any(select.select([sock] if read else [], [sock] if write else [], [], seconds))

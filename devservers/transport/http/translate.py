@@ -43,14 +43,25 @@ def translate(error: Exception, doing: str, config: ClientConfig) -> TransportEr
         failure: TransportError = refusal_of_certificate(error, config) or ConnectionFailedError(
             f"{doing}: the TLS connection broke ({error.reason or 'end of file'})"
         )
-    elif isinstance(error, (TimeoutError, socket.timeout)) and getattr(error, "errno", None) != errno.ETIMEDOUT:
-        failure = RequestTimeoutError(f"{doing}: no whole answer from {config.server} in the time given")
+    elif (
+        isinstance(error, (TimeoutError, socket.timeout))
+        and getattr(error, "errno", None) != errno.ETIMEDOUT
+    ):
+        failure = RequestTimeoutError(
+            f"{doing}: no whole answer from {config.server} in the time given"
+        )
     elif isinstance(error, http.client.IncompleteRead):
-        failure = ConnectionFailedError(f"{doing}: the connection was cut before the answer was whole")
+        failure = ConnectionFailedError(
+            f"{doing}: the connection was cut before the answer was whole"
+        )
     elif isinstance(error, http.client.RemoteDisconnected):
-        failure = ConnectionFailedError(f"{doing}: the API server closed the connection without an answer")
+        failure = ConnectionFailedError(
+            f"{doing}: the API server closed the connection without an answer"
+        )
     elif isinstance(error, OSError):
-        failure = ConnectionFailedError(f"{doing}: the connection failed ({error.strerror or error})")
+        failure = ConnectionFailedError(
+            f"{doing}: the connection failed ({error.strerror or error})"
+        )
     else:
         failure = ProtocolError(f"{doing}: the answer is not HTTP ({type(error).__name__})")
     if isinstance(error, OSError) and not isinstance(error, http.client.HTTPException):

@@ -107,7 +107,9 @@ def _trust(context: ssl.SSLContext, ca: PEMSource) -> None:
     """Trust each certificate of ``ca``. A damaged one is ignored as long as another can be read."""
     found = [match for match in _PEM_BLOCK.finditer(ca.read()) if match[1] == b"CERTIFICATE"]
     if not found:
-        raise BadCertificateError(f"{ca}: contains no PEM certificate; copy the cluster's CA certificate there again")
+        raise BadCertificateError(
+            f"{ca}: contains no PEM certificate; copy the cluster's CA certificate there again"
+        )
     usable = 0
     for match in found:
         usable += _add_certificate(context, match[0])
@@ -158,9 +160,7 @@ def _load_client_certificate(context: ssl.SSLContext, certificate: ClientCertifi
 def _explain_bad_pair(certificate: ClientCertificate, reason: str) -> str:
     pem, key = certificate.certificate, certificate.key
     if "MISMATCH" in reason:
-        return (
-            f"{key}: is not the key of {pem}; take both from the same place (a renewed certificate needs its own key)"
-        )
+        return f"{key}: is not the key of {pem}; take both from the same place (a renewed certificate needs its own key)"
     if b"PRIVATE KEY-----" not in key.read():
         return f"{key}: contains no PEM private key; copy it there again"
     if b"-----BEGIN CERTIFICATE-----" not in pem.read():

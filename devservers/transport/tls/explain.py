@@ -14,7 +14,9 @@ _EXPIRED = frozenset({10, 15})
 _NOT_YET_VALID = frozenset({9})
 _WRONG_NAME = frozenset({62, 64})
 
-_NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"})
+_NOT_TLS = frozenset(
+    {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"}
+)
 _REJECTIONS = ("REVOKED", "UNKNOWN_CA", "CERTIFICATE", "DECRYPT_ERROR")
 
 
@@ -59,7 +61,9 @@ def _explain_alert(reason: str, certificate: Optional[ClientCertificate]) -> str
     if certificate is not None:
         ours = f"the client certificate ({certificate.certificate})"
     if reason in _NOT_TLS:
-        return "it does not speak TLS; check the port, and whether `server` should begin with http://"
+        return (
+            "it does not speak TLS; check the port, and whether `server` should begin with http://"
+        )
     if "PROTOCOL_VERSION" in reason or "UNSUPPORTED_PROTOCOL" in reason:
         return "it offers no version of TLS that is safe (1.2 or newer); update the server, or the proxy in between"
     if "CERTIFICATE_REQUIRED" in reason:

@@ -31,7 +31,9 @@ class TunnelledTLS:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._unsent = b""
-        self._session = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_hostname)
+        self._session = context.wrap_bio(
+            self._incoming, self._outgoing, server_hostname=server_hostname
+        )
         self._io_refs = 0
         self._closed = False
         self._shut = False
@@ -78,7 +80,9 @@ class TunnelledTLS:
 
     def pending(self) -> int:
         """Plaintext bytes that can be read without waiting; undecrypted ones count as at least one."""
-        return self._session.pending() or min(1, self._incoming.pending) or _outer_pending(self._outer)
+        return (
+            self._session.pending() or min(1, self._incoming.pending) or _outer_pending(self._outer)
+        )
 
     def fileno(self) -> int:
         return -1 if self._closed else self._outer.fileno()
@@ -113,9 +117,13 @@ class TunnelledTLS:
     def shutdown(self, how: int) -> None:
         """Shut the connection itself down (from any thread); a blocked reader comes back with the end of the stream."""
         self._shut = True
-        socket.socket.shutdown(self._outer, how)  # SSLSocket's own would go on reading ciphertext as if it were plain
+        socket.socket.shutdown(
+            self._outer, how
+        )  # SSLSocket's own would go on reading ciphertext as if it were plain
 
-    def makefile(self, mode: str = "r", buffering: Optional[int] = None, **_: Any) -> io.BufferedReader:
+    def makefile(
+        self, mode: str = "r", buffering: Optional[int] = None, **_: Any
+    ) -> io.BufferedReader:
         """A buffered binary reader, as ``http.client`` asks for; the socket closes after it."""
         if mode != "rb":
             raise ValueError("only makefile('rb') is supported")
@@ -189,7 +197,9 @@ class TunnelledTLS:
             try:
                 self._unsent = self._unsent[self._outer.send(self._unsent) :]
             except BlockingIOError:
-                raise ssl.SSLWantWriteError(ssl.SSL_ERROR_WANT_WRITE, "the outer socket is full") from None
+                raise ssl.SSLWantWriteError(
+                    ssl.SSL_ERROR_WANT_WRITE, "the outer socket is full"
+                ) from None
 
     def _flush_quietly(self) -> None:
         try:
