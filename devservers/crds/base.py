@@ -1,7 +1,7 @@
 """BaseCustomResource: create, read, update, delete, list and watch for any custom resource.
 
-Here are the requests; the object in memory is :mod:`.model.rawobject`. Construction touches nothing: the client is
-made on first use, and after any call the object is what the server answered.
+Here are the requests; the object in memory is :mod:`.model.rawobject`. Construction touches
+nothing: the client is made on first use, and after any call the object is what the server answered.
 """
 
 from __future__ import annotations
@@ -11,7 +11,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Optional, TypeVar, Union
 
 from .. import arguments
-from ..errors import AlreadyExistsError, APIError, ConflictError, DevServersError, InvalidError, NotFoundError
+from ..errors import (
+    AlreadyExistsError,
+    APIError,
+    ConflictError,
+    DevServersError,
+    InvalidError,
+    NotFoundError,
+)
 from ..transport.deadline import Deadline
 from ..transport.default import checked_client, chosen_client
 from ..transport.resources import Resource, validate_name
@@ -33,7 +40,9 @@ if TYPE_CHECKING:
 __all__ = ["BaseCustomResource", "ObjectMeta"]
 
 Self = TypeVar("Self", bound="BaseCustomResource")
-Patch = Union[Mapping[str, Any], list[dict[str, Any]]]  # in a class with a method list(), list[...] means the method
+Patch = Union[
+    Mapping[str, Any], list[dict[str, Any]]
+]  # in a class with a method list(), list[...] means the method
 
 
 class BaseCustomResource(RawObject):
@@ -58,11 +67,17 @@ class BaseCustomResource(RawObject):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "plural" in cls.__dict__ and "kind" not in cls.__dict__:  # a subclass of DevServer is one still
+        if (
+            "plural" in cls.__dict__ and "kind" not in cls.__dict__
+        ):  # a subclass of DevServer is one still
             cls.kind = cls.__name__
 
     def __init__(
-        self, metadata: Metadata, spec: Optional[Mapping[str, Any]] = None, *, client: Optional[RESTClient] = None
+        self,
+        metadata: Metadata,
+        spec: Optional[Mapping[str, Any]] = None,
+        *,
+        client: Optional[RESTClient] = None,
     ) -> None:
         raw = new_metadata(metadata)
         if raw.get("namespace") and not self.namespaced:
@@ -85,12 +100,16 @@ class BaseCustomResource(RawObject):
         return resource
 
     @classmethod
-    def _collection(cls, namespace: Optional[str], all_namespaces: bool, client: Optional[RESTClient]) -> Collection:
+    def _collection(
+        cls, namespace: Optional[str], all_namespaces: bool, client: Optional[RESTClient]
+    ) -> Collection:
         """Where a request goes to: the namespace as given, else the context's, else ``default``."""
         if arguments.flag(all_namespaces, "all_namespaces") and namespace is not None:
             raise ValueError(f"either namespace={namespace!r} or all_namespaces=True, not both")
         if namespace is not None and not cls.namespaced:
-            raise ValueError(f"{cls.kind} is cluster-scoped: it takes no namespace (given: {namespace!r})")
+            raise ValueError(
+                f"{cls.kind} is cluster-scoped: it takes no namespace (given: {namespace!r})"
+            )
         client = chosen_client(client)
         if cls.namespaced and namespace is None and not all_namespaces:
             namespace = client.config.namespace or "default"
@@ -110,13 +129,16 @@ class BaseCustomResource(RawObject):
             spec: the desired state.
             client: the client to use; default: the process-wide one.
             dry_run: let the server check and default everything, and store nothing.
-            field_manager: name under which the server notes who set the fields; default ``devservers``.
-            field_validation: what becomes of fields that the server does not know: ``"Strict"``, an InvalidError that
-                names them; ``"Warn"``, dropped with an APIWarning; ``"Ignore"``, dropped. Servers before Kubernetes
-                1.25 drop them: with ``"Strict"`` that is an APIWarning, too.
+            field_manager: name under which the server notes who set the fields; default
+                ``devservers``.
+            field_validation: what becomes of fields that the server does not know: ``"Strict"``, an
+                InvalidError that names them; ``"Warn"``, dropped with an APIWarning; ``"Ignore"``,
+                dropped. Servers before Kubernetes 1.25 drop them: with ``"Strict"`` that is an
+                APIWarning, too.
 
         Raises:
-            AlreadyExistsError: there is one of that name; if that is being deleted, the text says how to wait for it.
+            AlreadyExistsError: there is one of that name; if that is being deleted, the text says
+                how to wait for it.
             InvalidError, ForbiddenError: the server's refusals. KubeConfigError: no configuration.
         """
         from .lifecycle.creation import create, explained
@@ -138,7 +160,11 @@ class BaseCustomResource(RawObject):
 
     @classmethod
     def get(
-        cls: type[Self], name: str, *, namespace: Optional[str] = None, client: Optional[RESTClient] = None
+        cls: type[Self],
+        name: str,
+        *,
+        namespace: Optional[str] = None,
+        client: Optional[RESTClient] = None,
     ) -> Self:
         """Read one object.
 
@@ -181,7 +207,9 @@ class BaseCustomResource(RawObject):
         """
         page_size = arguments.count(page_size, "page_size", least=1)
         selectors = selectors_of(label_selector, field_selector)
-        return cls._iterate(cls._collection(namespace, all_namespaces, client), selectors, page_size)
+        return cls._iterate(
+            cls._collection(namespace, all_namespaces, client), selectors, page_size
+        )
 
     @classmethod
     def _iterate(
@@ -206,18 +234,21 @@ class BaseCustomResource(RawObject):
     ) -> Self:  # fmt: skip
         """Replace the object on the server by this one (PUT), whole, with its resourceVersion.
 
-        If it has changed on the server since it was read, your own changes are replayed onto what is there now, up to
-        ``retry_on_conflict`` times.
+        If it has changed on the server since it was read, your own changes are replayed onto what
+        is there now, up to ``retry_on_conflict`` times.
 
         Raises:
-            ConflictError: a field was changed on both sides, or ``retry_on_conflict`` is used up; nothing is changed,
-                here or there. InvalidError: the object breaks its schema. ValueError: it was never read or created.
+            ConflictError: a field was changed on both sides, or ``retry_on_conflict`` is used up;
+                nothing is changed, here or there. InvalidError: the object breaks its schema.
+                ValueError: it was never read or created.
         """
         check_writing(field_manager, field_validation)
         retry_on_conflict = arguments.count(retry_on_conflict, "retry_on_conflict", least=0)
         live, ref = self._live, self._live.ref()
         if not (live.raw.get("metadata") or {}).get("resourceVersion"):
-            raise ValueError(f"{self!r} was never read from the cluster: create() or get() it before update()")
+            raise ValueError(
+                f"{self!r} was never read from the cluster: create() or get() it before update()"
+            )
         live.remember()
         body = self.to_dict()
         for attempt in range(retry_on_conflict + 1):
@@ -234,7 +265,9 @@ class BaseCustomResource(RawObject):
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _merged(self, theirs: dict[str, Any], error: ConflictError) -> dict[str, Any]:
-        """This object's own changes on top of ``theirs``; ConflictError where they contradict each other."""
+        """This object's own changes on top of ``theirs``; ConflictError where they contradict each
+        other.
+        """
         try:
             return self._live.replayed(theirs)
         except merge.MergeConflict as conflict:
@@ -247,9 +280,14 @@ class BaseCustomResource(RawObject):
             ) from error  # fmt: skip
 
     def patch(
-        self: Self, body: Patch, *, field_manager: Optional[str] = None, field_validation: str = "Strict"
+        self: Self,
+        body: Patch,
+        *,
+        field_manager: Optional[str] = None,
+        field_validation: str = "Strict",
     ) -> Self:
-        """Change part of the object: a dict is a merge patch (RFC 7386), a list a JSON patch (RFC 6902).
+        """Change part of the object: a dict is a merge patch (RFC 7386), a list a JSON patch (RFC
+        6902).
 
         If it was read from the cluster, only that very object is changed and not a later namesake
         (unless the patch says something of ``metadata.uid`` itself).
@@ -262,13 +300,18 @@ class BaseCustomResource(RawObject):
 
         check_writing(field_manager, field_validation)
         if not isinstance(body, (Mapping, list)):
-            raise TypeError(f"patch: must be a dict (merge patch) or a list (JSON patch), not {type(body).__name__}")
+            raise TypeError(
+                f"patch: must be a dict (merge patch) or a list (JSON patch), not {type(body).__name__}"
+            )
         content_type = MERGE_PATCH if isinstance(body, Mapping) else JSON_PATCH
         query = {"fieldManager": field_manager, "fieldValidation": field_validation}
         return self._patched(copy_json(body, "patch"), content_type, query)
 
-    def apply(self: Self, *, field_manager: str, force: bool = False, field_validation: str = "Strict") -> Self:
-        """Server-side apply of metadata and spec: create the object, or take over the fields that are set here.
+    def apply(
+        self: Self, *, field_manager: str, force: bool = False, field_validation: str = "Strict"
+    ) -> Self:
+        """Server-side apply of metadata and spec: create the object, or take over the fields that are
+        set here.
 
         If it was read from the cluster, it is for that very object: neither a later namesake is
         changed nor a new one created.
@@ -290,10 +333,14 @@ class BaseCustomResource(RawObject):
         self._live.take(raw)
         return self
 
-    def _patched(self: Self, patch: uidbound.Patch, content_type: str, query: dict[str, Any]) -> Self:
+    def _patched(
+        self: Self, patch: uidbound.Patch, content_type: str, query: dict[str, Any]
+    ) -> Self:
         ref = self._live.ref()
         body = uidbound.bind(patch, ref.uid)
-        send = partial(ref.client.patch, ref.resource, ref.namespace, ref.name, body, content_type, query=query)
+        send = partial(
+            ref.client.patch, ref.resource, ref.namespace, ref.name, body, content_type, query=query
+        )
         try:
             return self._take(written(send, patch, repr(self), query["fieldValidation"]))
         except (ConflictError, InvalidError) as error:
@@ -306,28 +353,41 @@ class BaseCustomResource(RawObject):
             raise self._replaced(error, theirs) from error
 
     def _replaced(self, error: APIError, theirs: Optional[Mapping[str, Any]]) -> ConflictError:
-        """The error for a request that was refused because the object is not the one that was read any more."""
+        """The error for a request that was refused because the object is not the one that was read
+        any more.
+        """
         what = "deleted" if theirs == {} else "deleted and recreated"
-        advice = "create() a new one" if theirs == {} else "get() the one that is there now and make the change there"
+        advice = (
+            "create() a new one"
+            if theirs == {}
+            else "get() the one that is there now and make the change there"
+        )
         return ConflictError(
             f"{self!r} has been {what} since it was read, and nothing was changed: {advice}",
             status=409, reason="Conflict", details=error.details,
         )  # fmt: skip
 
     def delete(
-        self, *, propagation_policy: Optional[str] = None, wait: bool = False, timeout: Optional[float] = None
+        self,
+        *,
+        propagation_policy: Optional[str] = None,
+        wait: bool = False,
+        timeout: Optional[float] = None,
     ) -> None:
-        """Delete the object; if it was read from the cluster, only that very object and not a later namesake.
+        """Delete the object; if it was read from the cluster, only that very object and not a later
+        namesake.
 
         Works from a ``__del__`` while the interpreter ends, too (``wait`` does not).
 
         Args:
-            propagation_policy: ``Foreground``, ``Background`` or ``Orphan``; default: the server's choice.
+            propagation_policy: ``Foreground``, ``Background`` or ``Orphan``; default: the server's
+                choice.
             wait: return only when it is gone (finalizers done).
             timeout: seconds for all of it; None: no limit to the waiting.
 
         Raises:
-            NotFoundError: it is gone already. ConflictError: an object of the same name, but not this one, is there.
+            NotFoundError: it is gone already. ConflictError: an object of the same name, but not
+                this one, is there.
             WaitTimeoutError: it was still there when the time was up.
         """
         arguments.flag(wait, "wait")
@@ -347,33 +407,42 @@ class BaseCustomResource(RawObject):
         label_selector: Optional[LabelSelector] = None, resource_version: Optional[str] = None,
         timeout: Optional[float] = None, client: Optional[RESTClient] = None,
     ) -> Watch:  # fmt: skip
-        """Events of a namespace or of all of them: ``{"type": "ADDED" | "MODIFIED" | "DELETED", "object": raw dict}``.
+        """Events of a namespace or of all of them: ``{"type": "ADDED" | "MODIFIED" | "DELETED",
+        "object": raw dict}``.
 
-        The objects there come first, as ADDED, unless ``resource_version`` says where to begin. Ends after ``timeout``
-        seconds (None: never), or by ``stop()`` of what is returned, from any thread.
+        The objects there come first, as ADDED, unless ``resource_version`` says where to begin.
+        Ends after ``timeout`` seconds (None: never), or by ``stop()`` of what is returned, from any
+        thread.
         """
         selectors = selectors_of(label_selector, None)
-        return _watch(cls._collection(namespace, all_namespaces, client), selectors, timeout, resource_version)
+        return _watch(
+            cls._collection(namespace, all_namespaces, client), selectors, timeout, resource_version
+        )
 
     def watch(self, *, timeout: Optional[float] = None) -> Watch:
-        """Events of this object, as :meth:`watch_all` gives them; its present state comes first, as ADDED."""
+        """Events of this object, as :meth:`watch_all` gives them; its present state comes first, as
+        ADDED.
+        """
         ref = self._live.ref()
         place = Collection(ref.client, ref.resource, ref.namespace)
         return _watch(place, ref.field_selector, timeout, None)
 
-    def wait_for_status(self, status: StatusWanted, timeout: Optional[float] = 30) -> Iterator[Event]:
+    def wait_for_status(
+        self, status: StatusWanted, timeout: Optional[float] = 30
+    ) -> Iterator[Event]:
         """Wait until the status holds, as a generator of the events on the way.
 
         Args:
-            status: a subset of the wanted status (nested mappings by key, all else by equality), or a predicate of the
-                whole status.
+            status: a subset of the wanted status (nested mappings by key, all else by equality), or
+                a predicate of the whole status.
             timeout: seconds; None: no limit.
 
-        The present state is looked at first: if it already holds there is no event. The object itself follows the
-        events. Dropped, expired and silent watches are resumed.
+        The present state is looked at first: if it already holds there is no event. The object
+        itself follows the events. Dropped, expired and silent watches are resumed.
 
         Raises while iterating:
-            WaitTimeoutError (a TimeoutError): the time was up. ResourceDeletedError: the object is gone.
+            WaitTimeoutError (a TimeoutError): the time was up. ResourceDeletedError: the object is
+                gone.
         """
         from .lifecycle.waiting import wait_for_status
 
@@ -383,7 +452,8 @@ class BaseCustomResource(RawObject):
         """Block until this very object is gone.
 
         Raises:
-            WaitTimeoutError: it was still there after ``timeout`` seconds; the message lists its finalizers.
+            WaitTimeoutError: it was still there after ``timeout`` seconds; the message lists its
+                finalizers.
         """
         from .lifecycle.waiting import wait_for_deletion
 
@@ -398,7 +468,14 @@ def _watch(
 
     client, resource, namespace = place
     deadline = Deadline(timeout, client.clock)
-    return Watch(client, resource, namespace, selectors=selectors, resource_version=resource_version, deadline=deadline)
+    return Watch(
+        client,
+        resource,
+        namespace,
+        selectors=selectors,
+        resource_version=resource_version,
+        deadline=deadline,
+    )
 
 
 def _look_again(ref: ObjectRef) -> Optional[dict[str, Any]]:

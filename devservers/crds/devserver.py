@@ -1,4 +1,6 @@
-"""DevServer: a remote development server, created, awaited, filled, used, and deleted whatever happens."""
+"""DevServer: a remote development server, created, awaited, filled, used, and deleted whatever
+happens.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,14 @@ if TYPE_CHECKING:
     from .lifecycle.obligation import Obligation
     from .lifecycle.settings import History
 
-__all__ = ["DevServer", "ExecResult", "LifecycleSpec", "PersistentHomeSpec", "SSHSpec", "VolumeSpec"]
+__all__ = [
+    "DevServer",
+    "ExecResult",
+    "LifecycleSpec",
+    "PersistentHomeSpec",
+    "SSHSpec",
+    "VolumeSpec",
+]
 
 
 D = TypeVar("D", bound="DevServer")
@@ -48,28 +57,32 @@ def _nothing_to_leave(server: DevServer, error: Optional[BaseException]) -> None
 class DevServer(BaseCustomResource):
     """A development server.
 
-    As a context manager it is created, awaited until ready, handed to the body, and deleted on the way out, whether
-    the body ended, raised, the wait failed, or Ctrl-C came at any moment::
+    As a context manager it is created, awaited until ready, handed to the body, and deleted on the
+    way out, whether the body ended, raised, the wait failed, or Ctrl-C came at any moment::
 
         with DevServer(metadata=ObjectMeta(name="dev"), spec={"flavor": "cpu-small"}) as server:
             server.exec("pytest", check=True)
 
-    An object that was read or made before (``with DevServer.get("dev") as server``) is only awaited, and not deleted.
+    An object that was read or made before (``with DevServer.get("dev") as server``) is only
+    awaited, and not deleted.
 
     Args:
         metadata: name, namespace, labels…
         spec: the desired state, as in the API.
         wait_timeout: seconds that ``with`` waits for readiness; None: no limit.
         sync_workspace: local path -> remote path, copied by :meth:`sync`.
-        delete_on_exit: ``"always"``, ``"on_success"`` (kept when the body raised, or it did not get ready) or
-            ``"never"``.
-        if_exists: what ``with`` does if there is one of that name: ``"fail"`` (AlreadyExistsError), or ``"attach"``:
+        delete_on_exit: ``"always"``, ``"on_success"`` (kept when the body raised, or it did not get
+            ready) or ``"never"``.
+        if_exists: what ``with`` does if there is one of that name: ``"fail"`` (AlreadyExistsError),
+            or ``"attach"``:
             wait until that one is ready, use it as it is, and do not delete it.
-        deletion_timeout: seconds that leaving ``with`` waits until the deleted object is gone (its operator's
-            finalizer holds it for a moment); 0: not at all. If it is still there then, a log line names what holds it.
-        fail_fast: end a wait for readiness as soon as it is clear that there is no hope in it; False: wait on.
-        on_event: called with a short line for each step of ``with`` and of the wait. The logger ``devservers`` says
-            the same at INFO.
+        deletion_timeout: seconds that leaving ``with`` waits until the deleted object is gone (its
+            operator's finalizer holds it for a moment); 0: not at all. If it is still there then, a
+            log line names what holds it.
+        fail_fast: end a wait for readiness as soon as it is clear that there is no hope in it;
+            False: wait on.
+        on_event: called with a short line for each step of ``with`` and of the wait. The logger
+            ``devservers`` says the same at INFO.
         client: the client to use; default: the process-wide one.
     """
 
@@ -101,7 +114,9 @@ class DevServer(BaseCustomResource):
         super().__init__(metadata, arguments.mapping(spec, "spec"), client=client)
         check_time_to_live(spec)
         if on_event is not None and not callable(on_event):
-            raise TypeError(f"on_event: must be callable with a string, not {type(on_event).__name__}")
+            raise TypeError(
+                f"on_event: must be callable with a string, not {type(on_event).__name__}"
+            )
         self.wait_timeout = arguments.timeout(wait_timeout, "wait_timeout")
         self.deletion_timeout = arguments.seconds(deletion_timeout, "deletion_timeout")
         self.fail_fast = arguments.flag(fail_fast, "fail_fast")
@@ -156,16 +171,20 @@ class DevServer(BaseCustomResource):
 
     # -- readiness and the context manager ------------------------------------------------------------------------
 
-    def wait_for_ready(self: D, timeout: Optional[float] = None, *, fail_fast: Optional[bool] = None) -> D:
-        """Block until a command can be run: phase ``Running``, and its own pod is there with its containers ready.
+    def wait_for_ready(
+        self: D, timeout: Optional[float] = None, *, fail_fast: Optional[bool] = None
+    ) -> D:
+        """Block until a command can be run: phase ``Running``, and its own pod is there with its
+        containers ready.
 
         Where pods may not be listed, the phase is taken at its word.
 
         Args:
             timeout: seconds; default: ``wait_timeout`` of this object.
-            fail_fast: end the wait when there is no hope in it: an image that cannot be pulled for a minute, a
-                container that crashes again and again, a flavor that does not exist, an operator that has handled
-                the object and stays silent; default: ``fail_fast`` of this object. Phase ``Failed`` ends it always.
+            fail_fast: end the wait when there is no hope in it: an image that cannot be pulled for
+                a minute, a container that crashes again and again, a flavor that does not exist, an
+                operator that has handled the object and stays silent; default: ``fail_fast`` of
+                this object. Phase ``Failed`` ends it always.
 
         Raises (each with a ``report`` of phase, operator, pod, containers and warnings):
             WaitTimeoutError (a TimeoutError), ResourceFailedError, ResourceDeletedError.
@@ -175,7 +194,9 @@ class DevServer(BaseCustomResource):
 
         fail_fast = self.fail_fast if fail_fast is None else arguments.flag(fail_fast, "fail_fast")
         live = self._live
-        deadline = Deadline(self.wait_timeout if timeout is None else timeout, live.connected().clock)
+        deadline = Deadline(
+            self.wait_timeout if timeout is None else timeout, live.connected().clock
+        )
         wait_for_ready(live, deadline, fail_fast, Teller(live, self.on_event))
         return self
 
@@ -202,12 +223,17 @@ class DevServer(BaseCustomResource):
             enter(self._history.managed(self._live, self))
             return self
         except BaseException as error:
-            if len(self._history.owed()) > len(before):  # Ctrl-C on the very last step: there will be no __exit__
+            if len(self._history.owed()) > len(
+                before
+            ):  # Ctrl-C on the very last step: there will be no __exit__
                 self._leave(self._history.managed(self._live, self), error)
             raise
 
     def __exit__(
-        self, kind: Optional[type[BaseException]], error: Optional[BaseException], traceback: Optional[TracebackType]
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
     ) -> None:
         before: tuple[Obligation, ...] = ()
         history = self._history
@@ -253,34 +279,40 @@ class DevServer(BaseCustomResource):
         errors: str = "replace", cwd: Optional[str] = None, env: Optional[Mapping[str, str]] = None,
         container: Optional[str] = None, stdout: Output = None, stderr: Output = None,
     ) -> ExecResult[Any]:  # fmt: skip
-        """Run a command in the server's container and wait for its end, in the manner of ``subprocess.run``.
+        """Run a command in the server's container and wait for its end, in the manner of
+        ``subprocess.run``.
 
         Exit code 0 is proved, not believed: API servers since Kubernetes 1.30 say Success also when
-        the kubelet was lost in mid-command (see ``ExecResult.confirmed``). The other codes come from
-        the container. Whatever ends the call before the command has ended (``timeout``, Ctrl-C, what
-        ``stdout`` raises, a lost connection) kills the command and its children; where that is not
-        possible, the exception says so in its message or in a note.
+        the kubelet was lost in mid-command (see ``ExecResult.confirmed``). The other codes come
+        from the container. Whatever ends the call before the command has ended (``timeout``,
+        Ctrl-C, what ``stdout`` raises, a lost connection) kills the command and its children; where
+        that is not possible, the exception says so in its message or in a note.
 
         Args:
-            args: a list of words, or a string, which is split into words (``shlex``) unless ``shell`` is True.
+            args: a list of words, or a string, which is split into words (``shlex``) unless
+                ``shell`` is True.
             shell: run the string by ``/bin/sh -c``.
-            input: what the command reads from stdin, which then ends; without it stdin is not attached.
+            input: what the command reads from stdin, which then ends; without it stdin is not
+                attached.
             timeout: seconds after which the command is killed (needs ``/bin/sh`` there).
             check: raise CommandFailedError for an exit code other than zero.
             text: decode output by ``encoding`` and ``errors``; False: ``bytes``.
             cwd, env: working directory (needs ``/bin/sh``) and additional variables (need ``env``).
             container: default: the pod's default container, ``devserver``, or the first.
-            stdout, stderr: a binary file or a callable that takes the output as it comes, instead of capturing it.
+            stdout, stderr: a binary file or a callable that takes the output as it comes, instead
+                of capturing it.
 
         Raises:
             CommandNotFoundError: the container has no such executable (a shell's builtin is none).
-            ExecTimeoutError (a TimeoutError): with the partial output; says whether the command was killed.
-            ExecConnectionLostError: no status came, or a success without its proof: the exit code is
-                unknown, and is not guessed. With the partial output; says whether the command was killed.
+            ExecTimeoutError (a TimeoutError): with the partial output; says whether the command was
+                killed.
+            ExecConnectionLostError: no status came, or a success without its proof: the exit code
+                is unknown, and is not guessed. With the partial output; says whether the command
+                was killed.
             CommandFailedError: with ``check``. APIError: refused. BadRequestError: no such
                 container; it lists those that are there.
-            ExecError: the command may not be executed, ``cwd`` is not there, there is no pod, or it is not
-                up: then with what ``wait_for_ready`` would say.
+            ExecError: the command may not be executed, ``cwd`` is not there, there is no pod, or it
+                is not up: then with what ``wait_for_ready`` would say.
         """
         from .commands.execution import Options, execute
         from .commands.target import locate, telling_of_its_end
@@ -291,10 +323,17 @@ class DevServer(BaseCustomResource):
         options = Options(input, timeout, check, text, encoding, errors, cwd, env, stdout, stderr)
         live = self._live
         with telling_of_its_end(live, container):
-            return execute(live.connected(), lambda deadline: locate(live, container, deadline), args, shell, options)
+            return execute(
+                live.connected(),
+                lambda deadline: locate(live, container, deadline),
+                args,
+                shell,
+                options,
+            )
 
     def sync(self) -> list[TransferReport]:
-        """Copy every local path of ``sync_workspace`` to its remote path, in order; see :meth:`upload`.
+        """Copy every local path of ``sync_workspace`` to its remote path, in order; see
+        :meth:`upload`.
 
         Raises:
             FileNotFoundError: a local path does not exist. SyncError: the container's side failed.
@@ -304,24 +343,29 @@ class DevServer(BaseCustomResource):
 
         for local, remote in self.sync_workspace.items():
             check_paths(local, remote)
-        reports: list[TransferReport] = []  # a method called list stands in the way of a comprehension's type
+        reports: list[
+            TransferReport
+        ] = []  # a method called list stands in the way of a comprehension's type
         for local, remote in self.sync_workspace.items():
             reports.append(self.upload(local, remote))
         return reports
 
-    def upload(self, local: PathLike, remote: PathLike, *, container: Optional[str] = None) -> TransferReport:
+    def upload(
+        self, local: PathLike, remote: PathLike, *, container: Optional[str] = None
+    ) -> TransferReport:
         """Copy a local directory (its contents) or a single file into the container.
 
-        Parents are created; modes and mtimes are kept; what else is in the remote directory stays. A single file lands
-        at ``remote``, or in it if that ends in ``/`` or is a directory. Each file there is at every moment either the
-        old one or the new one; symlinks below ``remote`` are replaced, not followed. Needs ``sh``, ``head``, ``tar``,
-        ``mkdir``, ``mv``, ``rm`` and ``chmod`` there, and room for a second copy of what is sent (256 MiB, or the
-        largest file).
+        Parents are created; modes and mtimes are kept; what else is in the remote directory stays.
+        A single file lands at ``remote``, or in it if that ends in ``/`` or is a directory. Each
+        file there is at every moment either the old one or the new one; symlinks below ``remote``
+        are replaced, not followed. Needs ``sh``, ``head``, ``tar``, ``mkdir``, ``mv``, ``rm`` and
+        ``chmod`` there, and room for a second copy of what is sent (256 MiB, or the largest file).
 
         Raises:
-            FileNotFoundError: ``local`` does not exist. SyncError: the container's side failed; with its stderr.
-            ExecConnectionLostError: the connection was lost before the container's side had confirmed
-                all of it, whatever the API server says. ExecError: as for :meth:`exec`.
+            FileNotFoundError: ``local`` does not exist. SyncError: the container's side failed;
+                with its stderr.
+            ExecConnectionLostError: the connection was lost before the container's side had
+                confirmed all of it, whatever the API server says. ExecError: as for :meth:`exec`.
         """
         from .commands.execution import run_raw
         from .commands.target import locate, telling_of_its_end
@@ -332,7 +376,9 @@ class DevServer(BaseCustomResource):
         check_paths(local, remote)
         client, target = self._live.connected(), locate(self._live, container)
         with telling_of_its_end(self._live, container):
-            return upload(lambda args, stdin=None: run_raw(client, target, args, stdin), local, remote)
+            return upload(
+                lambda args, stdin=None: run_raw(client, target, args, stdin), local, remote
+            )
 
 
 def _checked_workspace(workspace: Optional[Mapping[Any, PathLike]]) -> dict[Any, PathLike]:

@@ -1,8 +1,8 @@
 """The container's half of a transfer: the commands that run there, and what their outcome means.
 
-The script itself is :mod:`.script`; values reach it as arguments. What an exec request carries becomes JSON in the
-container runtime, which spoils bytes that are not UTF-8; so a path travels as :func:`word` writes it, and ``printf %b``
-gives the bytes back.
+The script itself is :mod:`.script`; values reach it as arguments. What an exec request carries
+becomes JSON in the container runtime, which spoils bytes that are not UTF-8; so a path travels as
+:func:`word` writes it, and ``printf %b`` gives the bytes back.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ class RemoteResult(NamedTuple):
     stderr: bytes
 
 
-def receive_directory(target: str, size: int, marker: str, mode: Optional[int], *, is_new: bool) -> list[str]:
+def receive_directory(
+    target: str, size: int, marker: str, mode: Optional[int], *, is_new: bool
+) -> list[str]:
     """The command that unpacks ``size`` bytes of tar into ``target``.
 
-    ``mode`` is for a target that it has to make, or that an earlier command of the same transfer has (``is_new``); None
-    leaves it as it is made, open to its owner.
+    ``mode`` is for a target that it has to make, or that an earlier command of the same transfer
+    has (``is_new``); None leaves it as it is made, open to its owner.
     """
     words = [
         word(target),
@@ -47,7 +49,8 @@ def receive_file(target: str, size: int, marker: str, name: str) -> list[str]:
 
 
 def target_path(remote: str) -> str:
-    """``remote`` as the script takes it: absolute, or beginning with ``~/``, or with ``./``, so that no ``-`` leads.
+    """``remote`` as the script takes it: absolute, or beginning with ``~/``, or with ``./``, so that
+    no ``-`` leads.
 
     Raises:
         ValueError: empty, with a NUL, or not encodable.
@@ -66,7 +69,9 @@ def target_path(remote: str) -> str:
 
 
 def word(path: str) -> str:
-    r"""``path`` for ``printf %b``: backslashes, blanks, control characters and bytes outside UTF-8 as ``\0ooo``."""
+    r"""``path`` for ``printf %b``: backslashes, blanks, control characters and bytes outside UTF-8
+    as ``\0ooo``.
+    """
     return re.sub(r"[\\\s\x00-\x1f\x7f\udc80-\udcff]", _escape, path)
 
 
@@ -77,7 +82,9 @@ def _escape(match: re.Match[str]) -> str:
 _TOOLS = "sh, head, tar, mkdir, mv, rm and chmod"
 _REMEDIES = {
     MISSING_TOOL: f"Copying needs {_TOOLS} in the container: use an image that has them",
-    NO_DIRECTORY: ("Choose a remote path in which the container's user may create files, with no file in its way"),
+    NO_DIRECTORY: (
+        "Choose a remote path in which the container's user may create files, with no file in its way"
+    ),
     INTERRUPTED: "The transfer was interrupted in the container; try again",
     INCOMPLETE: "What had arrived before the stream was cut was removed again; try again",
     IN_THE_WAY: "Name another remote path, or remove what is there",
@@ -110,7 +117,9 @@ def complaint(result: RemoteResult) -> Optional[str]:
     """Why the script failed and what to do about it; None if it did not."""
     if result.returncode == 0:
         return None
-    said = _abridged(result.stderr.decode("utf-8", "replace").strip()) or "it wrote nothing to stderr"
+    said = (
+        _abridged(result.stderr.decode("utf-8", "replace").strip()) or "it wrote nothing to stderr"
+    )
     remedy = _REMEDIES.get(result.returncode, _KILLED if result.returncode > 128 else _TAR_FAILED)
     return f"{said} (exit code {result.returncode}). {remedy}"
 

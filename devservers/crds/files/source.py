@@ -13,15 +13,21 @@ from .tarstream import Absent
 READ_SIZE = 64 * 1024  # bytes
 
 # A FIFO that has taken a file's place must not block the transfer for ever.
-_OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_OPEN_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)
+)
 
 
 class LocalFiles:
     """Reads the files of one scan, never more of one than the scan saw.
 
-    ``vanished`` names those deleted since, which is as if they had been deleted before the scan. ``changed`` gives, by
-    name, why a copy is not to be trusted: the file could not be read, shrank, grew, or was written to while being read.
-    One replaced as a whole before its turn, by one of the same size, is simply read.
+    ``vanished`` names those deleted since, which is as if they had been deleted before the scan.
+    ``changed`` gives, by name, why a copy is not to be trusted: the file could not be read, shrank,
+    grew, or was written to while being read. One replaced as a whole before its turn, by one of the
+    same size, is simply read.
     """
 
     def __init__(self, root: str) -> None:
@@ -33,7 +39,8 @@ class LocalFiles:
         """At most ``entry.size`` bytes, in pieces of at most 64 KiB.
 
         Raises:
-            Absent: before the first piece, if it is gone, is no regular file any more, or cannot be opened.
+            Absent: before the first piece, if it is gone, is no regular file any more, or cannot be
+                opened.
         """
         descriptor = self._open(entry)
         try:
@@ -64,13 +71,17 @@ class LocalFiles:
             self.changed[entry.name] = f"not copied: {error.strerror}"
             raise Absent from error
 
-    def _judge(self, entry: Entry, missing: int, before: os.stat_result, after: os.stat_result) -> None:
+    def _judge(
+        self, entry: Entry, missing: int, before: os.stat_result, after: os.stat_result
+    ) -> None:
         change = _change(entry.size, missing, before, after)
         if change:
             self.changed[entry.name] = change
 
 
-def _change(planned: int, missing: int, before: os.stat_result, after: os.stat_result) -> Optional[str]:
+def _change(
+    planned: int, missing: int, before: os.stat_result, after: os.stat_result
+) -> Optional[str]:
     if missing:
         return f"shrank from {planned} to {planned - missing} bytes"
     if after.st_size > planned:

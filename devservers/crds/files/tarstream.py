@@ -68,7 +68,9 @@ class Member(NamedTuple):
 
 
 def members(entries: Iterable[Entry]) -> Iterator[Member]:
-    """What is unpacked into the staging directory, in the order of :mod:`.scan` (a directory before its contents)."""
+    """What is unpacked into the staging directory, in the order of :mod:`.scan` (a directory before
+    its contents).
+    """
     for entry in entries:
         if entry.is_directory:
             yield Member(entry.name, tarfile.DIRTYPE, entry.permissions | 0o700, entry.mtime)
@@ -85,7 +87,9 @@ def seals(entries: Sequence[Entry]) -> Iterator[Member]:
 
 def _leaf(entry: Entry) -> Member:
     if entry.is_file:
-        return Member(entry.name, tarfile.REGTYPE, entry.permissions, entry.mtime, entry.size, source=entry)
+        return Member(
+            entry.name, tarfile.REGTYPE, entry.permissions, entry.mtime, entry.size, source=entry
+        )
     return Member(entry.name, tarfile.SYMTYPE, 0o777, entry.mtime, link=entry.link)
 
 
@@ -98,8 +102,9 @@ def stream_size(entries: Sequence[Entry], marker: str) -> int:
 def stream(entries: Sequence[Entry], marker: str, content: Content) -> Generator[bytes, None, None]:
     """The stream in chunks of at most 64 KiB.
 
-    ``content`` gives a file's bytes in pieces of any size, or raises :exc:`Absent`. Too few are filled up with zeros
-    and what is too much is cut, for the size in the header has been sent; it is for ``content`` to notice and to tell.
+    ``content`` gives a file's bytes in pieces of any size, or raises :exc:`Absent`. Too few are
+    filled up with zeros and what is too much is cut, for the size in the header has been sent; it
+    is for ``content`` to notice and to tell.
     """
     archive = (piece for member in members(entries) for piece in _pieces(member, marker, content))
     inner = chain(map(_header, seals(entries)), [END])
@@ -165,7 +170,9 @@ def _exactly(size: int, pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _chunked(pieces: Iterable[bytes]) -> Generator[bytes, None, None]:
-    """Small pieces joined, big ones split: a frame for each 4 KiB file would cost more than the file."""
+    """Small pieces joined, big ones split: a frame for each 4 KiB file would cost more than the
+    file.
+    """
     buffer = bytearray()
     for piece in pieces:
         buffer += piece
@@ -177,7 +184,9 @@ def _chunked(pieces: Iterable[bytes]) -> Generator[bytes, None, None]:
 
 
 def _header(member: Member) -> bytes:
-    """The 512-byte header, with long-name members before it where needed; the owner is 0, without a name."""
+    """The 512-byte header, with long-name members before it where needed; the owner is 0, without a
+    name.
+    """
     info = tarfile.TarInfo(member.name)
     info.type = member.type
     info.mode = member.mode
@@ -190,12 +199,16 @@ def _header(member: Member) -> bytes:
 def _header_size(member: Member) -> int:
     slash = 1 if member.type == tarfile.DIRTYPE else 0  # tarfile ends a directory's name with it
     return (
-        BLOCK + _long_name_size(len(os.fsencode(member.name)) + slash) + _long_name_size(len(os.fsencode(member.link)))
+        BLOCK
+        + _long_name_size(len(os.fsencode(member.name)) + slash)
+        + _long_name_size(len(os.fsencode(member.link)))
     )
 
 
 def _long_name_size(length: int) -> int:
-    """What a name of so many bytes takes beyond its header field: a header and the NUL-ended name in whole blocks."""
+    """What a name of so many bytes takes beyond its header field: a header and the NUL-ended name
+    in whole blocks.
+    """
     return 0 if length <= NAME_FIELD else BLOCK + _whole_blocks(length + 1)
 
 

@@ -1,12 +1,14 @@
-"""What an operator left on an object beside its status: the memory of the kopf framework, in annotations. Pure.
+"""What an operator left on an object beside its status: the memory of the kopf framework, in
+annotations. Pure.
 
-The DevServer operator that users run keeps its progress where kopf keeps it, and a failure for good is told nowhere
-else. While a handler is at work, or waits for its next try, there is one annotation ``kopf.zalando.org/HANDLER`` with
-``retries``, ``delayed`` and a message; once an object is handled, ``…/last-handled-configuration`` holds what was
-handled. An operator may have another prefix than kopf's, so annotations are known by their form.
+The DevServer operator that users run keeps its progress where kopf keeps it, and a failure for good
+is told nowhere else. While a handler is at work, or waits for its next try, there is one annotation
+``kopf.zalando.org/HANDLER`` with ``retries``, ``delayed`` and a message; once an object is handled,
+``…/last-handled-configuration`` holds what was handled. An operator may have another prefix than
+kopf's, so annotations are known by their form.
 
-The message may be a whole HTTP error: headers, and a Status as its body. Of that only the Status' own sentence is
-shown, for headers and bodies may hold what is nobody's business.
+The message may be a whole HTTP error: headers, and a Status as its body. Of that only the Status'
+own sentence is shown, for headers and bodies may hold what is nobody's business.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ MESSAGE_LIMIT = 400
 """Characters of a handler's message that are shown."""
 LONGEST_READ = 20_000
 MOST_BRACES = 20
-"""Limits on what is looked through for a Status in a message: characters, and places where one may begin."""
+"""Limits on what is looked through for a Status in a message: characters, and places where one may
+begin.
+"""
 
 _WIRE_BEGINS = re.compile(
     r"HTTP response (?:headers|body)|HTTPHeaderDict|CIMultiDict|<!doctype|<html"
@@ -34,7 +38,9 @@ _BRACES = re.compile(r"""'(?:[^'\\]|\\.)*'?|"(?:[^"\\]|\\.)*"?|[{}]""", re.DOTAL
 
 
 class Handler(NamedTuple):
-    """One handler's progress: how often it was tried, what came of it, and when it is tried next (as written)."""
+    """One handler's progress: how often it was tried, what came of it, and when it is tried next
+    (as written).
+    """
 
     name: str
     retries: int
@@ -59,7 +65,9 @@ class OperatorNotes(NamedTuple):
         annotations = metadata.get("annotations") or {}
         finalizers = tuple(str(name) for name in metadata.get("finalizers") or ())
         handlers = tuple(_handlers(annotations))
-        memory = next((text for key, text in annotations.items() if key.endswith(LAST_HANDLED)), None)
+        memory = next(
+            (text for key, text in annotations.items() if key.endswith(LAST_HANDLED)), None
+        )
         marked = any(FINALIZER_MARK in name.lower() for name in finalizers)
         return cls(
             handled=memory is not None and not handlers and _is_about(memory, raw.get("spec")),
@@ -72,8 +80,18 @@ class OperatorNotes(NamedTuple):
         """For a report: each handler that has not ended well, and what holds the object."""
         for handler in self.handlers:
             tries = f"{handler.retries} {'try' if handler.retries == 1 else 'tries'}"
-            ending = "failed for good" if handler.failed else "at work" if not handler.message else "failed"
-            again = f", next try at {handler.next_try}" if handler.next_try and not handler.failed else ""
+            ending = (
+                "failed for good"
+                if handler.failed
+                else "at work"
+                if not handler.message
+                else "failed"
+            )
+            again = (
+                f", next try at {handler.next_try}"
+                if handler.next_try and not handler.failed
+                else ""
+            )
             said = f": {handler.message}" if handler.message else ""
             yield f"operator: handler {handler.name} {ending} ({tries}{again}){said}"
         if self.finalizers:
@@ -83,7 +101,10 @@ class OperatorNotes(NamedTuple):
 def _handlers(annotations: Mapping[str, Any]) -> Iterator[Handler]:
     for key, text in sorted(annotations.items()):
         progress = _json(text)
-        if not isinstance(progress, dict) or not {"retries", "success", "failure"} <= progress.keys():
+        if (
+            not isinstance(progress, dict)
+            or not {"retries", "success", "failure"} <= progress.keys()
+        ):
             continue
         if progress.get("success"):
             continue
@@ -98,16 +119,24 @@ def _handlers(annotations: Mapping[str, Any]) -> Iterator[Handler]:
 
 
 def _is_about(memory: object, spec: object) -> bool:
-    """Whether what was handled is the spec as it stands; where that cannot be told, it is taken to be."""
+    """Whether what was handled is the spec as it stands; where that cannot be told, it is taken to
+    be.
+    """
     handled = _json(memory)
     return not isinstance(handled, dict) or "spec" not in handled or handled["spec"] == spec
 
 
 def plain_message(text: str) -> str:
-    """A handler's message as it can be shown: the sentence of the Status in it, else what stands before the wire."""
+    """A handler's message as it can be shown: the sentence of the Status in it, else what stands
+    before the wire.
+    """
     status = _status_in(text)
     if status is not None:
-        said = [_one_line(text) for text in (status.get("message"), status.get("reason")) if isinstance(text, str)]
+        said = [
+            _one_line(text)
+            for text in (status.get("message"), status.get("reason"))
+            if isinstance(text, str)
+        ]
         text = next(filter(None, said), "")
     else:
         text = _one_line(_WIRE_BEGINS.split(text, 1)[0])
@@ -115,7 +144,9 @@ def plain_message(text: str) -> str:
 
 
 def _status_in(text: str) -> Optional[Mapping[str, Any]]:
-    """The Status in a message, whether it was printed as JSON, as Python's bytes of JSON, or as Python's dict."""
+    """The Status in a message, whether it was printed as JSON, as Python's bytes of JSON, or as
+    Python's dict.
+    """
     text = text[:LONGEST_READ]
     plain = text.replace("\\'", "'").replace("\\\\", "\\")  # as it was before repr() of bytes
     for version in dict.fromkeys((text, plain)):

@@ -1,7 +1,8 @@
 """The pods behind a DevServer: which are its own, which of those is meant, and which container of it.
 
-The label ``app=NAME`` is the commonest there is, so a pod that bears it may be anybody's. Who made a pod is told by its
-controller, the one owner reference with ``controller: true``. A pod is the DevServer's own if
+The label ``app=NAME`` is the commonest there is, so a pod that bears it may be anybody's. Who made
+a pod is told by its controller, the one owner reference with ``controller: true``. A pod is the
+DevServer's own if
 
 1. its controller has the DevServer's uid, or
 2. its controller is the StatefulSet NAME, or the ReplicaSet NAME-HASH whose HASH is the pod's own
@@ -9,8 +10,8 @@ controller, the one owner reference with ``controller: true``. A pod is the DevS
    (an older one was made for an earlier DevServer of the same name), or
 3. nothing controls it, and it bears the label or is called NAME-0.
 
-Others are never taken. Among its own the ready one goes before one that runs, and that before one that does not, then
-the newest: a rollout's successor takes over when it is ready, not before.
+Others are never taken. Among its own the ready one goes before one that runs, and that before one
+that does not, then the newest: a rollout's successor takes over when it is ready, not before.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ CLOCK_SKEW_SECONDS = 2
 
 
 class PodOwner(NamedTuple):
-    """The DevServer whose pods are looked for; uid and creation are None as long as it was never read."""
+    """The DevServer whose pods are looked for; uid and creation are None as long as it was never
+    read.
+    """
 
     namespace: str
     name: str
@@ -49,7 +52,10 @@ class PodOwner(NamedTuple):
         """Whether ``pod`` is this DevServer's own. Pure."""
         controller = controller_of(pod)
         if controller is None:
-            return pod["metadata"]["name"] == f"{self.name}-0" or _labels(pod).get(const.APP_LABEL) == self.name
+            return (
+                pod["metadata"]["name"] == f"{self.name}-0"
+                or _labels(pod).get(const.APP_LABEL) == self.name
+            )
         kind, name = controller.get("kind"), controller.get("name")
         if kind == const.KIND_DEVSERVER:
             return name == self.name if self.uid is None else controller.get("uid") == self.uid
@@ -60,7 +66,9 @@ class PodOwner(NamedTuple):
     def outlived_by(self, pod: Mapping[str, Any]) -> bool:
         """Whether ``pod`` was made for an earlier DevServer of this name. Pure."""
         controller = controller_of(pod) or {}
-        by_namesake = controller.get("kind") == const.KIND_DEVSERVER and controller.get("name") == self.name
+        by_namesake = (
+            controller.get("kind") == const.KIND_DEVSERVER and controller.get("name") == self.name
+        )
         return (by_namesake or self._made_for_its_name(pod)) and not self.owns(pod)
 
     def _made_for_its_name(self, pod: Mapping[str, Any]) -> bool:
@@ -73,14 +81,18 @@ class PodOwner(NamedTuple):
 
     def _is_younger_than(self, pod: Mapping[str, Any]) -> bool:
         its = pod["metadata"].get("creationTimestamp")
-        if not self.created or not its or self.created <= its:  # as text: they are written alike, and parsing is dear
+        if (
+            not self.created or not its or self.created <= its
+        ):  # as text: they are written alike, and parsing is dear
             return False
         mine, then = parse_time(self.created), parse_time(its)
         return bool(mine and then and (mine - then).total_seconds() > CLOCK_SKEW_SECONDS)
 
 
 class Pods(NamedTuple):
-    """What a look at the pods found: the DevServer's own, the one that is meant first, and others in their place."""
+    """What a look at the pods found: the DevServer's own, the one that is meant first, and others
+    in their place.
+    """
 
     own: list[Object]
     strangers: list[Object]
@@ -112,14 +124,20 @@ class Pods(NamedTuple):
 
 
 def look_up_pods(client: RESTClient, owner: PodOwner, deadline: Optional[Deadline] = None) -> Pods:
-    """The pods labelled ``app=NAME`` and, where none of them is the DevServer's own and live, the one called NAME-0.
+    """The pods labelled ``app=NAME`` and, where none of them is the DevServer's own and live, the one
+    called NAME-0.
 
     Needs the right to list pods, and no other.
     """
     pods: list[Object] = []
     if len(owner.name) <= LABEL_VALUE_LIMIT:  # no label can have a longer value
-        pods = _listed(client, owner, {"labelSelector": f"{const.APP_LABEL}={owner.name}"}, deadline)
-    if not any(is_live(pod) and owner.owns(pod) for pod in pods) and len(owner.name) + 2 <= NAME_LIMIT:
+        pods = _listed(
+            client, owner, {"labelSelector": f"{const.APP_LABEL}={owner.name}"}, deadline
+        )
+    if (
+        not any(is_live(pod) and owner.owns(pod) for pod in pods)
+        and len(owner.name) + 2 <= NAME_LIMIT
+    ):
         known = {pod["metadata"].get("uid") for pod in pods}
         named = _listed(client, owner, {"fieldSelector": f"metadata.name={owner.name}-0"}, deadline)
         pods += [pod for pod in named if pod["metadata"].get("uid") not in known]
@@ -140,7 +158,8 @@ def _listed(
 def controller_of(pod: Mapping[str, Any]) -> Optional[Mapping[str, Any]]:
     """The owner reference of what manages the pod; None if nothing does.
 
-    A DevServer among the owners counts as one even where it is not marked so: nothing else would name it there.
+    A DevServer among the owners counts as one even where it is not marked so: nothing else would
+    name it there.
     """
     owners = pod["metadata"].get("ownerReferences") or []
     marked = (owner for owner in owners if owner.get("controller"))
@@ -172,7 +191,9 @@ def is_live(pod: Mapping[str, Any]) -> bool:
 
 
 def containers_ready(pod: Mapping[str, Any]) -> bool:
-    """Whether every container is ready, by the pod's Ready condition or, without one, its container statuses."""
+    """Whether every container is ready, by the pod's Ready condition or, without one, its container
+    statuses.
+    """
     status = pod.get("status") or {}
     for condition in status.get("conditions") or []:
         if condition.get("type") == "Ready":
@@ -191,7 +212,11 @@ def containers_of(pod: Mapping[str, Any]) -> dict[str, list[str]]:
         "init containers": spec.get("initContainers"),
         "ephemeral containers": spec.get("ephemeralContainers"),
     }
-    return {kind: [str(each.get("name")) for each in entries] for kind, entries in kinds.items() if entries}
+    return {
+        kind: [str(each.get("name")) for each in entries]
+        for kind, entries in kinds.items()
+        if entries
+    }
 
 
 def can_run_commands(pod: Mapping[str, Any], container: Optional[str]) -> bool:
@@ -205,7 +230,9 @@ def can_run_commands(pod: Mapping[str, Any], container: Optional[str]) -> bool:
 
 
 def default_container(pod: Mapping[str, Any]) -> Optional[str]:
-    """The container meant when none is named: the annotated one, else ``devserver``, else the first."""
+    """The container meant when none is named: the annotated one, else ``devserver``, else the
+    first.
+    """
     names = [container.get("name") for container in (pod.get("spec") or {}).get("containers") or []]
     annotated = (pod["metadata"].get("annotations") or {}).get(const.DEFAULT_CONTAINER_ANNOTATION)
     if annotated in names:

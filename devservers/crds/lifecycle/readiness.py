@@ -1,12 +1,12 @@
 """When a DevServer can be used.
 
 Ready means that a command can be run now: phase ``Running``, and the containers of its own pod are
-ready. Operators say ``Running`` before there is a pod (a Deployment makes it later, or a quota never
-lets it), so the phase alone is taken at its word only where pods may not be listed.
+ready. Operators say ``Running`` before there is a pod (a Deployment makes it later, or a quota
+never lets it), so the phase alone is taken at its word only where pods may not be listed.
 
-The DevServer is watched until it runs; its pod is polled. The watch is taken in slices, between which
-the signs of a wait without hope are read (:mod:`.hopeless`). A wait that fails carries a report of
-what was seen last.
+The DevServer is watched until it runs; its pod is polled. The watch is taken in slices, between
+which the signs of a wait without hope are read (:mod:`.hopeless`). A wait that fails carries a
+report of what was seen last.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ from .waiting import LAST_LOOK_SECONDS, LOOK_SECONDS, observe
 SLICE_SECONDS = 5.0
 """Seconds between two looks at the pod while the phase is not yet ``Running``."""
 LOOK_LIMIT = 5.0
-"""Seconds for one look: a server that does not answer it may answer the next, over another connection."""
+"""Seconds for one look: a server that does not answer it may answer the next, over another
+connection.
+"""
 PATIENCE = 300.0
 """Seconds of nothing but failures after which the failure itself is reported."""
 
@@ -49,7 +51,8 @@ def wait_for_ready(live: LiveObject, deadline: Deadline, fail_fast: bool, teller
     """Block until the DevServer is ready.
 
     Raises:
-        ResourceFailedError: it will not get ready. ResourceDeletedError: it is gone. WaitTimeoutError.
+        ResourceFailedError: it will not get ready. ResourceDeletedError: it is gone.
+            WaitTimeoutError.
     """
     clock = live.connected().clock
     seconds = deadline.seconds
@@ -65,13 +68,17 @@ def wait_for_ready(live: LiveObject, deadline: Deadline, fail_fast: bool, teller
     except ResourceDeletedError as error:
         message = str(error).partition("\n")[0]
         raise ResourceDeletedError(message, report=failure_report(live)) from None
-    raise WaitTimeoutError(f"{live} was not ready within {seconds:g} s", report=failure_report(live, rest))
+    raise WaitTimeoutError(
+        f"{live} was not ready within {seconds:g} s", report=failure_report(live, rest)
+    )
 
 
 class _Wait:
     """One wait, and what it has seen so far."""
 
-    def __init__(self, live: LiveObject, deadline: Deadline, fail_fast: bool, teller: Teller) -> None:
+    def __init__(
+        self, live: LiveObject, deadline: Deadline, fail_fast: bool, teller: Teller
+    ) -> None:
         self._live = live
         self._ref = live.ref()
         self._clock = self._ref.client.clock
@@ -91,7 +98,9 @@ class _Wait:
         return False
 
     def is_ready_after_all(self, deadline: Deadline) -> bool:
-        """The look before giving up, over a new connection: what was heard so far may be long out of date."""
+        """The look before giving up, over a new connection: what was heard so far may be long out
+        of date.
+        """
         self._deadline = deadline
         with self._ref.client.afresh() as fresh:
             self._ref = self._ref.over(fresh)
@@ -119,13 +128,17 @@ class _Wait:
         if live.raw["metadata"].get("deletionTimestamp"):
             raise ResourceDeletedError(f"{live} is being deleted{self._expiry_note()}")
         phase, message = live.status.get("phase"), live.status.get("message")
-        self._teller.tell_news("phase", f"phase {phase}" + (f": {message}" if message else "") if phase else "")
+        self._teller.tell_news(
+            "phase", f"phase {phase}" + (f": {message}" if message else "") if phase else ""
+        )
         if phase in const.PHASES_FAILED:
             raise ResourceFailedError(f"{live} has failed", report=failure_report(live))
         return bool(phase == const.PHASE_RUNNING)
 
     def _until_pod_ready(self) -> bool:
-        """True when the pod is ready; False when the time is up, or the server has left its phase meanwhile."""
+        """True when the pod is ready; False when the time is up, or the server has left its phase
+        meanwhile.
+        """
         backoff = Backoff(first=0.1, limit=1.0)
         while not self._deadline.expired:
             if self._look():
@@ -146,9 +159,13 @@ class _Wait:
         except _PASSING as error:
             self._failed(error)
             return False
-        reason = self._hopeless.reason(self._live.raw, pods, self._deadline) if self._hopeless else ""
+        reason = (
+            self._hopeless.reason(self._live.raw, pods, self._deadline) if self._hopeless else ""
+        )
         if reason:
-            raise ResourceFailedError(f"{self._live} will not get ready: {reason}", report=failure_report(self._live))
+            raise ResourceFailedError(
+                f"{self._live} will not get ready: {reason}", report=failure_report(self._live)
+            )
         return self._is_pod_ready(pods)
 
     def _is_pod_ready(self, pods: Optional[Pods]) -> bool:
@@ -160,7 +177,9 @@ class _Wait:
         try:
             pods = look_up_pods(self._ref.client, owner, self._deadline.sooner(LOOK_LIMIT))
         except ForbiddenError:
-            self._teller.tell_news("pod", "its pod may not be looked at: the phase is taken at its word")
+            self._teller.tell_news(
+                "pod", "its pod may not be looked at: the phase is taken at its word"
+            )
             return None
         if pods.last is not None:
             self._teller.tell_news("pod", containers_line(pods.last))
@@ -173,9 +192,13 @@ class _Wait:
         live = self._live
         raw = self._ref.find(self._deadline.sooner(LOOK_LIMIT))
         if raw is None:
-            raise ResourceDeletedError(f"{live} was deleted while it was waited for{self._expiry_note()}")
+            raise ResourceDeletedError(
+                f"{live} was deleted while it was waited for{self._expiry_note()}"
+            )
         if not live.ref().is_this(raw):
-            raise ResourceDeletedError(f"{live} was deleted while it was waited for, and created again")
+            raise ResourceDeletedError(
+                f"{live} was deleted while it was waited for, and created again"
+            )
         live.take(raw)
         return self._is_running()
 

@@ -1,7 +1,8 @@
-"""The failure report: what was seen last of a DevServer that did not get ready, and what is likely to help.
+"""The failure report: what was seen last of a DevServer that did not get ready, and what is likely to
+help.
 
-Looking (:func:`failure_report`) and telling (:func:`describe`, pure) are apart. What may not be looked at says so, and
-the rest still shows.
+Looking (:func:`failure_report`) and telling (:func:`describe`, pure) are apart. What may not be
+looked at says so, and the rest still shows.
 """
 
 from __future__ import annotations
@@ -25,18 +26,41 @@ REPORT_SECONDS = 0.9
 EVENTS_SHOWN = 5
 
 CAUSES = (
-    (('Flavor "',), "the flavor is misspelt or was never made: DevServerFlavor.list() tells which there are"),
-    (("exceeded quota",), "a quota of the namespace is used up: free some of it, or choose a smaller flavor"),
+    (
+        ('Flavor "',),
+        "the flavor is misspelt or was never made: DevServerFlavor.list() tells which there are",
+    ),
+    (
+        ("exceeded quota",),
+        "a quota of the namespace is used up: free some of it, or choose a smaller flavor",
+    ),
     (("OOMKilled",), "the container ran out of memory: choose a larger flavor"),
-    (("ImagePullBackOff", "ErrImagePull", "InvalidImageName"), "the image cannot be pulled: is spec.image right?"),
+    (
+        ("ImagePullBackOff", "ErrImagePull", "InvalidImageName"),
+        "the image cannot be pulled: is spec.image right?",
+    ),
     (("CrashLoopBackOff",), "the container starts and ends again: look at its logs"),
-    (("FailedMount", "FailedAttachVolume"), "a volume cannot be mounted: check spec.volumes and persistentHome"),
-    (("Unschedulable", "FailedScheduling"), "no node can take the pod: choose a smaller flavor, or free resources"),
-    (("Evicted",), "the node ran out of a resource and evicted the pod: choose a larger flavor, or try again"),
+    (
+        ("FailedMount", "FailedAttachVolume"),
+        "a volume cannot be mounted: check spec.volumes and persistentHome",
+    ),
+    (
+        ("Unschedulable", "FailedScheduling"),
+        "no node can take the pod: choose a smaller flavor, or free resources",
+    ),
+    (
+        ("Evicted",),
+        "the node ran out of a resource and evicted the pod: choose a larger flavor, or try again",
+    ),
     (("CreateContainerConfigError",), "the pod refers to a ConfigMap or Secret that is not there"),
-    (("FailedCreate",), "the pod cannot be created: check quotas and admission policies of the namespace"),
+    (
+        ("FailedCreate",),
+        "the pod cannot be created: check quotas and admission policies of the namespace",
+    ),
 )
-"""Signs (reasons of containers, conditions and events) and what they mean; the first that is seen is told."""
+"""Signs (reasons of containers, conditions and events) and what they mean; the first that is seen
+is told.
+"""
 
 
 class Seen(NamedTuple):
@@ -55,7 +79,8 @@ class Seen(NamedTuple):
 def failure_report(
     live: LiveObject, deadline: Optional[Deadline] = None, raw: Optional[Mapping[str, Any]] = None
 ) -> str:
-    """What is known of a DevServer: phase, operator, pod, containers, warnings, and the likely cause. Never raises.
+    """What is known of a DevServer: phase, operator, pod, containers, warnings, and the likely cause.
+    Never raises.
 
     ``raw`` is the object as it was read last, where that is not the one that ``live`` holds.
     """
@@ -153,7 +178,9 @@ def containers_line(pod: Mapping[str, Any]) -> str:
     """A pod and what it and its containers wait for, in one line."""
     status = pod.get("status") or {}
     states = [line for container in _containers(status) for line in _container_lines(container)]
-    unready = [str(c.get("name")) for c in status.get("containerStatuses") or [] if not c.get("ready")]
+    unready = [
+        str(c.get("name")) for c in status.get("containerStatuses") or [] if not c.get("ready")
+    ]
     if not states and unready:
         states = [f"not ready yet: {', '.join(unready)}"]
     return "; ".join([_line(_pod_phase(pod), status), *_obstacles(status), *states])
@@ -199,17 +226,23 @@ def _is_completed(container: Mapping[str, Any]) -> bool:
 
 
 def _container_lines(container: Mapping[str, Any]) -> Iterator[str]:
-    """Its waiting or terminated state, and how it ended the last time; a container that runs well has no line."""
+    """Its waiting or terminated state, and how it ended the last time; a container that runs well
+    has no line.
+    """
     for when, key in (("", "state"), ("last time ", "lastState")):
         for state, detail in (container.get(key) or {}).items():
             if state != "running":
                 code = (detail or {}).get("exitCode")
                 ending = "" if code is None else f", exit code {code}"
-                yield _line(f"container {container.get('name')}: {when}{state}{ending}", detail or {})
+                yield _line(
+                    f"container {container.get('name')}: {when}{state}{ending}", detail or {}
+                )
 
 
 def _line(start: str, detail: Mapping[str, Any]) -> str:
-    return " ".join(str(part) for part in (start, detail.get("reason"), detail.get("message")) if part)
+    return " ".join(
+        str(part) for part in (start, detail.get("reason"), detail.get("message")) if part
+    )
 
 
 def _event_lines(seen: Seen) -> Iterator[str]:
@@ -222,4 +255,6 @@ def _event_lines(seen: Seen) -> Iterator[str]:
 def _time(event: Mapping[str, Any]) -> str:
     """When it was last seen; core and events.k8s.io keep that in different fields."""
     series = event.get("series") or {}
-    return str(event.get("lastTimestamp") or series.get("lastObservedTime") or event.get("eventTime") or "")
+    return str(
+        event.get("lastTimestamp") or series.get("lastObservedTime") or event.get("eventTime") or ""
+    )

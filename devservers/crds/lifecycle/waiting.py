@@ -1,9 +1,9 @@
 """Waiting for one object: until its status holds, or until it is gone.
 
-A watch that says nothing proves nothing: its connection may be half-open, and what was waited for may
-have been so for long. So before a wait gives up it looks once, over a connection of its own, within
-the second that a wait may take longer than its time. Likewise a 404 proves nothing unless it is about
-this very object (:mod:`~.model.reading`).
+A watch that says nothing proves nothing: its connection may be half-open, and what was waited for
+may have been so for long. So before a wait gives up it looks once, over a connection of its own,
+within the second that a wait may take longer than its time. Likewise a 404 proves nothing unless it
+is about this very object (:mod:`~.model.reading`).
 """
 
 from __future__ import annotations
@@ -36,14 +36,18 @@ StatusWanted = Union[Mapping[str, Any], Callable[[dict[str, Any]], bool]]
 
 _PASSING = (ConnectionFailedError, RequestTimeoutError, ServerError, TooManyRequestsError)
 PATIENCE = 300.0
-"""Seconds for which failures at the beginning of a wait are taken for passing ones (later, the watch sees to it)."""
+"""Seconds for which failures at the beginning of a wait are taken for passing ones (later, the
+watch sees to it).
+"""
 LOOK_SECONDS = 0.9
 """Time for the one look that a wait without any time (``timeout=0``) takes."""
 LAST_LOOK_SECONDS = 0.5
 """Time for the look before a wait gives up; a report may follow within the same second."""
 
 
-def wait_for_status(live: LiveObject, wanted: StatusWanted, timeout: Optional[float]) -> Generator[Event, None, None]:
+def wait_for_status(
+    live: LiveObject, wanted: StatusWanted, timeout: Optional[float]
+) -> Generator[Event, None, None]:
     """See :meth:`BaseCustomResource.wait_for_status`; the time runs from this call."""
     if not callable(wanted) and not isinstance(wanted, Mapping):
         raise TypeError(f"status: must be a mapping or a predicate, not {type(wanted).__name__}")
@@ -51,7 +55,9 @@ def wait_for_status(live: LiveObject, wanted: StatusWanted, timeout: Optional[fl
     return _until_status(live, wanted, Deadline(timeout, live.connected().clock))
 
 
-def _until_status(live: LiveObject, wanted: StatusWanted, deadline: Deadline) -> Generator[Event, None, None]:
+def _until_status(
+    live: LiveObject, wanted: StatusWanted, deadline: Deadline
+) -> Generator[Event, None, None]:
     present = True  # the first event is what is there already
     with closing(observe(live, deadline)) as events:
         for event in events:
@@ -63,15 +69,20 @@ def _until_status(live: LiveObject, wanted: StatusWanted, deadline: Deadline) ->
                 return
             present = False
     raise WaitTimeoutError(
-        f"{live} did not reach the wanted status within {deadline.seconds:g} s", report=_last_status(live)
+        f"{live} did not reach the wanted status within {deadline.seconds:g} s",
+        report=_last_status(live),
     )
 
 
-def observe(live: LiveObject, deadline: Deadline, *, last_look: bool = True) -> Generator[Event, None, None]:
-    """The present state as ADDED, then every change, until the deadline; :class:`ResourceDeletedError` when it goes.
+def observe(
+    live: LiveObject, deadline: Deadline, *, last_look: bool = True
+) -> Generator[Event, None, None]:
+    """The present state as ADDED, then every change, until the deadline; :class:`ResourceDeletedError`
+    when it goes.
 
-    "It" is the very object that was read; without a uid, whichever is there first. With ``last_look`` the state at the
-    deadline is told, too, as MODIFIED, if the watch has not told it before.
+    "It" is the very object that was read; without a uid, whichever is there first. With
+    ``last_look`` the state at the deadline is told, too, as MODIFIED, if the watch has not told it
+    before.
     """
     ref = live.ref()
     uid = ref.uid
@@ -93,7 +104,9 @@ def observe(live: LiveObject, deadline: Deadline, *, last_look: bool = True) -> 
             yield event
 
 
-def _watched(live: LiveObject, ref: ObjectRef, deadline: Deadline, last_look: bool) -> Generator[Event, None, None]:
+def _watched(
+    live: LiveObject, ref: ObjectRef, deadline: Deadline, last_look: bool
+) -> Generator[Event, None, None]:
     """The changes until the deadline, and the last look."""
     version = ""
     failure: Optional[DevServersError] = None
@@ -139,7 +152,9 @@ def _changes(ref: ObjectRef, deadline: Deadline) -> Generator[Event, None, None]
     failure: Optional[Exception] = None
     while failure is None or not deadline.expired:
         begun = False
-        watch = Watch(client, resource, namespace, selectors=ref.field_selector, deadline=deadline, marks=True)
+        watch = Watch(
+            client, resource, namespace, selectors=ref.field_selector, deadline=deadline, marks=True
+        )
         try:
             with watch:
                 for event in watch:
@@ -171,7 +186,9 @@ def _missing(live: LiveObject, uid: Optional[str], last: Mapping[str, Any]) -> N
             details={"name": name, "group": kind.group, "kind": kind.plural}, hint="create it before waiting for it",
         )  # fmt: skip
     note = expiry_note(last, live.connected().clock.wall())
-    raise ResourceDeletedError(f"{live} was deleted while it was waited for{note}", report=_last_status(live))
+    raise ResourceDeletedError(
+        f"{live} was deleted while it was waited for{note}", report=_last_status(live)
+    )
 
 
 def holds(wanted: StatusWanted, raw: Mapping[str, Any]) -> bool:

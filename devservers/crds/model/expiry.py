@@ -1,4 +1,6 @@
-"""Whether a DevServer went because its time to live was up: then its operator deleted it, and nobody else. Pure."""
+"""Whether a DevServer went because its time to live was up: then its operator deleted it, and
+nobody else. Pure.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +17,16 @@ CLOCK_SKEW_SECONDS = 2
 def expiry_note(raw: Mapping[str, Any], now: float) -> str:
     """``": its timeToLive of 1h was up …"``, or ``""`` if it was not, or that cannot be told.
 
-    ``raw`` is the DevServer as last seen, ``now`` seconds since the epoch. If it has a deletionTimestamp, that decides:
-    it was written by the clock that wrote the creationTimestamp.
+    ``raw`` is the DevServer as last seen, ``now`` seconds since the epoch. If it has a
+    deletionTimestamp, that decides: it was written by the clock that wrote the creationTimestamp.
     """
     metadata = raw.get("metadata") or {}
     lifecycle = (raw.get("spec") or {}).get("lifecycle")
     time_to_live = lifecycle.get("timeToLive") if isinstance(lifecycle, Mapping) else None
     try:
-        created, marked = (parse_time(metadata.get(key)) for key in ("creationTimestamp", "deletionTimestamp"))
+        created, marked = (
+            parse_time(metadata.get(key)) for key in ("creationTimestamp", "deletionTimestamp")
+        )
         if created is None or not isinstance(time_to_live, str) or not time_to_live:
             return ""
         seconds = parse_time_to_live(time_to_live, "timeToLive").total_seconds()

@@ -1,4 +1,5 @@
-"""A Kubernetes object in memory: the raw JSON as last read is the truth, everything else looks through to it.
+"""A Kubernetes object in memory: the raw JSON as last read is the truth, everything else looks through
+to it.
 
 Invariants:
 
@@ -31,18 +32,29 @@ if TYPE_CHECKING:
 
 
 class LiveObject:
-    """An object of ``resource``: as it was last read, as the caller has changed it, and how to reach it."""
+    """An object of ``resource``: as it was last read, as the caller has changed it, and how to
+    reach it.
+    """
 
     def __init__(
-        self, resource: Resource, raw: dict[str, Any], client: Optional[RESTClient] = None, *, stands: bool = False
+        self,
+        resource: Resource,
+        raw: dict[str, Any],
+        client: Optional[RESTClient] = None,
+        *,
+        stands: bool = False,
     ) -> None:
         self.resource = resource
         self.raw = raw
         self.client = client
         self.stands = stands
         """Whether it was read from the cluster, or created there, on its own account."""
-        self._home: Optional[ClusterID] = None  # where it belongs: pickled with a client of its own, it has none since
-        self._as_read: Optional[str] = None  # JSON as the server gave it; made before anything can change it
+        self._home: Optional[ClusterID] = (
+            None  # where it belongs: pickled with a client of its own, it has none since
+        )
+        self._as_read: Optional[str] = (
+            None  # JSON as the server gave it; made before anything can change it
+        )
         self._lent: frozenset[str] = frozenset()  # parts that were made up to be looked at
 
     def __str__(self) -> str:
@@ -63,7 +75,9 @@ class LiveObject:
                 a client which this object was pickled without.
         """
         if self.client is None:
-            self.client = default_client() if self._home is None else self._client_of_home(self._home)
+            self.client = (
+                default_client() if self._home is None else self._client_of_home(self._home)
+            )
         return self.client
 
     def _client_of_home(self, home: ClusterID) -> RESTClient:
@@ -128,7 +142,8 @@ class LiveObject:
         """A copy, unknown fields included.
 
         Raises:
-            TypeError, ValueError: something was put into it that has no JSON form; the message names the field.
+            TypeError, ValueError: something was put into it that has no JSON form; the message
+                names the field.
         """
         raw: dict[str, Any] = copy_json(self.raw)
         for key in self._lent:
@@ -166,7 +181,8 @@ class LiveObject:
         """The caller's own changes since the object was read, on top of ``theirs``.
 
         Raises:
-            merge.MergeConflict: a field was changed on both sides, or ``theirs`` is another object of the same name.
+            merge.MergeConflict: a field was changed on both sides, or ``theirs`` is another object
+                of the same name.
         """
         read: dict[str, Any] = _normal(json.loads(self._as_read or "{}"))
         if (theirs.get("metadata") or {}).get("uid") != (read.get("metadata") or {}).get("uid"):
@@ -186,7 +202,9 @@ class LiveObject:
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the client: no credentials get into a pickle. If it had one of its own, its cluster is noted."""
+        """Without the client: no credentials get into a pickle. If it had one of its own, its
+        cluster is noted.
+        """
         state = {**self.__dict__, "client": None}
         if self.client is not None and not was_default(self.client):
             state["_home"] = self.client.config.cluster_id()
@@ -194,7 +212,9 @@ class LiveObject:
 
 
 def _normal(raw: dict[str, Any]) -> dict[str, Any]:
-    """``raw`` without parts that are null and metadata collections that are empty: absent means the same."""
+    """``raw`` without parts that are null and metadata collections that are empty: absent means the
+    same.
+    """
     normal = {key: value for key, value in raw.items() if value is not None}
     if "metadata" in normal:
         normal["metadata"] = ObjectMeta.over(normal["metadata"]).to_dict()

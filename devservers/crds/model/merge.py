@@ -1,8 +1,9 @@
 """Three-way merge of objects, and "is this subset there": pure functions over JSON values.
 
-``update()`` uses the merge when the object has changed on the server since it was read: the caller's own changes (as
-read -> as they stand here) are replayed onto what the server has now. Only a field changed differently on both sides is
-a conflict. Mappings merge by key; anything else, lists included, is one value.
+``update()`` uses the merge when the object has changed on the server since it was read: the
+caller's own changes (as read -> as they stand here) are replayed onto what the server has now. Only
+a field changed differently on both sides is a conflict. Mappings merge by key; anything else, lists
+included, is one value.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ class MergeConflict(Exception):
         super().__init__(path)
 
 
-def three_way(base: Mapping[str, Any], mine: Mapping[str, Any], theirs: Mapping[str, Any], path: str = "") -> Any:
+def three_way(
+    base: Mapping[str, Any], mine: Mapping[str, Any], theirs: Mapping[str, Any], path: str = ""
+) -> Any:
     """``theirs`` with the changes that lead from ``base`` to ``mine``."""
     merged = dict(theirs)
     for key in {**base, **mine}:
@@ -47,14 +50,18 @@ def _merge_value(was: Any, here: Any, there: Any, path: str) -> Any:
 def same(one: Any, other: Any) -> bool:
     """Equality of JSON values: ``True`` is not ``1``."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
+        return one.keys() == other.keys() and all(
+            same(value, other[key]) for key, value in one.items()
+        )
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(same, one, other))
     return one is other or (isinstance(one, bool) == isinstance(other, bool) and bool(one == other))
 
 
 def contains(whole: Any, part: Any) -> bool:
-    """True if ``part`` is in ``whole``: mappings by each of their keys, everything else by equality."""
+    """True if ``part`` is in ``whole``: mappings by each of their keys, everything else by
+    equality.
+    """
     if isinstance(part, Mapping):
         return isinstance(whole, Mapping) and all(
             key in whole and contains(whole[key], value) for key, value in part.items()

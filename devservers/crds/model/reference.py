@@ -34,7 +34,9 @@ class Collection(NamedTuple):
         """The very object that ``raw`` is, as it was asked for here."""
         metadata = raw["metadata"]
         namespace = metadata.get("namespace") or self.namespace
-        return ObjectRef(self.client, self.resource, namespace, metadata["name"], metadata.get("uid"))
+        return ObjectRef(
+            self.client, self.resource, namespace, metadata["name"], metadata.get("uid")
+        )
 
 
 class ObjectRef(NamedTuple):
@@ -89,7 +91,9 @@ class ObjectRef(NamedTuple):
         except ForbiddenError as refusal:
             selectors = self.field_selector
             try:
-                items, _ = self.client.list_all(self.resource, self.namespace, selectors=selectors, deadline=deadline)
+                items, _ = self.client.list_all(
+                    self.resource, self.namespace, selectors=selectors, deadline=deadline
+                )
             except ForbiddenError:
                 raise refusal from None
             return items[0] if items else None
@@ -98,7 +102,9 @@ class ObjectRef(NamedTuple):
                 return None
             raise
 
-    def delete(self, *, propagation_policy: Optional[str] = None, deadline: Optional[Deadline] = None) -> Object:
+    def delete(
+        self, *, propagation_policy: Optional[str] = None, deadline: Optional[Deadline] = None
+    ) -> Object:
         """Delete it; with a uid only that very object (ConflictError else)."""
         return self.client.delete(
             self.resource, self.namespace, self.name, uid=self.uid,

@@ -1,8 +1,9 @@
 """Selectors of lists and watches, as the API takes them, checked before they are sent. Pure.
 
-A mapping of labels is checked by the API server's rules for labels: a value of None, a number or one
-with a comma would select something else than was meant, mostly nothing. The language of selectors
-that are strings (``tier in (1,2)``) is left to the API server, which refuses what it does not understand.
+A mapping of labels is checked by the API server's rules for labels: a value of None, a number or
+one with a comma would select something else than was meant, mostly nothing. The language of
+selectors that are strings (``tier in (1,2)``) is left to the API server, which refuses what it does
+not understand.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ _RULE = (
 )
 
 
-def selectors_of(label_selector: Optional[LabelSelector], field_selector: Optional[str]) -> dict[str, Optional[str]]:
+def selectors_of(
+    label_selector: Optional[LabelSelector], field_selector: Optional[str]
+) -> dict[str, Optional[str]]:
     """The query parameters of a label selector and a field selector.
 
     Raises:
@@ -51,7 +54,9 @@ def _checked(selector: Optional[str], name: str, wanted: str) -> Optional[str]:
 def _equal(key: object, value: object) -> str:
     """``key=value``, both as the API server takes them."""
     if not isinstance(key, str):
-        raise TypeError(f"label_selector: the key {key!r} must be a string, not {type(key).__name__}")
+        raise TypeError(
+            f"label_selector: the key {key!r} must be a string, not {type(key).__name__}"
+        )
     prefix, slash, name = key.rpartition("/")
     if slash:
         validate_name(prefix, f"label_selector: the prefix of {key!r}")

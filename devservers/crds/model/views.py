@@ -1,8 +1,9 @@
 """Typed views over parts of a DevServer's spec.
 
-A view holds no state beside the raw JSON it looks at: what is set through it stands in ``server.spec`` at once, and
-keys it does not know survive. Standing alone (``PersistentHomeSpec(size="20Gi")``) it describes a part to be assigned;
-assigning copies. Bad values are refused when they are set or assigned, with the field named.
+A view holds no state beside the raw JSON it looks at: what is set through it stands in
+``server.spec`` at once, and keys it does not know survive. Standing alone
+(``PersistentHomeSpec(size="20Gi")``) it describes a part to be assigned; assigning copies. Bad
+values are refused when they are set or assigned, with the field named.
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ if TYPE_CHECKING:
 
 View = TypeVar("View", bound="SpecView")
 Check = Callable[[Any, str], Any]
-"""Takes a value and the name of its field; returns the value as in the API, or raises ValueError."""
+"""Takes a value and the name of its field; returns the value as in the API, or raises ValueError.
+"""
 
 _QUANTITY = re.compile(r"\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[munkMGTPE]|[eE][+-]?[0-9]+)?")
 LONGEST_TIME_TO_LIVE = 2**63 // 10**9
-"""Seconds, 292 years: what Go's time.Duration can hold. Whoever adds more to a date fails, and never tells."""
+"""Seconds, 292 years: what Go's time.Duration can hold. Whoever adds more to a date fails, and
+never tells.
+"""
 
 _TIME_TO_LIVE = re.compile(r"(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?")
 
@@ -46,7 +50,9 @@ def absolute_path(value: Any, field: str) -> str:
 
 
 def quantity(value: Any, field: str) -> str:
-    """``value`` itself if it is a Kubernetes quantity of at least zero (``20Gi``, ``500m``, ``1e3``)."""
+    """``value`` itself if it is a Kubernetes quantity of at least zero (``20Gi``, ``500m``,
+    ``1e3``).
+    """
     if not isinstance(value, str) or not _QUANTITY.fullmatch(value):
         raise ValueError(f"{field}: must be a quantity such as '20Gi' or '500M', not {value!r}")
     return value
@@ -59,7 +65,9 @@ def time_to_live(value: Any, field: str) -> str:
         return value
     total = value.total_seconds() if hasattr(value, "total_seconds") else 0
     if total <= 0 or total != int(total):
-        raise ValueError(f"{field}: must be '1h30m' or a positive timedelta of whole seconds, not {value!r}")
+        raise ValueError(
+            f"{field}: must be '1h30m' or a positive timedelta of whole seconds, not {value!r}"
+        )
     _check_length(total, value, field)
     minutes, seconds = divmod(int(total), 60)
     hours, minutes = divmod(minutes, 60)
@@ -73,8 +81,12 @@ def parse_time_to_live(value: str, field: str) -> datetime.timedelta:
 
     match = _TIME_TO_LIVE.fullmatch(value)
     if match is None:
-        raise ValueError(f"{field}: must be hours, minutes and seconds such as '8h' or '1h30m', not {value!r}")
-    if any(len((part or "").lstrip("0")) > 15 for part in match.groups()):  # more than int() may be asked to read
+        raise ValueError(
+            f"{field}: must be hours, minutes and seconds such as '8h' or '1h30m', not {value!r}"
+        )
+    if any(
+        len((part or "").lstrip("0")) > 15 for part in match.groups()
+    ):  # more than int() may be asked to read
         _check_length(float("inf"), value, field)
     hours, minutes, seconds = (int(part or 0) for part in match.groups())
     _check_length(hours * 3600 + minutes * 60 + seconds, value, field)
@@ -84,11 +96,15 @@ def parse_time_to_live(value: str, field: str) -> datetime.timedelta:
 def _check_length(seconds: float, value: object, field: str) -> None:
     if seconds > LONGEST_TIME_TO_LIVE:
         shown = value if isinstance(value, str) and len(value) <= 40 else "more"
-        raise ValueError(f"{field}: must be at most {LONGEST_TIME_TO_LIVE // 3600}h (292 years), not {shown}")
+        raise ValueError(
+            f"{field}: must be at most {LONGEST_TIME_TO_LIVE // 3600}h (292 years), not {shown}"
+        )
 
 
 def check_time_to_live(spec: Mapping[str, Any]) -> None:
-    """Of a spec as in the API: a time to live that is too long. What else is wrong with it the API server says."""
+    """Of a spec as in the API: a time to live that is too long. What else is wrong with it the API
+    server says.
+    """
     lifecycle = spec.get("lifecycle")
     value = lifecycle.get("timeToLive") if isinstance(lifecycle, Mapping) else None
     if isinstance(value, str) and _TIME_TO_LIVE.fullmatch(value):
@@ -127,9 +143,13 @@ class SpecView:
     def checked(cls, value: Any) -> dict[str, Any]:
         """A copy of a view or mapping as in the API, the keys we know checked."""
         if not isinstance(value, (cls, Mapping)):
-            raise ValueError(f"{cls.field}: must be a {cls.__name__} or a dict, not {type(value).__name__}")
+            raise ValueError(
+                f"{cls.field}: must be a {cls.__name__} or a dict, not {type(value).__name__}"
+            )
         raw: dict[str, Any] = copy_json(value, cls.field)
-        if not isinstance(value, cls):  # a view may hold what the server said, whether we know it or not
+        if not isinstance(
+            value, cls
+        ):  # a view may hold what the server said, whether we know it or not
             for key in raw:
                 _check_known(key, cls.checks, cls.field)
         for key, check in cls.checks.items():
@@ -263,7 +283,11 @@ class VolumeSpec(SpecView):
 
     __slots__ = ()
     field = "spec.volumes[]"
-    checks: ClassVar[Mapping[str, Check]] = {"claimName": text, "mountPath": absolute_path, "readOnly": boolean}
+    checks: ClassVar[Mapping[str, Check]] = {
+        "claimName": text,
+        "mountPath": absolute_path,
+        "readOnly": boolean,
+    }
 
     def __init__(self, claim_name: str, mount_path: str, read_only: bool = False) -> None:
         self._raw = {}
@@ -318,11 +342,15 @@ def get_views(spec: Mapping[str, Any], key: str, view: type[View]) -> list[View]
     return [view.over(raw) for raw in spec.get(key) or [] if isinstance(raw, dict)]
 
 
-def set_views(spec: dict[str, Any], key: str, values: Optional[Sequence[Any]], view: type[SpecView]) -> None:
+def set_views(
+    spec: dict[str, Any], key: str, values: Optional[Sequence[Any]], view: type[SpecView]
+) -> None:
     """Assign a list of copies; None removes the key."""
     if values is None:
         spec.pop(key, None)
     elif isinstance(values, (str, Mapping)) or not hasattr(values, "__iter__"):
-        raise ValueError(f"spec.{key}: must be a list of {view.__name__} or dict, not {type(values).__name__}")
+        raise ValueError(
+            f"spec.{key}: must be a list of {view.__name__} or dict, not {type(values).__name__}"
+        )
     else:
         spec[key] = [view.checked(value) for value in values]

@@ -1,4 +1,6 @@
-"""Sending a write, and seeing to it that no field of it is lost in silence (see :mod:`.fieldcheck`)."""
+"""Sending a write, and seeing to it that no field of it is lost in silence (see
+:mod:`.fieldcheck`).
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,14 @@ if TYPE_CHECKING:
     from ...transport.rest import Object
 
 
-def written(send: Callable[[], Object], sent: fieldcheck.Sent, what: str, field_validation: str) -> Object:
+def written(
+    send: Callable[[], Object], sent: fieldcheck.Sent, what: str, field_validation: str
+) -> Object:
     """The answer to a write of ``what``.
 
     Raises:
-        InvalidError: it was refused for fields that the server does not know, in whichever words. What ``send`` raises.
+        InvalidError: it was refused for fields that the server does not know, in whichever words.
+            What ``send`` raises.
     """
     try:
         stored = send()
@@ -30,5 +35,7 @@ def written(send: Callable[[], Object], sent: fieldcheck.Sent, what: str, field_
         if dropped:
             from ...transport.apiwarning import warn_user
 
-            warn_user(f"{what}: the API server has dropped {fieldcheck.told(dropped)}, which it does not know")
+            warn_user(
+                f"{what}: the API server has dropped {fieldcheck.told(dropped)}, which it does not know"
+            )
     return stored
