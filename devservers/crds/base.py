@@ -1,7 +1,7 @@
 """BaseCustomResource: create, read, update, delete, list and watch for any custom resource.
 
-Here are the requests; the object in memory is :mod:`.model.rawobject`. Construction touches nothing: the client is
-made on first use, and after any call the object is what the server answered.
+Here are the requests; the object in memory is :mod:`.model.rawobject`. Construction touches
+nothing: the client is made on first use, and after any call the object is what the server answered.
 """
 
 from __future__ import annotations
@@ -130,13 +130,16 @@ class BaseCustomResource(RawObject):
             spec: the desired state.
             client: the client to use; default: the process-wide one.
             dry_run: let the server check and default everything, and store nothing.
-            field_manager: name under which the server notes who set the fields; default ``devservers``.
-            field_validation: what becomes of fields that the server does not know: ``"Strict"``, an InvalidError that
-                names them; ``"Warn"``, dropped with an APIWarning; ``"Ignore"``, dropped. Servers before Kubernetes
-                1.25 drop them: with ``"Strict"`` that is an APIWarning, too.
+            field_manager: name under which the server notes who set the fields; default
+                ``devservers``.
+            field_validation: what becomes of fields that the server does not know: ``"Strict"``, an
+                InvalidError that names them; ``"Warn"``, dropped with an APIWarning; ``"Ignore"``,
+                dropped. Servers before Kubernetes 1.25 drop them: with ``"Strict"`` that is an
+                APIWarning, too.
 
         Raises:
-            AlreadyExistsError: there is one of that name; if that is being deleted, the text says how to wait for it.
+            AlreadyExistsError: there is one of that name; if that is being deleted, the text says
+                how to wait for it.
             InvalidError, ForbiddenError: the server's refusals. KubeConfigError: no configuration.
         """
         from .lifecycle.creation import create, explained
@@ -232,12 +235,13 @@ class BaseCustomResource(RawObject):
     ) -> Self:  # fmt: skip
         """Replace the object on the server by this one (PUT), whole, with its resourceVersion.
 
-        If it has changed on the server since it was read, your own changes are replayed onto what is there now, up to
-        ``retry_on_conflict`` times.
+        If it has changed on the server since it was read, your own changes are replayed onto what
+        is there now, up to ``retry_on_conflict`` times.
 
         Raises:
-            ConflictError: a field was changed on both sides, or ``retry_on_conflict`` is used up; nothing is changed,
-                here or there. InvalidError: the object breaks its schema. ValueError: it was never read or created.
+            ConflictError: a field was changed on both sides, or ``retry_on_conflict`` is used up;
+                nothing is changed, here or there. InvalidError: the object breaks its schema.
+                ValueError: it was never read or created.
         """
         check_writing(field_manager, field_validation)
         retry_on_conflict = arguments.count(retry_on_conflict, "retry_on_conflict", least=0)
@@ -262,7 +266,9 @@ class BaseCustomResource(RawObject):
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _merged(self, theirs: dict[str, Any], error: ConflictError) -> dict[str, Any]:
-        """This object's own changes on top of ``theirs``; ConflictError where they contradict each other."""
+        """This object's own changes on top of ``theirs``; ConflictError where they contradict each
+        other.
+        """
         try:
             return self._live.replayed(theirs)
         except merge.MergeConflict as conflict:
@@ -281,7 +287,8 @@ class BaseCustomResource(RawObject):
         field_manager: Optional[str] = None,
         field_validation: str = "Strict",
     ) -> Self:
-        """Change part of the object: a dict is a merge patch (RFC 7386), a list a JSON patch (RFC 6902).
+        """Change part of the object: a dict is a merge patch (RFC 7386), a list a JSON patch (RFC
+        6902).
 
         If it was read from the cluster, only that very object is changed and not a later namesake
         (unless the patch says something of ``metadata.uid`` itself).
@@ -304,7 +311,8 @@ class BaseCustomResource(RawObject):
     def apply(
         self: Self, *, field_manager: str, force: bool = False, field_validation: str = "Strict"
     ) -> Self:
-        """Server-side apply of metadata and spec: create the object, or take over the fields that are set here.
+        """Server-side apply of metadata and spec: create the object, or take over the fields that are
+        set here.
 
         If it was read from the cluster, it is for that very object: neither a later namesake is
         changed nor a new one created.
@@ -346,7 +354,9 @@ class BaseCustomResource(RawObject):
             raise self._replaced(error, theirs) from error
 
     def _replaced(self, error: APIError, theirs: Optional[Mapping[str, Any]]) -> ConflictError:
-        """The error for a request that was refused because the object is not the one that was read any more."""
+        """The error for a request that was refused because the object is not the one that was read
+        any more.
+        """
         what = "deleted" if theirs == {} else "deleted and recreated"
         advice = (
             "create() a new one"
@@ -365,17 +375,20 @@ class BaseCustomResource(RawObject):
         wait: bool = False,
         timeout: Optional[float] = None,
     ) -> None:
-        """Delete the object; if it was read from the cluster, only that very object and not a later namesake.
+        """Delete the object; if it was read from the cluster, only that very object and not a later
+        namesake.
 
         Works from a ``__del__`` while the interpreter ends, too (``wait`` does not).
 
         Args:
-            propagation_policy: ``Foreground``, ``Background`` or ``Orphan``; default: the server's choice.
+            propagation_policy: ``Foreground``, ``Background`` or ``Orphan``; default: the server's
+                choice.
             wait: return only when it is gone (finalizers done).
             timeout: seconds for all of it; None: no limit to the waiting.
 
         Raises:
-            NotFoundError: it is gone already. ConflictError: an object of the same name, but not this one, is there.
+            NotFoundError: it is gone already. ConflictError: an object of the same name, but not
+                this one, is there.
             WaitTimeoutError: it was still there when the time was up.
         """
         arguments.flag(wait, "wait")
@@ -395,10 +408,12 @@ class BaseCustomResource(RawObject):
         label_selector: Optional[LabelSelector] = None, resource_version: Optional[str] = None,
         timeout: Optional[float] = None, client: Optional[RESTClient] = None,
     ) -> Watch:  # fmt: skip
-        """Events of a namespace or of all of them: ``{"type": "ADDED" | "MODIFIED" | "DELETED", "object": raw dict}``.
+        """Events of a namespace or of all of them: ``{"type": "ADDED" | "MODIFIED" | "DELETED",
+        "object": raw dict}``.
 
-        The objects there come first, as ADDED, unless ``resource_version`` says where to begin. Ends after ``timeout``
-        seconds (None: never), or by ``stop()`` of what is returned, from any thread.
+        The objects there come first, as ADDED, unless ``resource_version`` says where to begin.
+        Ends after ``timeout`` seconds (None: never), or by ``stop()`` of what is returned, from any
+        thread.
         """
         selectors = selectors_of(label_selector, None)
         return _watch(
@@ -406,7 +421,9 @@ class BaseCustomResource(RawObject):
         )
 
     def watch(self, *, timeout: Optional[float] = None) -> Watch:
-        """Events of this object, as :meth:`watch_all` gives them; its present state comes first, as ADDED."""
+        """Events of this object, as :meth:`watch_all` gives them; its present state comes first, as
+        ADDED.
+        """
         ref = self._live.ref()
         place = Collection(ref.client, ref.resource, ref.namespace)
         return _watch(place, ref.field_selector, timeout, None)
@@ -417,15 +434,16 @@ class BaseCustomResource(RawObject):
         """Wait until the status holds, as a generator of the events on the way.
 
         Args:
-            status: a subset of the wanted status (nested mappings by key, all else by equality), or a predicate of the
-                whole status.
+            status: a subset of the wanted status (nested mappings by key, all else by equality), or
+                a predicate of the whole status.
             timeout: seconds; None: no limit.
 
-        The present state is looked at first: if it already holds there is no event. The object itself follows the
-        events. Dropped, expired and silent watches are resumed.
+        The present state is looked at first: if it already holds there is no event. The object
+        itself follows the events. Dropped, expired and silent watches are resumed.
 
         Raises while iterating:
-            WaitTimeoutError (a TimeoutError): the time was up. ResourceDeletedError: the object is gone.
+            WaitTimeoutError (a TimeoutError): the time was up. ResourceDeletedError: the object is
+                gone.
         """
         from .lifecycle.waiting import wait_for_status
 
@@ -435,7 +453,8 @@ class BaseCustomResource(RawObject):
         """Block until this very object is gone.
 
         Raises:
-            WaitTimeoutError: it was still there after ``timeout`` seconds; the message lists its finalizers.
+            WaitTimeoutError: it was still there after ``timeout`` seconds; the message lists its
+                finalizers.
         """
         from .lifecycle.waiting import wait_for_deletion
 

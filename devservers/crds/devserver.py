@@ -1,4 +1,6 @@
-"""DevServer: a remote development server, created, awaited, filled, used, and deleted whatever happens."""
+"""DevServer: a remote development server, created, awaited, filled, used, and deleted whatever
+happens.
+"""
 
 from __future__ import annotations
 
@@ -55,28 +57,32 @@ def _nothing_to_leave(server: DevServer, error: Optional[BaseException]) -> None
 class DevServer(BaseCustomResource):
     """A development server.
 
-    As a context manager it is created, awaited until ready, handed to the body, and deleted on the way out, whether
-    the body ended, raised, the wait failed, or Ctrl-C came at any moment::
+    As a context manager it is created, awaited until ready, handed to the body, and deleted on the
+    way out, whether the body ended, raised, the wait failed, or Ctrl-C came at any moment::
 
         with DevServer(metadata=ObjectMeta(name="dev"), spec={"flavor": "cpu-small"}) as server:
             server.exec("pytest", check=True)
 
-    An object that was read or made before (``with DevServer.get("dev") as server``) is only awaited, and not deleted.
+    An object that was read or made before (``with DevServer.get("dev") as server``) is only
+    awaited, and not deleted.
 
     Args:
         metadata: name, namespace, labels…
         spec: the desired state, as in the API.
         wait_timeout: seconds that ``with`` waits for readiness; None: no limit.
         sync_workspace: local path -> remote path, copied by :meth:`sync`.
-        delete_on_exit: ``"always"``, ``"on_success"`` (kept when the body raised, or it did not get ready) or
-            ``"never"``.
-        if_exists: what ``with`` does if there is one of that name: ``"fail"`` (AlreadyExistsError), or ``"attach"``:
+        delete_on_exit: ``"always"``, ``"on_success"`` (kept when the body raised, or it did not get
+            ready) or ``"never"``.
+        if_exists: what ``with`` does if there is one of that name: ``"fail"`` (AlreadyExistsError),
+            or ``"attach"``:
             wait until that one is ready, use it as it is, and do not delete it.
-        deletion_timeout: seconds that leaving ``with`` waits until the deleted object is gone (its operator's
-            finalizer holds it for a moment); 0: not at all. If it is still there then, a log line names what holds it.
-        fail_fast: end a wait for readiness as soon as it is clear that there is no hope in it; False: wait on.
-        on_event: called with a short line for each step of ``with`` and of the wait. The logger ``devservers`` says
-            the same at INFO.
+        deletion_timeout: seconds that leaving ``with`` waits until the deleted object is gone (its
+            operator's finalizer holds it for a moment); 0: not at all. If it is still there then, a
+            log line names what holds it.
+        fail_fast: end a wait for readiness as soon as it is clear that there is no hope in it;
+            False: wait on.
+        on_event: called with a short line for each step of ``with`` and of the wait. The logger
+            ``devservers`` says the same at INFO.
         client: the client to use; default: the process-wide one.
     """
 
@@ -168,15 +174,17 @@ class DevServer(BaseCustomResource):
     def wait_for_ready(
         self: D, timeout: Optional[float] = None, *, fail_fast: Optional[bool] = None
     ) -> D:
-        """Block until a command can be run: phase ``Running``, and its own pod is there with its containers ready.
+        """Block until a command can be run: phase ``Running``, and its own pod is there with its
+        containers ready.
 
         Where pods may not be listed, the phase is taken at its word.
 
         Args:
             timeout: seconds; default: ``wait_timeout`` of this object.
-            fail_fast: end the wait when there is no hope in it: an image that cannot be pulled for a minute, a
-                container that crashes again and again, a flavor that does not exist, an operator that has handled
-                the object and stays silent; default: ``fail_fast`` of this object. Phase ``Failed`` ends it always.
+            fail_fast: end the wait when there is no hope in it: an image that cannot be pulled for
+                a minute, a container that crashes again and again, a flavor that does not exist, an
+                operator that has handled the object and stays silent; default: ``fail_fast`` of
+                this object. Phase ``Failed`` ends it always.
 
         Raises (each with a ``report`` of phase, operator, pod, containers and warnings):
             WaitTimeoutError (a TimeoutError), ResourceFailedError, ResourceDeletedError.
@@ -271,34 +279,40 @@ class DevServer(BaseCustomResource):
         errors: str = "replace", cwd: Optional[str] = None, env: Optional[Mapping[str, str]] = None,
         container: Optional[str] = None, stdout: Destination = None, stderr: Destination = None,
     ) -> ExecResult[Any]:  # fmt: skip
-        """Run a command in the server's container and wait for its end, in the manner of ``subprocess.run``.
+        """Run a command in the server's container and wait for its end, in the manner of
+        ``subprocess.run``.
 
         Exit code 0 is proved, not believed: API servers since Kubernetes 1.30 say Success also when
-        the kubelet was lost in mid-command (see ``ExecResult.confirmed``). The other codes come from
-        the container. Whatever ends the call before the command has ended (``timeout``, Ctrl-C, what
-        ``stdout`` raises, a lost connection) kills the command and its children; where that is not
-        possible, the exception says so in its message or in a note.
+        the kubelet was lost in mid-command (see ``ExecResult.confirmed``). The other codes come
+        from the container. Whatever ends the call before the command has ended (``timeout``,
+        Ctrl-C, what ``stdout`` raises, a lost connection) kills the command and its children; where
+        that is not possible, the exception says so in its message or in a note.
 
         Args:
-            args: a list of words, or a string, which is split into words (``shlex``) unless ``shell`` is True.
+            args: a list of words, or a string, which is split into words (``shlex``) unless
+                ``shell`` is True.
             shell: run the string by ``/bin/sh -c``.
-            input: what the command reads from stdin, which then ends; without it stdin is not attached.
+            input: what the command reads from stdin, which then ends; without it stdin is not
+                attached.
             timeout: seconds after which the command is killed (needs ``/bin/sh`` there).
             check: raise CommandFailedError for an exit code other than zero.
             text: decode output by ``encoding`` and ``errors``; False: ``bytes``.
             cwd, env: working directory (needs ``/bin/sh``) and additional variables (need ``env``).
             container: default: the pod's default container, ``devserver``, or the first.
-            stdout, stderr: a binary file or a callable that takes the output as it comes, instead of capturing it.
+            stdout, stderr: a binary file or a callable that takes the output as it comes, instead
+                of capturing it.
 
         Raises:
             CommandNotFoundError: the container has no such executable (a shell's builtin is none).
-            ExecTimeoutError (a TimeoutError): with the partial output; says whether the command was killed.
-            ExecConnectionLostError: no status came, or a success without its proof: the exit code is
-                unknown, and is not guessed. With the partial output; says whether the command was killed.
+            ExecTimeoutError (a TimeoutError): with the partial output; says whether the command was
+                killed.
+            ExecConnectionLostError: no status came, or a success without its proof: the exit code
+                is unknown, and is not guessed. With the partial output; says whether the command
+                was killed.
             CommandFailedError: with ``check``. APIError: refused. BadRequestError: no such
                 container; it lists those that are there.
-            ExecError: the command may not be executed, ``cwd`` is not there, there is no pod, or it is not
-                up: then with what ``wait_for_ready`` would say.
+            ExecError: the command may not be executed, ``cwd`` is not there, there is no pod, or it
+                is not up: then with what ``wait_for_ready`` would say.
         """
         from .commands.execution import Output, completing_failures, encode_input
         from .commands.explain import explaining_failures
@@ -325,7 +339,8 @@ class DevServer(BaseCustomResource):
             return result
 
     def sync(self) -> list[TransferReport]:
-        """Copy every local path of ``sync_workspace`` to its remote path, in order; see :meth:`upload`.
+        """Copy every local path of ``sync_workspace`` to its remote path, in order; see
+        :meth:`upload`.
 
         Raises:
             FileNotFoundError: a local path does not exist. SyncError: the container's side failed.
@@ -347,16 +362,17 @@ class DevServer(BaseCustomResource):
     ) -> TransferReport:
         """Copy a local directory (its contents) or a single file into the container.
 
-        Parents are created; modes and mtimes are kept; what else is in the remote directory stays. A single file lands
-        at ``remote``, or in it if that ends in ``/`` or is a directory. Each file there is at every moment either the
-        old one or the new one; symlinks below ``remote`` are replaced, not followed. Needs ``sh``, ``head``, ``tar``,
-        ``mkdir``, ``mv``, ``rm`` and ``chmod`` there, and room for a second copy of what is sent (256 MiB, or the
-        largest file).
+        Parents are created; modes and mtimes are kept; what else is in the remote directory stays.
+        A single file lands at ``remote``, or in it if that ends in ``/`` or is a directory. Each
+        file there is at every moment either the old one or the new one; symlinks below ``remote``
+        are replaced, not followed. Needs ``sh``, ``head``, ``tar``, ``mkdir``, ``mv``, ``rm`` and
+        ``chmod`` there, and room for a second copy of what is sent (256 MiB, or the largest file).
 
         Raises:
-            FileNotFoundError: ``local`` does not exist. SyncError: the container's side failed; with its stderr.
-            ExecConnectionLostError: the connection was lost before the container's side had confirmed
-                all of it, whatever the API server says. ExecError: as for :meth:`exec`.
+            FileNotFoundError: ``local`` does not exist. SyncError: the container's side failed;
+                with its stderr.
+            ExecConnectionLostError: the connection was lost before the container's side had
+                confirmed all of it, whatever the API server says. ExecError: as for :meth:`exec`.
         """
         from .commands.execution import run_raw
         from .commands.explain import explaining_failures

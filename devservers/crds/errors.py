@@ -1,4 +1,6 @@
-"""The exceptions at their documented import path. The whole tree is in :mod:`devservers.errors`."""
+"""The exceptions of the CRD clients, at their documented import path. The whole tree is in
+:mod:`devservers.errors`.
+"""
 
 from __future__ import annotations
 

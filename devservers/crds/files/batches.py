@@ -15,10 +15,11 @@ BATCH_BYTES = 256 * 1024 * 1024  # of file contents; a batch more costs about 0.
 
 
 def batches(entries: Sequence[Entry], limit: int) -> Iterator[list[Entry]]:
-    """``entries`` in runs of at most ``limit`` bytes (or one file), each with the directories that lead to its first.
+    """``entries`` in runs of at most ``limit`` bytes (or one file), each with the directories that
+    lead to its first.
 
-    A directory whose contents are split is in each of these batches, so each leaves it with its own mode and mtime.
-    There is always one batch.
+    A directory whose contents are split is in each of these batches, so each leaves it with its own
+    mode and mtime. There is always one batch.
     """
     batch: list[Entry] = []
     size = 0

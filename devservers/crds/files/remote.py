@@ -1,8 +1,8 @@
 """The container's half of a transfer: the commands that run there, and what their outcome means.
 
-The script itself is :mod:`.script`; values reach it as arguments. What an exec request carries becomes JSON in the
-container runtime, which spoils bytes that are not UTF-8; so a path travels as :func:`word` writes it, and ``printf %b``
-gives the bytes back.
+The script itself is :mod:`.script`; values reach it as arguments. What an exec request carries
+becomes JSON in the container runtime, which spoils bytes that are not UTF-8; so a path travels as
+:func:`word` writes it, and ``printf %b`` gives the bytes back.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def receive_directory(
 ) -> list[str]:
     """The command that unpacks ``size`` bytes of tar into ``target``.
 
-    ``mode`` is for a target that it has to make, or that an earlier command of the same transfer has (``is_new``); None
-    leaves it as it is made, open to its owner.
+    ``mode`` is for a target that it has to make, or that an earlier command of the same transfer
+    has (``is_new``); None leaves it as it is made, open to its owner.
     """
     words = [
         word(target),
@@ -42,7 +42,8 @@ def receive_file(target: str, size: int, marker: str, name: str) -> list[str]:
 
 
 def target_path(remote: str) -> str:
-    """``remote`` as the script takes it: absolute, or beginning with ``~/``, or with ``./``, so that no ``-`` leads.
+    """``remote`` as the script takes it: absolute, or beginning with ``~/``, or with ``./``, so that
+    no ``-`` leads.
 
     Raises:
         ValueError: empty, with a NUL, or not encodable.
@@ -61,7 +62,9 @@ def target_path(remote: str) -> str:
 
 
 def word(path: str) -> str:
-    r"""``path`` for ``printf %b``: backslashes, blanks, control characters and bytes outside UTF-8 as ``\0ooo``."""
+    r"""``path`` for ``printf %b``: backslashes, blanks, control characters and bytes outside UTF-8
+    as ``\0ooo``.
+    """
     return re.sub(r"[\\\s\x00-\x1f\x7f\udc80-\udcff]", _escape, path)
 
 

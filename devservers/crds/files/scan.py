@@ -1,10 +1,11 @@
 """What there is to copy: one look at the local tree, in a fixed order.
 
-The look is taken once and everything after it (sizes, headers, the manifest of a later incremental sync) follows from
-what was seen then, not from what the tree has become meanwhile.
+The look is taken once and everything after it (sizes, headers, the manifest of a later incremental
+sync) follows from what was seen then, not from what the tree has become meanwhile.
 
-A directory stands before what it holds, siblings are sorted by name: two looks at the same tree give equal lists.
-Symlinks are never followed below the path that was named; hard links are separate files.
+A directory stands before what it holds, siblings are sorted by name: two looks at the same tree
+give equal lists. Symlinks are never followed below the path that was named; hard links are separate
+files.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from ...errors import SyncError
 class Entry(NamedTuple):
     """One file, directory or symlink as it was seen.
 
-    ``name`` is relative to the root, ``mode`` is the whole ``st_mode``, ``size`` counts bytes (0 unless a regular
-    file), ``mtime`` is in whole seconds and never negative (tar readers differ on those), ``link`` is a symlink's text.
+    ``name`` is relative to the root, ``mode`` is the whole ``st_mode``, ``size`` counts bytes (0
+    unless a regular file), ``mtime`` is in whole seconds and never negative (tar readers differ on
+    those), ``link`` is a symlink's text.
     """
 
     name: str
@@ -48,7 +50,9 @@ class Entry(NamedTuple):
 
 
 class Scan(NamedTuple):
-    """A local tree: the directory that names are relative to, what is in it, and what cannot travel in a tar stream."""
+    """A local tree: the directory that names are relative to, what is in it, and what cannot travel
+    in a tar stream.
+    """
 
     root: str
     entries: list[Entry]

@@ -19,9 +19,10 @@ _OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXE
 class LocalFiles:
     """Reads the files of one scan, never more of one than the scan saw.
 
-    ``vanished`` names those deleted since, which is as if they had been deleted before the scan. ``changed`` gives, by
-    name, why a copy is not to be trusted: the file could not be read, shrank, grew, or was written to while being read.
-    One replaced as a whole before its turn, by one of the same size, is simply read.
+    ``vanished`` names those deleted since, which is as if they had been deleted before the scan.
+    ``changed`` gives, by name, why a copy is not to be trusted: the file could not be read, shrank,
+    grew, or was written to while being read. One replaced as a whole before its turn, by one of the
+    same size, is simply read.
     """
 
     def __init__(self, root: str) -> None:
@@ -33,7 +34,8 @@ class LocalFiles:
         """At most ``entry.size`` bytes, in pieces of at most 64 KiB.
 
         Raises:
-            Absent: before the first piece, if it is gone, is no regular file any more, or cannot be opened.
+            Absent: before the first piece, if it is gone, is no regular file any more, or cannot be
+                opened.
         """
         descriptor = self._open(entry)
         try:

@@ -68,7 +68,9 @@ class Member(NamedTuple):
 
 
 def members(entries: Iterable[Entry]) -> Iterator[Member]:
-    """What is unpacked into the staging directory, in the order of :mod:`.scan` (a directory before its contents)."""
+    """What is unpacked into the staging directory, in the order of :mod:`.scan` (a directory before
+    its contents).
+    """
     for entry in entries:
         if entry.is_directory:
             yield Member(entry.name, tarfile.DIRTYPE, entry.permissions | 0o700, entry.mtime)
@@ -100,8 +102,9 @@ def stream_size(entries: Sequence[Entry], marker: str) -> int:
 def stream(entries: Sequence[Entry], marker: str, content: Content) -> Generator[bytes, None, None]:
     """The stream in chunks of at most 64 KiB.
 
-    ``content`` gives a file's bytes in pieces of any size, or raises :exc:`Absent`. Too few are filled up with zeros
-    and what is too much is cut, for the size in the header has been sent; it is for ``content`` to notice and to tell.
+    ``content`` gives a file's bytes in pieces of any size, or raises :exc:`Absent`. Too few are
+    filled up with zeros and what is too much is cut, for the size in the header has been sent; it
+    is for ``content`` to notice and to tell.
     """
     archive = (piece for member in members(entries) for piece in _pieces(member, marker, content))
     inner = chain(map(_header, seals(entries)), [END])
@@ -167,7 +170,9 @@ def _exactly(size: int, pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _chunked(pieces: Iterable[bytes]) -> Generator[bytes, None, None]:
-    """Small pieces joined, big ones split: a frame for each 4 KiB file would cost more than the file."""
+    """Small pieces joined, big ones split: a frame for each 4 KiB file would cost more than the
+    file.
+    """
     buffer = bytearray()
     for piece in pieces:
         buffer += piece
@@ -179,7 +184,9 @@ def _chunked(pieces: Iterable[bytes]) -> Generator[bytes, None, None]:
 
 
 def _header(member: Member) -> bytes:
-    """The 512-byte header, with long-name members before it where needed; the owner is 0, without a name."""
+    """The 512-byte header, with long-name members before it where needed; the owner is 0, without a
+    name.
+    """
     info = tarfile.TarInfo(member.name)
     info.type = member.type
     info.mode = member.mode
@@ -199,7 +206,9 @@ def _header_size(member: Member) -> int:
 
 
 def _long_name_size(length: int) -> int:
-    """What a name of so many bytes takes beyond its header field: a header and the NUL-ended name in whole blocks."""
+    """What a name of so many bytes takes beyond its header field: a header and the NUL-ended name
+    in whole blocks.
+    """
     return 0 if length <= NAME_FIELD else BLOCK + _whole_blocks(length + 1)
 
 

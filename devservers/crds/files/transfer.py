@@ -1,7 +1,7 @@
 """Upload: plan, send, and believe in success only when the container's side has confirmed it.
 
-One exec carries one tar stream, a batch of the tree: all of it, unless it is big. Memory stays flat however big the
-files are; the only thing that grows with the tree is the list of its names.
+One exec carries one tar stream, a batch of the tree: all of it, unless it is big. Memory stays flat
+however big the files are; the only thing that grows with the tree is the list of its names.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 class RemoteRunner(Protocol):
     """Runs a command in the container: what exec does, and all that a transfer needs to know of it.
 
-    ``stdin`` is an iterable of chunks of any size; the runner may leave it part-way when the command has ended. The end
-    of it may or may not reach the command as an end of file.
+    ``stdin`` is an iterable of chunks of any size; the runner may leave it part-way when the
+    command has ended. The end of it may or may not reach the command as an end of file.
     """
 
     def __call__(
@@ -43,9 +43,11 @@ class RemoteRunner(Protocol):
 
 
 class TransferReport(NamedTuple):
-    """What a transfer copied. ``bytes`` counts file contents, ``wire_bytes`` the tar stream that carried them.
+    """What a transfer copied. ``bytes`` counts file contents, ``wire_bytes`` the tar stream that
+    carried them.
 
-    ``skipped`` lists what cannot be copied by its nature (sockets, FIFOs, devices), relative to ``local``.
+    ``skipped`` lists what cannot be copied by its nature (sockets, FIFOs, devices), relative to
+    ``local``.
     """
 
     local: str
@@ -82,37 +84,42 @@ def upload(
 ) -> TransferReport:
     """Copy a local directory or file into the container.
 
-    A directory's contents land in ``remote``, which is created with its parents if need be; what else is there stays,
-    same-named files are replaced. A single file lands at ``remote``, or in it if ``remote`` ends in ``/`` or is a
-    directory, as with ``cp``.
+    A directory's contents land in ``remote``, which is created with its parents if need be; what
+    else is there stays, same-named files are replaced. A single file lands at ``remote``, or in it
+    if ``remote`` ends in ``/`` or is a directory, as with ``cp``.
 
-    Each file there is at every moment either the old one or the new one: it is written beside its place and renamed.
-    What fails while it travels (a full disk, a lost connection) leaves the old ones, of a tree of more than
-    ``batch_bytes`` those of the batch that failed and of the batches after it.
+    Each file there is at every moment either the old one or the new one: it is written beside its
+    place and renamed. What fails while it travels (a full disk, a lost connection) leaves the old
+    ones, of a tree of more than ``batch_bytes`` those of the batch that failed and of the batches
+    after it.
 
-    Modes (less set-user-id, set-group-id and sticky) and mtimes (whole seconds, none before 1970) are kept, owners are
-    the container's user. In a directory with the set-group-id bit what is new gets its group, and directories the bit.
-    A directory that is there and belongs to another user keeps its mode and mtime. Symlinks are copied as symlinks,
-    hard links as separate files. ``remote`` may itself be a symlink to a directory and is followed, and keeps its mode
-    if it exists. Below it a symlink is never followed but replaced by the directory or file that belongs there. A
-    directory takes the place of a file; a file that of an empty directory, not of any other, nor of a device. A file
-    on which something is mounted is written to in place.
+    Modes (less set-user-id, set-group-id and sticky) and mtimes (whole seconds, none before 1970)
+    are kept, owners are the container's user. In a directory with the set-group-id bit what is new
+    gets its group, and directories the bit. A directory that is there and belongs to another user
+    keeps its mode and mtime. Symlinks are copied as symlinks, hard links as separate files.
+    ``remote`` may itself be a symlink to a directory and is followed, and keeps its mode if it
+    exists. Below it a symlink is never followed but replaced by the directory or file that belongs
+    there. A directory takes the place of a file; a file that of an empty directory, not of any
+    other, nor of a device. A file on which something is mounted is written to in place.
 
     Args:
         run: executes a command in the container.
         local: ``~`` and ``~user`` are expanded; if it is a symlink it is followed.
-        remote: absolute, relative to the container's working directory, or with a leading ``~/`` for its ``$HOME``.
-        batch_bytes: how much of files' contents one exec carries: so much room, or that of the largest file, is needed
-            beside what is there.
+        remote: absolute, relative to the container's working directory, or with a leading ``~/``
+            for its ``$HOME``.
+        batch_bytes: how much of files' contents one exec carries: so much room, or that of the
+            largest file, is needed beside what is there.
 
     Raises:
         FileNotFoundError: ``local`` does not exist.
         ValueError: ``remote`` is empty, holds a NUL or cannot be encoded.
-        ExecConnectionLostError: the connection was lost before the container's side had confirmed all of it.
-        SyncError: something local cannot be read (nothing is sent then); the container's side failed or did not get
-            all; or files changed while they were read: then everything else has arrived, and the copies of those named
-            are cut, or filled up with zeros, to the size they had at first. A file deleted meanwhile is left out, as
-            if it had been deleted before.
+        ExecConnectionLostError: the connection was lost before the container's side had confirmed
+            all of it.
+        SyncError: something local cannot be read (nothing is sent then); the container's side
+            failed or did not get all; or files changed while they were read: then everything else
+            has arrived, and the copies of those named are cut, or filled up with zeros, to the size
+            they had at first. A file deleted meanwhile is left out, as if it had been deleted
+            before.
     """
     from .source import LocalFiles
     from .tarstream import stream_size

@@ -1,10 +1,10 @@
 """One create of a ``with``, and what is known of its outcome.
 
-Its answer can be lost (a reset, a timeout, Ctrl-C), and then nobody knows whether there is a server.
-So the create goes out under a field manager that is this one attempt's, which the API server notes in
-managedFields: an object that carries it is ours, and no other object is touched. After a lost answer
-it is looked for as long as it may still come to be: an abandoned request until its time would have been
-up, a cut one for :data:`LOOK_SECONDS`.
+Its answer can be lost (a reset, a timeout, Ctrl-C), and then nobody knows whether there is a
+server. So the create goes out under a field manager that is this one attempt's, which the API
+server notes in managedFields: an object that carries it is ours, and no other object is touched.
+After a lost answer it is looked for as long as it may still come to be: an abandoned request until
+its time would have been up, a cut one for :data:`LOOK_SECONDS`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ from .settings import Managed
 
 FIELD_MANAGER = "devservers"
 LOOK_SECONDS = 10.0
-"""After a lost answer the server may still be at work (admission webhooks): seconds it is looked for at least."""
+"""After a lost answer the server may still be at work (admission webhooks): seconds it is looked
+for at least.
+"""
 
 
 class Attempt:
@@ -66,7 +68,8 @@ class Attempt:
     def create(self) -> Object:
         """Create the object; a namesake that is being deleted is waited for first.
 
-        With ``if_exists="attach"`` it may be a namesake that is returned; then there is no obligation.
+        With ``if_exists="attach"`` it may be a namesake that is returned; then there is no
+        obligation.
         """
         backoff = Backoff(first=0.1, limit=1.0)
         while True:
@@ -90,7 +93,9 @@ class Attempt:
         return delete_obliged(self.obligation, hiding=error)
 
     def _create_once(self) -> Object:
-        """Send the create; after a lost answer, look whether it was executed, and if so go on with what it made."""
+        """Send the create; after a lost answer, look whether it was executed, and if so go on with
+        what it made.
+        """
         try:
             raw = create(
                 self._place, self._body, field_manager=self._manager, deadline=self.deadline,
@@ -122,8 +127,8 @@ class Attempt:
     def _settle(self, error: BaseException, seconds: float) -> Optional[Object]:
         """Find out whether the create was executed: the object it made, or None.
 
-        ``seconds``: how much longer it may be answered. A Ctrl-C during the looking leaves it uncertain; called again
-        then, it looks once more and no longer.
+        ``seconds``: how much longer it may be answered. A Ctrl-C during the looking leaves it
+        uncertain; called again then, it looks once more and no longer.
         """
         hurried, self._looking = self._looking, True
         deadline = Deadline(0.0 if hurried else max(seconds, LOOK_SECONDS), self._clock)
@@ -142,7 +147,9 @@ class Attempt:
         return None
 
     def _find(self, deadline: Deadline, told: bool) -> Optional[Object]:
-        """Look until it is there, or cannot come any more, or the time is up; say so if that may take long."""
+        """Look until it is there, or cannot come any more, or the time is up; say so if that may
+        take long.
+        """
         name = self._body["metadata"].get("name")
         selectors = {"fieldSelector": f"metadata.name={name}"} if name else {}
         failure: Optional[DevServersError] = None
@@ -180,7 +187,9 @@ class Attempt:
         return f"check for it, and delete it: kubectl get {words}"
 
     def _wait_for_namesake(self, error: AlreadyExistsError) -> Optional[Object]:
-        """None when the namesake has gone. If it is to stay: itself to attach to, or ``error`` is raised."""
+        """None when the namesake has gone. If it is to stay: itself to attach to, or ``error`` is
+        raised.
+        """
         name = self._body["metadata"].get("name")
         try:
             look = self.deadline.sooner(LOOK_SECONDS)
@@ -219,11 +228,12 @@ def _is_to_stay(item: Mapping[str, Any]) -> bool:
 def metadata_anew(
     now: Mapping[str, Any], read: Mapping[str, Any], sent: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The metadata for creating an object again that has been on the cluster: as it stands, less what others added.
+    """The metadata for creating an object again that has been on the cluster: as it stands, less what
+    others added.
 
-    An operator knows by its own finalizer and annotations what it has handled: with them, a new object would look
-    handled to it. ``sent`` is the metadata of the create before, ``read`` that of the object as it was read last; what
-    was read and not sent is of others.
+    An operator knows by its own finalizer and annotations what it has handled: with them, a new
+    object would look handled to it. ``sent`` is the metadata of the create before, ``read`` that of
+    the object as it was read last; what was read and not sent is of others.
     """
     metadata = dict(now)
     for key in ("labels", "annotations"):

@@ -1,8 +1,8 @@
 """Creating: what a refused create means, and when it is sent again.
 
-Some refusals say that nothing was done and that another try may succeed: 429, a quota that was changed by somebody else
-at the same moment (409, about the ResourceQuota), a generated name that is taken. A name that is taken is another
-matter: its object is to stay, or it is on its way out.
+Some refusals say that nothing was done and that another try may succeed: 429, a quota that was
+changed by somebody else at the same moment (409, about the ResourceQuota), a generated name that is
+taken. A name that is taken is another matter: its object is to stay, or it is on its way out.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ def create(
     field_validation: str = "Strict", deadline: Optional[Deadline] = None,
     sending: Optional[Callable[[], None]] = None,
 ) -> Object:  # fmt: skip
-    """Create an object, again after refusals that may pass: for as long as ``deadline`` allows, else a few times."""
+    """Create an object, again after refusals that may pass: for as long as ``deadline`` allows,
+    else a few times.
+    """
     client, resource, namespace = place
     what = named(resource, body)
     attempts = Attempts(
@@ -62,7 +64,9 @@ def _may_succeed_again(body: Object, error: BaseException) -> bool:
 def explained(
     error: AlreadyExistsError, place: Collection, name: Optional[str]
 ) -> AlreadyExistsError:
-    """``error``, with advice: the namesake can be used, or is being deleted and the name free in a moment."""
+    """``error``, with advice: the namesake can be used, or is being deleted and the name free in a
+    moment.
+    """
     if name is None:  # made up by the server
         return error
     try:

@@ -1,9 +1,9 @@
 """Deleting on the way out: until it is known to be on its way, and then until it is gone.
 
-Deleting is bound to the uid, which makes it safe to repeat: so it is, with backoff, for as long as nobody can say what
-came of it. Only two refusals end it, for they prove that this very object is gone: a Status that is NotFound about it,
-and a Conflict about the uid. A 404 may come from a proxy or from an API server that is just starting, a 409 from a
-webhook or a quota.
+Deleting is bound to the uid, which makes it safe to repeat: so it is, with backoff, for as long as
+nobody can say what came of it. Only two refusals end it, for they prove that this very object is
+gone: a Status that is NotFound about it, and a Conflict about the uid. A 404 may come from a proxy
+or from an API server that is just starting, a 409 from a webhook or a quota.
 """
 
 from __future__ import annotations
@@ -27,17 +27,20 @@ from ..model.reference import ObjectRef
 DELETE_SECONDS = 30.0
 """Time for deleting on the way out, repetitions included."""
 KEPT_ALIVE_SECONDS = 8.0
-"""So long an answer is waited for on a connection that was there before: it may have died unnoticed. Then a new one is
-opened, where the API server has all the time that is left."""
+"""So long an answer is waited for on a connection that was there before: it may have died unnoticed.
+Then a new one is opened, where the API server has all the time that is left."""
 LOOK_SECONDS = 3.0
-"""Time for one look at what is being deleted, for the same reason: the next one takes another connection."""
+"""Time for one look at what is being deleted, for the same reason: the next one takes another
+connection.
+"""
 
 
 def delete_until_known(created: ObjectRef) -> bool:
     """True if the object is marked for deletion, False if it is gone.
 
     Raises:
-        DevServersError: it was refused, or after :data:`DELETE_SECONDS` nobody could say what came of it.
+        DevServersError: it was refused, or after :data:`DELETE_SECONDS` nobody could say what came
+            of it.
     """
     deadline = Deadline(DELETE_SECONDS, created.client.clock)
     attempts = Attempts(deadline, Backoff(first=0.25, limit=3.0), may_pass=_may_pass)
@@ -77,7 +80,8 @@ def _is_gone(refusal: APIError, created: ObjectRef, deadline: Deadline) -> bool:
 
 
 def last_seen(created: ObjectRef, deadline: Deadline) -> Optional[Object]:
-    """Wait until that very object is gone: None. Else, when the time is up, the object as it was seen last.
+    """Wait until that very object is gone: None. Else, when the time is up, the object as it was seen
+    last.
 
     Without an answer in all that time nothing is known of it: ``{}``.
 

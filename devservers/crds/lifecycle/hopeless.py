@@ -1,8 +1,9 @@
 """When waiting on is pointless: signs that a DevServer will not get ready by itself.
 
-Some are final at once (an image name that is none), some only if they last: an image that could not be pulled may be
-there in a minute, an operator that has handled an object may be about to write its status. So this remembers since when
-it has seen each sign. ``fail_fast=False`` leaves all of it out.
+Some are final at once (an image name that is none), some only if they last: an image that could not
+be pulled may be there in a minute, an operator that has handled an object may be about to write its
+status. So this remembers since when it has seen each sign. ``fail_fast=False`` leaves all of it
+out.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ class Hopeless:
         self._flavor_is_there = False
 
     def reason(self, raw: Mapping[str, Any], pods: Optional[Pods], deadline: Deadline) -> str:
-        """Why the wait may as well end now, or ``""``; ``pods`` is None where they may not be listed."""
+        """Why the wait may as well end now, or ``""``; ``pods`` is None where they may not be
+        listed.
+        """
         now = self._client.clock.now()
         signs = {sign.what: sign for sign in self._signs(raw, pods)}
         self._since = {what: self._since.get(what, now) for what in signs}
@@ -112,7 +115,8 @@ def pod_signs(pod: Mapping[str, Any]) -> Iterator[Sign]:
 
 
 def missing_flavor(client: RESTClient, raw: Mapping[str, Any], deadline: Deadline) -> Optional[str]:
-    """The name of the DevServer's flavor if it does not exist; None if it does, or the spec names none.
+    """The name of the DevServer's flavor if it does not exist; None if it does, or the spec names
+    none.
 
     Raises:
         DevServersError: it may not be looked at (403), or not now.

@@ -1,10 +1,12 @@
 """The context manager's promise: what it created is deleted, whatever happened, and nothing else is.
 
-The moments that matter are the create itself, whose answer can be lost (:mod:`.attempt`), and those in which a signal
-comes between two of our steps: what was created is an obligation (:mod:`.obligation`) that ends only with its deletion.
+The moments that matter are the create itself, whose answer can be lost (:mod:`.attempt`), and those
+in which a signal comes between two of our steps: what was created is an obligation
+(:mod:`.obligation`) that ends only with its deletion.
 
-A DELETE only marks an object that has finalizers: its operator takes the last one off a moment later. So leaving waits
-for that, and entering waits for a namesake that is on its way out: the same script can run again at once.
+A DELETE only marks an object that has finalizers: its operator takes the last one off a moment
+later. So leaving waits for that, and entering waits for a namesake that is on its way out: the same
+script can run again at once.
 """
 
 from __future__ import annotations
@@ -29,10 +31,12 @@ T = TypeVar("T")
 
 
 def enter(server: Managed) -> None:
-    """The beginning of the ``with``: an object that was read or made before is used, else one is created.
+    """The beginning of the ``with``: an object that was read or made before is used, else one is
+    created.
 
     Raises:
-        FileNotFoundError: a local path of ``sync_workspace`` does not exist; nothing has been created then.
+        FileNotFoundError: a local path of ``sync_workspace`` does not exist; nothing has been
+            created then.
     """
     for local in server.settings.sync_workspace:
         os.stat(os.path.expanduser(os.fspath(local)))
@@ -55,7 +59,9 @@ def attach(server: Managed, deadline: Deadline) -> None:
 
 
 def create_and_wait(server: Managed) -> None:
-    """Create ``server`` and wait until it is ready; deleted again if anything goes wrong, Ctrl-C included."""
+    """Create ``server`` and wait until it is ready; deleted again if anything goes wrong, Ctrl-C
+    included.
+    """
     attempt = Attempt(server)
     teller = server.teller()
     try:
@@ -83,7 +89,9 @@ def create_and_wait(server: Managed) -> None:
 
 
 def leave(server: Managed, error: Optional[BaseException]) -> None:
-    """The end of the ``with``: delete what it created, or keep it; ``error`` is what the body raised."""
+    """The end of the ``with``: delete what it created, or keep it; ``error`` is what the body
+    raised.
+    """
     owed = server.history.owed()
     if not owed:
         return
@@ -105,10 +113,11 @@ def _insist(
     error: Optional[BaseException],
     obligation: Callable[[], Optional[Obligation]],
 ) -> T:
-    """Delete even if Ctrl-C comes meanwhile, which is raised afterwards; another one meanwhile is obeyed at once.
+    """Delete even if Ctrl-C comes meanwhile, which is raised afterwards; another one meanwhile is
+    obeyed at once.
 
-    What came before the deletion does not count: the same Ctrl-C pressed twice must not leave a server behind.
-    ``delete`` is given the exception under way, to note on it what has to be known.
+    What came before the deletion does not count: the same Ctrl-C pressed twice must not leave a
+    server behind. ``delete`` is given the exception under way, to note on it what has to be known.
     """
     try:
         return delete(error)
@@ -127,7 +136,9 @@ def _insist(
 def _wait_until_gone(
     server: Managed, obligation: Obligation, hiding: Optional[BaseException]
 ) -> None:
-    """Wait until what was deleted is gone; Ctrl-C ends this at once, for the deletion goes on without us."""
+    """Wait until what was deleted is gone; Ctrl-C ends this at once, for the deletion goes on
+    without us.
+    """
     try:
         _watch_it_go(server, obligation)
     except Exception as error:  # of on_event

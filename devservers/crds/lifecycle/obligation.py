@@ -1,9 +1,10 @@
 """What ``with`` statements have created and must delete.
 
-An obligation begins with the answer to the create and ends when its deletion was done, has failed, or was given up by a
-second Ctrl-C. Between the two, nothing may forget it: not an exception, not a Ctrl-C in the first line of ``__exit__``,
-where no ``try`` of ours can be (a signal that comes at the end of the body is raised there). So what is still owed when
-the interpreter ends is deleted then. A forked child owes nothing.
+An obligation begins with the answer to the create and ends when its deletion was done, has failed,
+or was given up by a second Ctrl-C. Between the two, nothing may forget it: not an exception, not a
+Ctrl-C in the first line of ``__exit__``, where no ``try`` of ours can be (a signal that comes at
+the end of the body is raised there). So what is still owed when the interpreter ends is deleted
+then. A forked child owes nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ _seen_to_at_exit = False
 
 
 class Obligation:
-    """One object to delete. ``at_exit`` is asked at the interpreter's end: does it still have to go?"""
+    """One object to delete. ``at_exit`` is asked at the interpreter's end: does it still have to
+    go?
+    """
 
     def __init__(self, created: ObjectRef, at_exit: Callable[[], bool]) -> None:
         self.created = created
@@ -36,7 +39,9 @@ class Obligation:
 
     @classmethod
     def to_nothing(cls, ref: ObjectRef) -> Obligation:
-        """Of a ``with`` that has created nothing: it only tells the statements apart that are under way."""
+        """Of a ``with`` that has created nothing: it only tells the statements apart that are under
+        way.
+        """
         visit = cls(ref, lambda: False)
         visit.deletes = False
         return visit
@@ -81,10 +86,11 @@ def delete_what_is_owed() -> None:
 
 
 def delete_obliged(obligation: Obligation, hiding: Optional[BaseException] = None) -> bool:
-    """Delete that very object, and settle the obligation. True if it is on its way out, and may be waited for.
+    """Delete that very object, and settle the obligation. True if it is on its way out, and may be
+    waited for.
 
-    A failure is raised, but never over ``hiding``, the exception that is under way: to that it is noted. A Ctrl-C
-    leaves the obligation as it is.
+    A failure is raised, but never over ``hiding``, the exception that is under way: to that it is
+    noted. A Ctrl-C leaves the obligation as it is.
     """
     created = obligation.created
     try:

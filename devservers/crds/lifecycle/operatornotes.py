@@ -1,12 +1,14 @@
-"""What an operator left on an object beside its status: the memory of the kopf framework, in annotations. Pure.
+"""What an operator left on an object beside its status: the memory of the kopf framework, in
+annotations. Pure.
 
-The DevServer operator that users run keeps its progress where kopf keeps it, and a failure for good is told nowhere
-else. While a handler is at work, or waits for its next try, there is one annotation ``kopf.zalando.org/HANDLER`` with
-``retries``, ``delayed`` and a message; once an object is handled, ``…/last-handled-configuration`` holds what was
-handled. An operator may have another prefix than kopf's, so annotations are known by their form.
+The DevServer operator that users run keeps its progress where kopf keeps it, and a failure for good
+is told nowhere else. While a handler is at work, or waits for its next try, there is one annotation
+``kopf.zalando.org/HANDLER`` with ``retries``, ``delayed`` and a message; once an object is handled,
+``…/last-handled-configuration`` holds what was handled. An operator may have another prefix than
+kopf's, so annotations are known by their form.
 
-The message may be a whole HTTP error: headers, and a Status as its body. Of that only the Status' own sentence is
-shown, for headers and bodies may hold what is nobody's business.
+The message may be a whole HTTP error: headers, and a Status as its body. Of that only the Status'
+own sentence is shown, for headers and bodies may hold what is nobody's business.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ MESSAGE_LIMIT = 400
 """Characters of a handler's message that are shown."""
 LONGEST_READ = 20_000
 MOST_BRACES = 20
-"""Limits on what is looked through for a Status in a message: characters, and places where one may begin."""
+"""Limits on what is looked through for a Status in a message: characters, and places where one may
+begin.
+"""
 
 _WIRE_BEGINS = re.compile(
     r"HTTP response (?:headers|body)|HTTPHeaderDict|CIMultiDict|<!doctype|<html"
@@ -36,7 +40,9 @@ _BRACES = re.compile(r"""'(?:[^'\\]|\\.)*'?|"(?:[^"\\]|\\.)*"?|[{}]""", re.DOTAL
 
 
 class Handler(NamedTuple):
-    """One handler's progress: how often it was tried, what came of it, and when it is tried next (as written)."""
+    """One handler's progress: how often it was tried, what came of it, and when it is tried next
+    (as written).
+    """
 
     name: str
     retries: int
@@ -115,13 +121,17 @@ def _handlers(annotations: Mapping[str, Any]) -> Iterator[Handler]:
 
 
 def _is_about(memory: object, spec: object) -> bool:
-    """Whether what was handled is the spec as it stands; where that cannot be told, it is taken to be."""
-    handled = json_or_none(memory) if isinstance(memory, str) else None
+    """Whether what was handled is the spec as it stands; where that cannot be told, it is taken to
+    be.
+    """
+    handled = _json(memory)
     return not isinstance(handled, dict) or "spec" not in handled or handled["spec"] == spec
 
 
 def plain_message(text: str) -> str:
-    """A handler's message as it can be shown: the sentence of the Status in it, else what stands before the wire."""
+    """A handler's message as it can be shown: the sentence of the Status in it, else what stands
+    before the wire.
+    """
     status = _status_in(text)
     if status is not None:
         said = [
@@ -136,7 +146,9 @@ def plain_message(text: str) -> str:
 
 
 def _status_in(text: str) -> Optional[Mapping[str, Any]]:
-    """The Status in a message, whether it was printed as JSON, as Python's bytes of JSON, or as Python's dict."""
+    """The Status in a message, whether it was printed as JSON, as Python's bytes of JSON, or as
+    Python's dict.
+    """
     text = text[:LONGEST_READ]
     plain = text.replace("\\'", "'").replace("\\\\", "\\")  # as it was before repr() of bytes
     for version in dict.fromkeys((text, plain)):

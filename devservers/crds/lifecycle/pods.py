@@ -1,7 +1,8 @@
 """The pods behind a DevServer: which are its own, which of those is meant, and which container of it.
 
-The label ``app=NAME`` is the commonest there is, so a pod that bears it may be anybody's. Who made a pod is told by its
-controller, the one owner reference with ``controller: true``. A pod is the DevServer's own if
+The label ``app=NAME`` is the commonest there is, so a pod that bears it may be anybody's. Who made
+a pod is told by its controller, the one owner reference with ``controller: true``. A pod is the
+DevServer's own if
 
 1. its controller has the DevServer's uid, or
 2. its controller is the StatefulSet NAME, or the ReplicaSet NAME-HASH whose HASH is the pod's own
@@ -9,8 +10,8 @@ controller, the one owner reference with ``controller: true``. A pod is the DevS
    (an older one was made for an earlier DevServer of the same name), or
 3. nothing controls it, and it bears the label or is called NAME-0.
 
-Others are never taken. Among its own the ready one goes before one that runs, and that before one that does not, then
-the newest: a rollout's successor takes over when it is ready, not before.
+Others are never taken. Among its own the ready one goes before one that runs, and that before one
+that does not, then the newest: a rollout's successor takes over when it is ready, not before.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ CLOCK_SKEW_SECONDS = 2
 
 
 class PodOwner(NamedTuple):
-    """The DevServer whose pods are looked for; uid and creation are None as long as it was never read."""
+    """The DevServer whose pods are looked for; uid and creation are None as long as it was never
+    read.
+    """
 
     namespace: str
     name: str
@@ -87,7 +90,9 @@ class PodOwner(NamedTuple):
 
 
 class Pods(NamedTuple):
-    """What a look at the pods found: the DevServer's own, the one that is meant first, and others in their place."""
+    """What a look at the pods found: the DevServer's own, the one that is meant first, and others
+    in their place.
+    """
 
     own: list[Object]
     strangers: list[Object]
@@ -119,7 +124,8 @@ class Pods(NamedTuple):
 
 
 def look_up_pods(client: RESTClient, owner: PodOwner, deadline: Optional[Deadline] = None) -> Pods:
-    """The pods labelled ``app=NAME`` and, where none of them is the DevServer's own and live, the one called NAME-0.
+    """The pods labelled ``app=NAME`` and, where none of them is the DevServer's own and live, the one
+    called NAME-0.
 
     Needs the right to list pods, and no other.
     """
@@ -144,7 +150,8 @@ def look_up_pods(client: RESTClient, owner: PodOwner, deadline: Optional[Deadlin
 def controller_of(pod: Mapping[str, Any]) -> Optional[Mapping[str, Any]]:
     """The owner reference of what manages the pod; None if nothing does.
 
-    A DevServer among the owners counts as one even where it is not marked so: nothing else would name it there.
+    A DevServer among the owners counts as one even where it is not marked so: nothing else would
+    name it there.
     """
     owners: list[Mapping[str, Any]] = pod["metadata"].get("ownerReferences") or []
     for owner in owners:
@@ -180,7 +187,9 @@ def is_live(pod: Mapping[str, Any]) -> bool:
 
 
 def containers_ready(pod: Mapping[str, Any]) -> bool:
-    """Whether every container is ready, by the pod's Ready condition or, without one, its container statuses."""
+    """Whether every container is ready, by the pod's Ready condition or, without one, its container
+    statuses.
+    """
     status = pod.get("status") or {}
     for condition in status.get("conditions") or []:
         if condition.get("type") == "Ready":
@@ -217,7 +226,9 @@ def can_run_commands(pod: Mapping[str, Any], container: Optional[str]) -> bool:
 
 
 def default_container(pod: Mapping[str, Any]) -> Optional[str]:
-    """The container meant when none is named: the annotated one, else ``devserver``, else the first."""
+    """The container meant when none is named: the annotated one, else ``devserver``, else the
+    first.
+    """
     names = [container.get("name") for container in (pod.get("spec") or {}).get("containers") or []]
     annotated = (pod["metadata"].get("annotations") or {}).get(const.DEFAULT_CONTAINER_ANNOTATION)
     if annotated in names:

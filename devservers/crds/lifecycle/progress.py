@@ -1,4 +1,5 @@
-"""Telling what goes on: short lines for ``on_event`` and the ``devservers`` logger (see :mod:`..transport.told`).
+"""Telling what goes on: short lines for ``on_event`` and the ``devservers`` logger (see
+:mod:`..transport.told`).
 
 A warning loads ``logging``, for the standard library then writes it to stderr.
 """

@@ -1,12 +1,12 @@
 """When a DevServer can be used.
 
 Ready means that a command can be run now: phase ``Running``, and the containers of its own pod are
-ready. Operators say ``Running`` before there is a pod (a Deployment makes it later, or a quota never
-lets it), so the phase alone is taken at its word only where pods may not be listed.
+ready. Operators say ``Running`` before there is a pod (a Deployment makes it later, or a quota
+never lets it), so the phase alone is taken at its word only where pods may not be listed.
 
-The DevServer is watched until it runs; its pod is polled. The watch is taken in slices, between which
-the signs of a wait without hope are read (:mod:`.hopeless`). A wait that fails carries a report of
-what was seen last.
+The DevServer is watched until it runs; its pod is polled. The watch is taken in slices, between
+which the signs of a wait without hope are read (:mod:`.hopeless`). A wait that fails carries a
+report of what was seen last.
 """
 
 from __future__ import annotations
@@ -34,14 +34,22 @@ from .waiting import observe
 SLICE_SECONDS = 5.0
 """Seconds between two looks at the pod while the phase is not yet ``Running``."""
 LOOK_LIMIT = 5.0
-"""Seconds for one look: a server that does not answer it may answer the next, over another connection."""
+"""Seconds for one look: a server that does not answer it may answer the next, over another
+connection.
+"""
+PATIENCE = 300.0
+"""Seconds of nothing but failures after which the failure itself is reported."""
+
+_PASSING = (TransportError, ServerError, TooManyRequestsError, NotFoundError)
+"""A 404 among them is one that proves nothing: from a proxy, or an API server that is starting."""
 
 
 def wait_for_ready(live: LiveObject, deadline: Deadline, fail_fast: bool, teller: Teller) -> None:
     """Block until the DevServer is ready.
 
     Raises:
-        ResourceFailedError: it will not get ready. ResourceDeletedError: it is gone. WaitTimeoutError.
+        ResourceFailedError: it will not get ready. ResourceDeletedError: it is gone.
+            WaitTimeoutError.
     """
     clock = live.connected().clock
     seconds = deadline.seconds
@@ -87,7 +95,9 @@ class _Wait:
         return False
 
     def is_ready_after_all(self, deadline: Deadline) -> bool:
-        """The look before giving up, over a new connection: what was heard so far may be long out of date."""
+        """The look before giving up, over a new connection: what was heard so far may be long out
+        of date.
+        """
         self._deadline = deadline
         with self._ref.client.afresh() as fresh:
             self._ref = self._ref.over(fresh)
@@ -123,7 +133,9 @@ class _Wait:
         return bool(phase == const.PHASE_RUNNING)
 
     def _until_pod_ready(self) -> bool:
-        """True when the pod is ready; False when the time is up, or the server has left its phase meanwhile."""
+        """True when the pod is ready; False when the time is up, or the server has left its phase
+        meanwhile.
+        """
         backoff = Backoff(first=0.1, limit=1.0)
         while not self._deadline.expired:
             if self._look():

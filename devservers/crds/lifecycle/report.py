@@ -1,7 +1,8 @@
-"""The failure report: what was seen last of a DevServer that did not get ready, and what is likely to help.
+"""The failure report: what was seen last of a DevServer that did not get ready, and what is likely to
+help.
 
-Looking (:func:`failure_report`) and telling (:func:`describe`, pure) are apart. What may not be looked at says so, and
-the rest still shows.
+Looking (:func:`failure_report`) and telling (:func:`describe`, pure) are apart. What may not be
+looked at says so, and the rest still shows.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ CAUSES = (
         "the pod cannot be created: check quotas and admission policies of the namespace",
     ),
 )
-"""Signs (reasons of containers, conditions and events) and what they mean; the first that is seen is told."""
+"""Signs (reasons of containers, conditions and events) and what they mean; the first that is seen
+is told.
+"""
 
 
 class Seen(NamedTuple):
@@ -75,7 +78,8 @@ class Seen(NamedTuple):
 def failure_report(
     live: LiveObject, deadline: Optional[Deadline] = None, raw: Optional[Mapping[str, Any]] = None
 ) -> str:
-    """What is known of a DevServer: phase, operator, pod, containers, warnings, and the likely cause. Never raises.
+    """What is known of a DevServer: phase, operator, pod, containers, warnings, and the likely cause.
+    Never raises.
 
     ``raw`` is the object as it was read last, where that is not the one that ``live`` holds.
     """
@@ -221,7 +225,9 @@ def _is_completed(container: Mapping[str, Any]) -> bool:
 
 
 def _container_lines(container: Mapping[str, Any]) -> Iterator[str]:
-    """Its waiting or terminated state, and how it ended the last time; a container that runs well has no line."""
+    """Its waiting or terminated state, and how it ended the last time; a container that runs well
+    has no line.
+    """
     for when, key in (("", "state"), ("last time ", "lastState")):
         for state, detail in (container.get(key) or {}).items():
             if state != "running":

@@ -1,4 +1,6 @@
-"""What a ``with`` statement goes by: the object, what its DevServer was told, and its earlier ``with`` statements."""
+"""What a ``with`` statement goes by: the object, what its DevServer was told, and its earlier
+``with`` statements.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from .progress import Teller
 
 
 class Settings(Protocol):
-    """Those attributes of a DevServer; they may be changed at any time, and count when they are needed."""
+    """Those attributes of a DevServer; they may be changed at any time, and count when they are
+    needed.
+    """
 
     wait_timeout: Optional[float]
     sync_workspace: Mapping[Any, Union[str, os.PathLike[str]]]

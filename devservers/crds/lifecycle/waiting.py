@@ -1,9 +1,9 @@
 """Waiting for one object: until its status holds, or until it is gone.
 
-A watch that says nothing proves nothing: its connection may be half-open, and what was waited for may
-have been so for long. So before a wait gives up it looks once, over a connection of its own, within
-the second that a wait may take longer than its time. Likewise a 404 proves nothing unless it is about
-this very object (:mod:`~.model.reading`).
+A watch that says nothing proves nothing: its connection may be half-open, and what was waited for
+may have been so for long. So before a wait gives up it looks once, over a connection of its own,
+within the second that a wait may take longer than its time. Likewise a 404 proves nothing unless it
+is about this very object (:mod:`~.model.reading`).
 """
 
 from __future__ import annotations
@@ -59,10 +59,12 @@ def _until_status(
 def observe(
     live: LiveObject, deadline: Deadline, *, last_look: bool = True
 ) -> Generator[Event, None, None]:
-    """The present state as ADDED, then every change, until the deadline; :class:`ResourceDeletedError` when it goes.
+    """The present state as ADDED, then every change, until the deadline; :class:`ResourceDeletedError`
+    when it goes.
 
-    "It" is the very object that was read; without a uid, whichever is there first. With ``last_look`` the state at the
-    deadline is told, too, as MODIFIED, if the watch has not told it before.
+    "It" is the very object that was read; without a uid, whichever is there first. With
+    ``last_look`` the state at the deadline is told, too, as MODIFIED, if the watch has not told it
+    before.
     """
     ref = live.ref()
     uid = ref.uid

@@ -1,4 +1,6 @@
-"""Whether a DevServer went because its time to live was up: then its operator deleted it, and nobody else. Pure."""
+"""Whether a DevServer went because its time to live was up: then its operator deleted it, and
+nobody else. Pure.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,8 @@ CLOCK_SKEW_SECONDS = 2
 def expiry_note(raw: Mapping[str, Any], now: float) -> str:
     """``": its timeToLive of 1h was up …"``, or ``""`` if it was not, or that cannot be told.
 
-    ``raw`` is the DevServer as last seen, ``now`` seconds since the epoch. If it has a deletionTimestamp, that decides:
-    it was written by the clock that wrote the creationTimestamp.
+    ``raw`` is the DevServer as last seen, ``now`` seconds since the epoch. If it has a
+    deletionTimestamp, that decides: it was written by the clock that wrote the creationTimestamp.
     """
     metadata = raw.get("metadata") or {}
     lifecycle = (raw.get("spec") or {}).get("lifecycle")

@@ -1,9 +1,10 @@
 """Fields that the API server does not know: refused, or dropped, but never lost in silence. Pure.
 
-With ``fieldValidation=Strict`` a server since Kubernetes 1.25 refuses a write that holds an unknown field: with 400 for
-a create or an update, 422 for a patch, 500 for an apply, each in words of its own, and the 422 quotes the whole object.
-All of them become one InvalidError that names the fields. Older servers ignore the parameter and drop what they do not
-know: that shows when the answer is compared with what was sent.
+With ``fieldValidation=Strict`` a server since Kubernetes 1.25 refuses a write that holds an unknown
+field: with 400 for a create or an update, 422 for a patch, 500 for an apply, each in words of its
+own, and the 422 quotes the whole object. All of them become one InvalidError that names the fields.
+Older servers ignore the parameter and drop what they do not know: that shows when the answer is
+compared with what was sent.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ def check_writing(field_manager: Optional[str], field_validation: str) -> None:
 
 
 def as_invalid(error: APIError, what: str) -> Optional[InvalidError]:
-    """The error that names the unknown fields for which ``error`` refused a write of ``what``; None if it did not."""
+    """The error that names the unknown fields for which ``error`` refused a write of ``what``; None
+    if it did not.
+    """
     fields = refused_fields(error.message)
     if not fields:
         return None
@@ -63,7 +66,9 @@ def refused_fields(message: str) -> list[str]:
 
 
 def dropped_fields(sent: Sent, stored: Mapping[str, Any]) -> list[str]:
-    """The fields of ``sent`` that are not in ``stored``, the answer. A null asks for a field's removal."""
+    """The fields of ``sent`` that are not in ``stored``, the answer. A null asks for a field's
+    removal.
+    """
     if not isinstance(sent, Mapping):
         return dropped_by_json_patch(sent, stored)
     return list(
@@ -72,7 +77,9 @@ def dropped_fields(sent: Sent, stored: Mapping[str, Any]) -> list[str]:
 
 
 def dropped_by_json_patch(steps: Sequence[Any], stored: Mapping[str, Any]) -> list[str]:
-    """The fields that a JSON patch set (its last step decides) and that are not in ``stored``, the answer."""
+    """The fields that a JSON patch set (its last step decides) and that are not in ``stored``, the
+    answer.
+    """
     last = {
         step["path"]: step.get("op")
         for step in steps
@@ -83,7 +90,9 @@ def dropped_by_json_patch(steps: Sequence[Any], stored: Mapping[str, Any]) -> li
 
 
 def _has(stored: Any, pointer: str) -> bool:
-    """Whether there is something at a JSON pointer; where that cannot be told (a list's end), there is."""
+    """Whether there is something at a JSON pointer; where that cannot be told (a list's end), there
+    is.
+    """
     for token in (part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]):
         if not isinstance(stored, Mapping):
             return True

@@ -1,4 +1,6 @@
-"""JSON values: copied, and checked while they are copied, so that what cannot be sent is named before it is."""
+"""JSON values: copied, and checked while they are copied, so that what cannot be sent is named
+before it is.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,12 @@ from ...arguments import is_encodable
 def copy_json(value: Any, field: str = "") -> Any:
     """A deep copy of ``value`` as plain JSON: tuples become lists, mappings and typed views dicts.
 
-    ``field`` names what a caller has given; without it, text is taken as it is: a server may have sent it.
+    ``field`` names what a caller has given; without it, text is taken as it is: a server may have
+    sent it.
 
     Raises:
-        TypeError: something in it has no JSON form. ValueError: NaN, infinity, a value that holds itself, text that
-            cannot be encoded. Each says where in ``field``.
+        TypeError: something in it has no JSON form. ValueError: NaN, infinity, a value that holds
+            itself, text that cannot be encoded. Each says where in ``field``.
     """
     try:
         return json.loads(_dumped(value, sent=bool(field)))
@@ -60,7 +63,9 @@ def _complaint(value: Any, field: str, error: Exception) -> str:
 
 
 def _circle(value: Any, path: str, around: tuple[int, ...]) -> str:
-    """Where ``value`` holds something that holds it; ``""`` if it does not. ``around``: what it is inside of."""
+    """Where ``value`` holds something that holds it; ``""`` if it does not. ``around``: what it is
+    inside of.
+    """
     if id(value) in around:
         return path
     return next(

@@ -1,4 +1,5 @@
-"""A Kubernetes object in memory: the raw JSON as last read is the truth, everything else looks through to it.
+"""A Kubernetes object in memory: the raw JSON as last read is the truth, everything else looks through
+to it.
 
 Invariants:
 
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 
 
 class LiveObject:
-    """An object of ``resource``: as it was last read, as the caller has changed it, and how to reach it."""
+    """An object of ``resource``: as it was last read, as the caller has changed it, and how to
+    reach it.
+    """
 
     def __init__(
         self,
@@ -140,7 +143,8 @@ class LiveObject:
         """A copy, unknown fields included.
 
         Raises:
-            TypeError, ValueError: something was put into it that has no JSON form; the message names the field.
+            TypeError, ValueError: something was put into it that has no JSON form; the message
+                names the field.
         """
         raw: dict[str, Any] = copy_json(self.raw)
         for key in self._lent:
@@ -178,7 +182,8 @@ class LiveObject:
         """The caller's own changes since the object was read, on top of ``theirs``.
 
         Raises:
-            merge.MergeConflict: a field was changed on both sides, or ``theirs`` is another object of the same name.
+            merge.MergeConflict: a field was changed on both sides, or ``theirs`` is another object
+                of the same name.
         """
         read: dict[str, Any] = _normal(json.loads(self._as_read or "{}"))
         if (theirs.get("metadata") or {}).get("uid") != (read.get("metadata") or {}).get("uid"):
@@ -198,7 +203,9 @@ class LiveObject:
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the client: no credentials get into a pickle. If it had one of its own, its cluster is noted."""
+        """Without the client: no credentials get into a pickle. If it had one of its own, its
+        cluster is noted.
+        """
         state = {**self.__dict__, "client": None}
         if self.client is not None and not was_default(self.client):
             state["_home"] = self.client.config.cluster_id()
@@ -206,7 +213,9 @@ class LiveObject:
 
 
 def _normal(raw: dict[str, Any]) -> dict[str, Any]:
-    """``raw`` without parts that are null and metadata collections that are empty: absent means the same."""
+    """``raw`` without parts that are null and metadata collections that are empty: absent means the
+    same.
+    """
     normal = {key: value for key, value in raw.items() if value is not None}
     if "metadata" in normal:
         normal["metadata"] = ObjectMeta.over(normal["metadata"]).to_dict()

@@ -1,8 +1,9 @@
 """Three-way merge of objects, and "is this subset there": pure functions over JSON values.
 
-``update()`` uses the merge when the object has changed on the server since it was read: the caller's own changes (as
-read -> as they stand here) are replayed onto what the server has now. Only a field changed differently on both sides is
-a conflict. Mappings merge by key; anything else, lists included, is one value.
+``update()`` uses the merge when the object has changed on the server since it was read: the
+caller's own changes (as read -> as they stand here) are replayed onto what the server has now. Only
+a field changed differently on both sides is a conflict. Mappings merge by key; anything else, lists
+included, is one value.
 """
 
 from __future__ import annotations
@@ -58,7 +59,9 @@ def same(one: Any, other: Any) -> bool:
 
 
 def contains(whole: Any, part: Any) -> bool:
-    """True if ``part`` is in ``whole``: mappings by each of their keys, everything else by equality."""
+    """True if ``part`` is in ``whole``: mappings by each of their keys, everything else by
+    equality.
+    """
     if isinstance(part, Mapping):
         return isinstance(whole, Mapping) and all(
             key in whole and contains(whole[key], value) for key, value in part.items()

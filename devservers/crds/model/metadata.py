@@ -1,7 +1,8 @@
 """ObjectMeta: the metadata every Kubernetes object has, as a view over the raw JSON.
 
-An :class:`ObjectMeta` holds no state of its own beside that JSON, so what it does not know (managedFields, new fields)
-is never lost. Standing alone it describes an object to be; as ``server.metadata`` it reads and writes through.
+An :class:`ObjectMeta` holds no state of its own beside that JSON, so what it does not know
+(managedFields, new fields) is never lost. Standing alone it describes an object to be; as
+``server.metadata`` it reads and writes through.
 """
 
 from __future__ import annotations
@@ -34,11 +35,13 @@ class ObjectMeta:
 
     Args:
         name: unique within the namespace; RFC 1123 subdomain of at most 253 characters.
-        namespace: RFC 1123 label; default: that of the active context. Not for cluster-scoped kinds.
+        namespace: RFC 1123 label; default: that of the active context. Not for cluster-scoped
+            kinds.
         labels, annotations: string to string.
         generate_name: prefix of a name that the server makes up when ``name`` is not given.
         finalizers: what must be done before the object can go.
-        owner_references: objects whose deletion takes this one along, as in the API (camelCase keys).
+        owner_references: objects whose deletion takes this one along, as in the API (camelCase
+            keys).
 
     Raises:
         ValueError: a name that the API server would refuse.
@@ -208,7 +211,9 @@ class ObjectMeta:
 
 
 def _checked_collection(value: Any, key: str) -> Any:
-    """A copy of labels, annotations, finalizers or owner references; what the API cannot take is named."""
+    """A copy of labels, annotations, finalizers or owner references; what the API cannot take is
+    named.
+    """
     field = f"metadata.{key}"
     parts: list[tuple[str, Any]]
     if key in _STRING_MAPS:
@@ -229,7 +234,9 @@ def _checked_collection(value: Any, key: str) -> Any:
 
 
 def parse_time(value: Optional[str]) -> Optional[datetime.datetime]:
-    """An RFC 3339 time (``2026-01-02T03:04:05Z``, with or without a fraction) in UTC; microseconds at the finest."""
+    """An RFC 3339 time (``2026-01-02T03:04:05Z``, with or without a fraction) in UTC; microseconds
+    at the finest.
+    """
     if not value:
         return None
     import datetime
@@ -247,11 +254,12 @@ Metadata = Union[ObjectMeta, Mapping[str, Any]]
 
 
 def new_metadata(metadata: Metadata) -> dict[str, Any]:
-    """The metadata of an object to be created: a copy without what only the server sets, its names checked.
+    """The metadata of an object to be created: a copy without what only the server sets, its names
+    checked.
 
     Raises:
-        ValueError: a bad name, or neither ``name`` nor ``generate_name``. TypeError: not metadata at all, or a label,
-            annotation or finalizer that is no string.
+        ValueError: a bad name, or neither ``name`` nor ``generate_name``. TypeError: not metadata
+            at all, or a label, annotation or finalizer that is no string.
     """
     if isinstance(metadata, ObjectMeta):
         raw = metadata.to_dict()

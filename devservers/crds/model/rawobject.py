@@ -1,4 +1,6 @@
-"""What every custom resource shows of its object: metadata, spec and status, live; copies and pickles."""
+"""What every custom resource shows of its object: metadata, spec and status, live; copies and
+pickles.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,8 @@ class RawObject:
         """The whole object as in the API: a copy, unknown fields included.
 
         Raises:
-            TypeError, ValueError: something was put into it that has no JSON form; the message names the field.
+            TypeError, ValueError: something was put into it that has no JSON form; the message
+                names the field.
         """
         return self._live.to_dict()
 

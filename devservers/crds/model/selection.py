@@ -1,8 +1,9 @@
 """Selectors of lists and watches, as the API takes them, checked before they are sent. Pure.
 
-A mapping of labels is checked by the API server's rules for labels: a value of None, a number or one
-with a comma would select something else than was meant, mostly nothing. The language of selectors
-that are strings (``tier in (1,2)``) is left to the API server, which refuses what it does not understand.
+A mapping of labels is checked by the API server's rules for labels: a value of None, a number or
+one with a comma would select something else than was meant, mostly nothing. The language of
+selectors that are strings (``tier in (1,2)``) is left to the API server, which refuses what it does
+not understand.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Patches that are for one object alone: bound to the uid it had when it was read, so that they refuse a namesake.
+"""Patches that are for one object alone: bound to the uid it had when it was read, so that they refuse
+a namesake.
 
 The API server treats ``metadata.uid`` as immutable: a merge patch or an apply that carries another
 one is refused (422, or 409 where there is no object), and a ``test`` that fails refuses a whole
@@ -19,7 +20,8 @@ UID_PATH = "/metadata/uid"
 
 
 def bind(patch: Patch, uid: Optional[str]) -> Patch:
-    """The patch bound to ``uid``; the very same object if there is none, or if it says something of the uid itself.
+    """The patch bound to ``uid``; the very same object if there is none, or if it says something of
+    the uid itself.
 
     A mapping is a merge patch or a configuration to apply, a list is a JSON patch.
     """

@@ -1,8 +1,9 @@
 """Typed views over parts of a DevServer's spec.
 
-A view holds no state beside the raw JSON it looks at: what is set through it stands in ``server.spec`` at once, and
-keys it does not know survive. Standing alone (``PersistentHomeSpec(size="20Gi")``) it describes a part to be assigned;
-assigning copies. Bad values are refused when they are set or assigned, with the field named.
+A view holds no state beside the raw JSON it looks at: what is set through it stands in
+``server.spec`` at once, and keys it does not know survive. Standing alone
+(``PersistentHomeSpec(size="20Gi")``) it describes a part to be assigned; assigning copies. Bad
+values are refused when they are set or assigned, with the field named.
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ if TYPE_CHECKING:
 
 View = TypeVar("View", bound="SpecView")
 Check = Callable[[Any, str], Any]
-"""Takes a value and the name of its field; returns the value as in the API, or raises ValueError."""
+"""Takes a value and the name of its field; returns the value as in the API, or raises ValueError.
+"""
 
 _QUANTITY = re.compile(r"\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[munkMGTPE]|[eE][+-]?[0-9]+)?")
 LONGEST_TIME_TO_LIVE = 2**63 // 10**9
-"""Seconds, 292 years: what Go's time.Duration can hold. Whoever adds more to a date fails, and never tells."""
+"""Seconds, 292 years: what Go's time.Duration can hold. Whoever adds more to a date fails, and
+never tells.
+"""
 
 _TIME_TO_LIVE = re.compile(r"(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?")
 
@@ -46,7 +50,9 @@ def absolute_path(value: Any, field: str) -> str:
 
 
 def quantity(value: Any, field: str) -> str:
-    """``value`` itself if it is a Kubernetes quantity of at least zero (``20Gi``, ``500m``, ``1e3``)."""
+    """``value`` itself if it is a Kubernetes quantity of at least zero (``20Gi``, ``500m``,
+    ``1e3``).
+    """
     if not isinstance(value, str) or not _QUANTITY.fullmatch(value):
         raise ValueError(f"{field}: must be a quantity such as '20Gi' or '500M', not {value!r}")
     return value
@@ -96,7 +102,9 @@ def _check_length(seconds: float, value: object, field: str) -> None:
 
 
 def check_time_to_live(spec: Mapping[str, Any]) -> None:
-    """Of a spec as in the API: a time to live that is too long. What else is wrong with it the API server says."""
+    """Of a spec as in the API: a time to live that is too long. What else is wrong with it the API
+    server says.
+    """
     lifecycle = spec.get("lifecycle")
     value = lifecycle.get("timeToLive") if isinstance(lifecycle, Mapping) else None
     if isinstance(value, str) and _TIME_TO_LIVE.fullmatch(value):

@@ -1,4 +1,6 @@
-"""Sending a write, and seeing to it that no field of it is lost in silence (see :mod:`.fieldcheck`)."""
+"""Sending a write, and seeing to it that no field of it is lost in silence (see
+:mod:`.fieldcheck`).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ def written(
     """The answer to a write of ``what``.
 
     Raises:
-        InvalidError: it was refused for fields that the server does not know, in whichever words. What ``send`` raises.
+        InvalidError: it was refused for fields that the server does not know, in whichever words.
+            What ``send`` raises.
     """
     try:
         stored = send()
