@@ -1,4 +1,4 @@
-"""The house rules: small files, short lines, a docstring for each module, a map for each folder, and true guides.
+"""The house rules: small files, short lines, a docstring for each module, a map for each folder, true guides.
 
 Layers and purity are held by import-linter (pyproject.toml), private names by test_sourcetree.
 """
@@ -110,7 +110,7 @@ def mentions(guide: str) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def defined(tree: ast.Module) -> set[str]:
-    """Whatever a module defines at its top or in a class."""
+    """Everything that a module defines, at the top or in a class."""
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, (ast.ClassDef, ast.FunctionDef)):

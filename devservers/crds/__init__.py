@@ -4,8 +4,8 @@ Start reading at :mod:`.base` (the requests of any kind of object), then :mod:`.
 (``with``, ``exec``, ``sync``). Their methods are short: they check arguments and call into a
 folder.
 
-Layers, highest first; a module imports only what stands below it, folders only what their own
-docstrings say:
+Layers, highest first; a module imports only what stands below it, which import-linter checks
+(pyproject.toml):
 
     devserver         DevServer
     devserverflavor   DevServerFlavor

@@ -3,8 +3,8 @@
 Nothing here knows what a DevServer is. Start reading at :mod:`.rest`, which every request passes
 through; then follow one downward through :mod:`.http.opener` and :mod:`.http.dial`.
 
-Layers, highest first; a module imports only what stands below it, folders what their own
-docstrings say:
+Layers, highest first; a module imports only what stands below it, which import-linter checks
+(pyproject.toml):
 
     default      the process-wide client: ``configure``, ``reset``
     watch        a watch that resumes over everything that ends a stream
