@@ -6,9 +6,18 @@
     >>> with DevServer(metadata=ObjectMeta(name="dev"), spec={"flavor": "cpu-small"}) as server:
     ...     print(server.exec("uname -a").stdout)
 
-The exceptions are in :mod:`devservers.errors`; all of them are :class:`DevServersError`.
+The exceptions are in :mod:`devservers.errors`; all of them are :class:`DevServersError`. Names load
+on first use (PEP 562): importing the package imports nothing else.
 
-Names load on first use (PEP 562): importing the package costs nothing.
+To change the package, start reading at :mod:`.crds` and :mod:`.transport`, whose docstrings are
+maps. Layers, highest first; a module imports only what stands below it:
+
+    crds/        what a user holds: DevServers, flavors and users as Python objects
+    transport/   how the API server is reached: configuration, REST, watch, exec
+    arguments    the rules for arguments, one for each kind
+    errors       every exception, one tree
+    notes        notes on exceptions (PEP 678), on any Python
+    version      the version number
 """
 
 from __future__ import annotations

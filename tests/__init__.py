@@ -1,0 +1,1 @@
+"""The tests of devservers. Start reading at ``tests/README.md``."""

@@ -18,13 +18,13 @@ PROXY_VARIABLES = tuple(
 )
 CLUSTER_VARIABLES = ("KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT")
 
-# How fast a machine is, and whether hypothesis has its tables made already, says nothing about what is tested.
+# A slow machine, or one on which hypothesis must build its tables first, is not a failure.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
 
 def pytest_configure() -> None:
-    """Jobs that a shell runs in the background begin with Ctrl-C ignored, and hand that on to every child."""
+    """Background jobs of a shell start with SIGINT ignored, and their children inherit that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -63,7 +63,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAPIServer]:
 
 @pytest.fixture
 def tls_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAPIServer]:
-    """The same over TLS."""
+    """A fake API server over TLS, with its operator; KUBECONFIG leads to it."""
     with FakeAPIServer(tls=True) as fake:
         monkeypatch.setenv("KUBECONFIG", os.fspath(fake.kubeconfig))
         yield fake

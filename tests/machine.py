@@ -1,4 +1,4 @@
-"""What this machine has on board, and the marks of tests that cannot be had without it: they skip and say why."""
+"""What this machine has, and marks for tests that need it: without it they skip and say why."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ needs_procps = pytest.mark.skipif(not _is_procps(), reason="ps of procps is not 
 
 
 def where_it_is(named: dict[str, Any]) -> list[Any]:
-    """Parameters by their names; those of busybox skip where there is none."""
+    """Parameters by name; those that need busybox skip where it is missing."""
     return [
         pytest.param(value, id=name, marks=(needs_busybox,) if "busybox" in name else ())
         for name, value in named.items()
     ]
 
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="not root: there is only one user to be")
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="not root: other users' files cannot be made")
 
 
 @functools.cache
@@ -49,4 +49,4 @@ def without_mounts() -> str:
 
 
 FOREIGN = b"\x7fELF\2\1\1".ljust(16, b"\0") + b"\2\0\xff\xff\1\0\0\0".ljust(48, b"\0") + b"\0)\n" * 40
-"""A program for another machine. What a shell that is given it says depends on what else is in it, so nothing is."""
+"""A program for another machine, and nothing else: what a shell says about it depends on its contents."""

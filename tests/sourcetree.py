@@ -63,7 +63,7 @@ def _imported(module: Module, known: Mapping[str, Module]) -> Iterator[tuple[str
 
 
 def _base(module: Module, node: ast.ImportFrom) -> str:
-    """The dotted name that stands between ``from`` and ``import``, the dots of a relative import resolved."""
+    """The dotted name between ``from`` and ``import``, with a relative import resolved."""
     if not node.level:
         return node.module or ""
     parts = module.package.split(".")
@@ -72,7 +72,7 @@ def _base(module: Module, node: ast.ImportFrom) -> str:
 
 
 def circles(known: Mapping[str, Module]) -> list[list[str]]:
-    """Groups of modules each of which leads, by imports, to all of its group."""
+    """Groups of modules that import each other in a circle."""
     reached = {name: _reachable(name, known) for name in known}
     groups = {
         tuple(sorted(other for other in reached[name] if name in reached[other]))

@@ -22,18 +22,18 @@ class Stopwatch:
 
     @property
     def seconds(self) -> float:
-        """By the clock on the wall: for lower bounds."""
+        """Wall-clock time, for lower bounds."""
         return time.monotonic() - self._start
 
     @property
     def own_seconds(self) -> float:
-        """Less those spent waiting for a processor: for upper bounds."""
+        """Without the time spent waiting for a processor, for upper bounds."""
         waited = sum(delay - self._delays.get(thread, 0.0) for thread, delay in _run_delays().items())
         return self.seconds - waited
 
 
 def _run_delays() -> dict[str, float]:
-    """By thread, the seconds it has waited in a run queue; empty where the system does not tell."""
+    """The seconds each thread has waited in a run queue; empty where the system does not report it."""
     delays = {}
     for thread in os.listdir(_THREADS) if _THREADS.is_dir() else []:
         try:

@@ -28,7 +28,7 @@ HERE = os.fspath(Path(__file__))
 
 Call = Callable[[DevServer], object]
 Refusal = tuple[str, type[Exception], str, Call]
-"""What is tried, the error, how its message begins (a pattern), and the call."""
+"""A label, the error, a pattern for the beginning of its message, and the call."""
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def circle() -> dict[str, Any]:
 
 
 def a(value: Any) -> Any:
-    """Something of another type than the signature says."""
+    """A value of another type than the signature says."""
     return value
 
 
@@ -114,19 +114,19 @@ def test_infinity_is_no_limit(value: float) -> None:
 
 
 @pytest.mark.parametrize("value", [0, 2, 2.5, decimal.Decimal("2.5"), fractions.Fraction(5, 2)], ids=repr)
-def test_any_number_will_do(value: Any) -> None:
+def test_any_kind_of_number_is_accepted(value: Any) -> None:
     assert made(wait_timeout=value).wait_timeout == float(value)
     assert Deadline(value).seconds == float(value)
 
 
-def test_a_zero_is_a_timeout_that_is_over(server: DevServer) -> None:
+def test_a_timeout_of_zero_is_already_over(server: DevServer) -> None:
     assert Deadline(0).expired
     with pytest.raises(devservers.errors.RequestTimeoutError):
         server.delete(timeout=0)
 
 
 REFUSALS: tuple[Refusal, ...] = (
-    # which object, of which kind, where
+    # name, kind and namespace
     ("get", ValueError, "name: ", lambda _: DevServer.get(a(None))),
     ("get bytes", ValueError, "name: ", lambda _: DevServer.get(a(b"dev"))),
     ("get, namespace", ValueError, r"metadata\.namespace: ", lambda _: DevServer.get("dev", namespace=a(5))),
@@ -168,7 +168,7 @@ REFUSALS: tuple[Refusal, ...] = (
         "a giant time to live", ValueError, r"spec\.lifecycle\.timeToLive: must be at most 2562047h",
         lambda _: DevServer(ObjectMeta("x"), {"lifecycle": {"timeToLive": "99999999999999h"}}),
     ),
-    # with whom
+    # clients
     ("client", TypeError, "client: must be a RESTClient, not str", lambda _: made(client=a("client"))),
     ("create, client", TypeError, "client: ", lambda _: DevServer.create(ObjectMeta("x"), SPEC, client=a(0))),
     ("get, client", TypeError, "client: .*ClientConfig", lambda _: DevServer.get("dev", client=a(load_config()))),
@@ -308,7 +308,7 @@ WRITES: dict[str, Callable[[DevServer, Any], object]] = {
     ],
     ids=["a number", "empty", "a line break", "130 bytes", "lower case", "None"],
 )
-def test_what_every_write_takes_is_checked(
+def test_the_options_of_every_write_are_checked(
     cluster: FakeAPIServer, server: DevServer, verb: str, more: dict[str, Any], error: type[Exception]
 ) -> None:
     before = len(cluster.requests)
@@ -381,7 +381,7 @@ def test_a_field_selector_is_a_string(cluster: FakeAPIServer, server: DevServer,
     ],
     ids=str,
 )
-def test_what_the_api_server_takes_is_not_refused(server: DevServer, selector: Any, found: bool) -> None:
+def test_what_the_api_server_accepts_is_not_refused(server: DevServer, selector: Any, found: bool) -> None:
     server.metadata.labels = {"team": "red", "example.com/Tier_1.x": ""}
     server.update()
     assert bool(DevServer.list(label_selector=selector)) == found
@@ -392,7 +392,7 @@ def test_what_the_api_server_takes_is_not_refused(server: DevServer, selector: A
     ["2562048h", "99999999999999h", "9" * 5000 + "s", datetime.timedelta.max, datetime.timedelta(days=200_000)],
     ids=["an hour more", "years", "digits", "timedelta.max", "centuries"],
 )
-def test_a_time_to_live_that_nobody_can_add_to_a_date_is_refused(value: Any) -> None:
+def test_a_time_to_live_too_long_for_a_date_is_refused(value: Any) -> None:
     with pytest.raises(ValueError, match=r"^spec\.lifecycle\.timeToLive: must be at most 2562047h \(292 years\), not "):
         LifecycleSpec(value)
 
@@ -403,7 +403,7 @@ def test_a_time_to_live_is_positive(value: Any) -> None:
         LifecycleSpec(value)
 
 
-def test_the_longest_time_to_live_is_the_longest_duration_of_go() -> None:
+def test_the_longest_time_to_live_is_the_longest_go_duration() -> None:
     longest = LifecycleSpec("2562047h47m16s")
     assert longest.time_to_live_delta == datetime.timedelta(seconds=2**63 // 10**9)
     assert LifecycleSpec(datetime.timedelta(seconds=2**63 // 10**9)).time_to_live == "2562047h47m16s"

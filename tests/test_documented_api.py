@@ -23,7 +23,7 @@ FENCE = "```"
 
 
 class Block(NamedTuple):
-    """A code block, the sub-section it stands in, and the number of its first line."""
+    """A code block, its sub-section, and the number of its first line."""
 
     section: str
     line: int
@@ -80,7 +80,7 @@ SAID = {
     ],
     "Executing Commands in a DevServer": ["hello from inside\n", "\ntotal ", "grep my-process"],
 }
-"""What each section prints, among other things, in this order."""
+"""What each section prints, among other lines, in this order."""
 
 
 def a_readers_namespace() -> dict[str, Any]:
@@ -95,13 +95,13 @@ def a_readers_namespace() -> dict[str, Any]:
 
 
 def make_my_test_server() -> None:
-    """The server of the first section, as it creates it."""
+    """The server that the first section creates."""
     names = {"print": lambda *_: None, "__builtins__": builtins}
     BLOCKS[0].run(names)
 
 
 def assert_said(wanted: list[str], output: str) -> None:
-    """Each in its turn, after the one before."""
+    """One after another, in order."""
     position = 0
     for words in wanted:
         position = output.find(words, position)
@@ -126,9 +126,7 @@ def test_the_blocks_of_a_section_run_as_written(
     assert_said(SAID[section], capsys.readouterr().out)
 
 
-def test_the_whole_document_runs_from_top_to_bottom_in_one_go(
-    server: FakeAPIServer, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_whole_document_runs_from_top_to_bottom(server: FakeAPIServer, capsys: pytest.CaptureFixture[str]) -> None:
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for block in BLOCKS:
         block.run(namespace)

@@ -1,4 +1,4 @@
-"""Importing costs nothing: what a use needs is loaded by that use."""
+"""Importing costs nothing: each module is loaded by the first call that needs it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_importing_the_package_loads_none_of_its_modules() -> None:
     assert {name for name in _loaded_by("import devservers") if name.startswith("devservers.")} == set()
 
 
-def test_every_public_name_can_be_had() -> None:
+def test_every_public_name_can_be_imported() -> None:
     import devservers
 
     for name in devservers.__all__:
@@ -52,7 +52,7 @@ def test_every_public_name_can_be_had() -> None:
         devservers.nosuch  # noqa: B018
 
 
-def test_every_public_name_of_the_transport_can_be_had() -> None:
+def test_every_public_name_of_the_transport_can_be_imported() -> None:
     from devservers import transport
 
     for name in transport.__all__:

@@ -1,4 +1,4 @@
-"""Notes on an exception that is under way."""
+"""Notes on an exception that is being raised."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def test_a_note_is_attached_and_the_message_stays() -> None:
     assert str(error) == "message"
 
 
-def test_where_tracebacks_show_no_notes_it_is_a_warning_as_well() -> None:
+def test_where_tracebacks_show_no_notes_a_note_is_a_warning_too() -> None:
     error = OfOldPython()
     with pytest.warns(RuntimeWarning, match="one"):
         add_note(error, "one")
     assert getattr(error, "__notes__") == ["one"]  # noqa: B009
 
 
-def test_a_warning_that_is_an_error_does_not_take_the_exceptions_place() -> None:
+def test_a_warning_turned_into_an_error_does_not_replace_the_exception() -> None:
     error = OfOldPython()
     with warnings.catch_warnings():
         warnings.simplefilter("error")

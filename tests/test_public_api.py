@@ -1,4 +1,4 @@
-"""The public surface, held still: signatures, the tree of exceptions, a docstring for everything a user may call."""
+"""The public API stays as it is: signatures, the tree of exceptions, a docstring for everything a user may call."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ DOCUMENTED = (
 
 
 def _signature(path: str) -> str:
-    """Names, kinds and defaults of the parameters, without their types (these mypy holds)."""
+    """Names, kinds and defaults of the parameters, without their types (mypy checks those)."""
     found: Any = devservers
     for name in path.split("."):
         found = getattr(found, name)
@@ -177,7 +177,7 @@ def test_whatever_a_user_may_call_has_a_docstring(cls: type) -> None:
     assert list(_undocumented(cls)) == []
 
 
-def test_the_exceptions_are_to_be_had_after_importing_the_package_alone() -> None:
+def test_the_exceptions_are_available_after_importing_the_package_alone() -> None:
     code = "import devservers; print(devservers.errors.NotFoundError.__name__)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent)
     assert done.stdout == "NotFoundError\n", done.stderr

@@ -34,13 +34,13 @@ def _blocks() -> list[str]:
 
 
 def _indented_code() -> list[str]:
-    """Python that stands indented: it takes things for granted that the reader may not have."""
+    """Indented Python code: it needs contexts that the reader may not have."""
     indented = re.findall(r"(?<=\n\n)(?:    .*\n|\n(?=    ))+", README)
     return [textwrap.dedent(block) for block in indented if block.lstrip().startswith(("import ", "from "))]
 
 
 def _run(code: str, directory: Path, **environment: str) -> str:
-    """What ``code`` prints, run as a reader would try it: from a file, in an interpreter of its own."""
+    """What ``code`` prints when run from a file, in its own interpreter, as a reader would."""
     (directory / "try.py").write_text(code, encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-W", "error", "try.py"],
@@ -52,7 +52,7 @@ def _run(code: str, directory: Path, **environment: str) -> str:
 
 
 def _names(server: FakeAPIServer) -> dict[str, list[str]]:
-    """What there is of DevServers and of what belongs to them, once the operator has let go of what was deleted."""
+    """The existing DevServers and their dependents, once the operator has released the deleted ones."""
     for devserver in server.store.list("devservers"):
         if "deletionTimestamp" in devserver["metadata"]:
             until_gone(server, "devservers", devserver["metadata"]["name"])
@@ -71,7 +71,7 @@ def test_the_blocks_run_one_after_the_other(server: FakeAPIServer, tmp_path: Pat
     assert _run("\n".join(_blocks()), tmp_path).startswith("hello from here\n 0\n")
 
 
-def test_indented_code_runs_where_the_contexts_it_names_exist(server: FakeAPIServer, tmp_path: Path) -> None:
+def test_indented_code_runs_where_its_contexts_exist(server: FakeAPIServer, tmp_path: Path) -> None:
     contexts = [{"name": name, "context": {"cluster": "fake", "user": "fake"}} for name in ("staging", "prod")]
     kubeconfig = server.write_kubeconfig(tmp_path / "kubeconfig", contexts=contexts)
     server.write_kubeconfig(tmp_path / "home" / "other.yaml", contexts=contexts)
@@ -112,17 +112,17 @@ def test_there_are_as_many_blocks_as_fences() -> None:
 
 
 @pytest.mark.parametrize(("before", "after"), list(zip(SECTIONS, SECTIONS[1:])))
-def test_the_sections_stand_in_their_order(before: str, after: str) -> None:
+def test_the_sections_are_in_order(before: str, after: str) -> None:
     assert README.index(f"\n## {before}\n") < README.index(f"\n## {after}\n")
 
 
-def test_the_two_commands_are_whole() -> None:
+def test_the_two_commands_are_complete() -> None:
     begin = "    python3 -m venv .venv && .venv/bin/pip install -q -e '.[dev]' && .venv/bin/python -m "
     assert f"{begin}tests.fakeapiserver demo\n" in README
     assert f"{begin}pytest\n" in README
 
 
-def test_the_version_is_the_one_the_changes_end_with() -> None:
+def test_the_version_is_the_last_one_of_the_changes() -> None:
     import devservers
 
     assert f"\n{devservers.__version__}:" in README.partition("\n## Changes\n")[2]

@@ -10,13 +10,13 @@ import devservers
 from tests.sourcetree import circles, foreign_underscores, imports, modules
 
 KNOWN_VIOLATIONS: dict[str, set[str]] = {"devservers.crds.devserver": {"_live"}}
-"""What is yet to be mended: it may only shrink, and goes when nothing is left in it."""
+"""Violations still to be fixed: this may only shrink, and goes when it is empty."""
 
 
 def test_no_module_of_devservers_uses_a_private_name_of_another() -> None:
     known = modules(Path(devservers.__file__).parent, "devservers")
     found = {name: used for name, module in known.items() if (used := foreign_underscores(module, known))}
-    assert found == KNOWN_VIOLATIONS, "mend what is new; strike off KNOWN_VIOLATIONS what is mended"
+    assert found == KNOWN_VIOLATIONS, "fix new violations; remove fixed ones from KNOWN_VIOLATIONS"
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Vendored under another parent, in a bare interpreter, the package does its in-cluster work all the same."""
+"""Vendored under another parent, in a bare interpreter, the package works in a cluster."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ assert not set(sys.modules) & {{"yaml", "websocket", "devservers"}}, sorted(sys.
 
 @pytest.fixture
 def vendored(tmp_path: Path) -> Path:
-    """A directory in which the package stands as ``acme._vendor.devservers``."""
+    """A directory that contains the package as ``acme._vendor.devservers``."""
     home = tmp_path / "site" / "acme" / "_vendor"
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "devservers", home / "devservers", ignore=ignored)
@@ -71,7 +71,7 @@ def _run(code: str, environment: dict[str, str]) -> str:
     return done.stdout
 
 
-def test_in_cluster_work_needs_neither_yaml_nor_websocket(vendored: Path, tls_server: FakeAPIServer) -> None:
+def test_in_cluster_use_needs_neither_yaml_nor_websocket(vendored: Path, tls_server: FakeAPIServer) -> None:
     tls_server.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team"}})
     account = vendored.parent / "account"
     environment = _account(tls_server, account)

@@ -1,6 +1,33 @@
-"""The transport: configuration, REST, watch and exec, written by hand on the standard library.
+"""How the API server is reached: configuration, REST, watch and exec, on the standard library.
 
-Names load on first use (PEP 562), so that importing the package costs nothing.
+Nothing here knows what a DevServer is. Start reading at :mod:`.rest`, which every request passes
+through; then follow one downward through :mod:`.http.opener` and :mod:`.http.dial`.
+
+Layers, highest first; a module imports only what stands below it, which import-linter checks
+(pyproject.toml):
+
+    default      the process-wide client: ``configure``, ``reset``
+    watch        a watch that resumes over everything that ends a stream
+    exec/        how is a command's session carried? channels, WebSocket, pings
+    rest         RESTClient: one request, one deadline, one exception
+    http/        how do bytes get there? name, TCP, proxy, TLS, pool, HTTP/1.1
+    config/      which cluster? kubeconfig, context, service account, proxies
+    auth/        as whom? tokens, certificates, exec plugins, redaction
+    status       a failed answer as an exception
+    advice       what to do about a refusal: the sentence after the server's own
+    served       what a 404 means for a kind that has been served before
+    retry        whether and when a failed request is sent again
+    told         the ``devservers`` logger
+    tls/         whom do we trust? contexts, explanations, TLS inside TLS
+    apiwarning   ``Warning`` headers as Python warnings
+    deadline     one deadline through many steps; the clock; backoff
+    locks        locks that a forked child finds open
+    memory       what a client has learned about its server
+    quoted       commands cut out of what an API server quotes
+    resources    URL paths; rules for names
+    text         text that can be shown or sent
+
+Names load on first use (PEP 562): importing the package imports none of this.
 """
 
 from __future__ import annotations

@@ -1,1 +1,2 @@
-"""How fast we are, as ratios to a raw floor measured in the same run: ``python -m tests.benchmarks``."""
+"""Benchmarks: ``python -m tests.benchmarks`` (speed, as ratios to a floor measured in the same run) and
+``python -m tests.benchmarks.frames`` (the length of a call: frames, functions, calls)."""

@@ -26,7 +26,7 @@ def client(fake: FakeAPIServer) -> Iterator[PlainClient]:
 
 @pytest.fixture
 def plain() -> Iterator[FakeAPIServer]:
-    """With a pod, over HTTP."""
+    """A server with a pod, over HTTP."""
     with FakeAPIServer(operator=False) as server:
         server.store.create("pods", running_pod())
         yield server
@@ -34,7 +34,7 @@ def plain() -> Iterator[FakeAPIServer]:
 
 @pytest.fixture(params=[False, True], ids=["plain", "tls"])
 def either(request: pytest.FixtureRequest) -> Iterator[FakeAPIServer]:
-    """With a pod, over HTTP and over TLS in turn."""
+    """A server with a pod, over HTTP and over TLS in turn."""
     with FakeAPIServer(operator=False, tls=request.param) as server:
         server.store.create("pods", running_pod())
         yield server

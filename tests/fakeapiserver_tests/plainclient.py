@@ -1,4 +1,4 @@
-"""A client that adds nothing: http.client on a kept connection, with the body as JSON, YAML or bytes."""
+"""A plain client: http.client on a kept-alive connection, with the body as JSON, YAML or bytes."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class PlainClient:
     def open(
         self, method: str, target: str, body: Body = None, kind: str = "", **headers: str
     ) -> http.client.HTTPResponse:
-        """Send a request; the answer's body is yet to be read. ``headers``: ``User_Agent="x"``."""
+        """Send a request; the caller reads the answer's body. ``headers``: ``User_Agent="x"``."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if self.token is not None:
             sent["Authorization"] = f"Bearer {self.token}"

@@ -1,4 +1,4 @@
-"""Plain HTTP against the fake, for tests that have no business with the SDK."""
+"""Plain HTTP against the fake, for tests that do not need the SDK."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.fakeapiserver import FakeAPIServer
 
 
 class Answer(NamedTuple):
-    """What came back."""
+    """An answer."""
 
     status: int
     content_type: str

@@ -1,4 +1,4 @@
-"""Who gets in, and who may do what."""
+"""Authentication and authorization."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WHO = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 
 @pytest.fixture
 def bob(fake: FakeAPIServer) -> PlainClient:
-    """A user who may do nothing yet."""
+    """A user without any rights yet."""
     fake.add_token("bobs-token", "bob", ("developers",))
     return PlainClient(fake, "bobs-token")
 
@@ -98,7 +98,7 @@ def test_a_revoked_token_is_unauthorized(fake: FakeAPIServer, bob: PlainClient) 
         assert bob.get("/apis").status == 401
 
 
-def test_users_may_ask_what_they_may(fake: FakeAPIServer, bob: PlainClient) -> None:
+def test_users_may_ask_what_they_are_allowed_to_do(fake: FakeAPIServer, bob: PlainClient) -> None:
     fake.rules.allow("bob", "create", "pods/exec", namespace="default")
     asked = {"verb": "create", "resource": "pods", "subresource": "exec", "namespace": "default"}
     with bob:
@@ -143,7 +143,7 @@ def test_a_review_must_ask_for_one_thing(
     assert why in answer.message
 
 
-def test_reviews_are_only_posted(client: PlainClient) -> None:
+def test_a_review_can_only_be_posted(client: PlainClient) -> None:
     assert (client.get(REVIEWS).status, client.get(REVIEWS).json()["details"]) == (405, {})
     assert client.get(f"{REVIEWS}/x").message == "the server could not find the requested resource"
 
@@ -180,17 +180,17 @@ def test_a_path_that_nothing_serves_is_not_found(client: PlainClient) -> None:
     "path",
     ["/api/v1/nosuch", "/api/v1/namespaces/default/nosuch/x", "/api/v1/namespaces/default/pods/p/nosuch"],
 )
-def test_a_core_resource_that_is_not_served_is_told_in_a_status(client: PlainClient, path: str) -> None:
+def test_an_unknown_core_resource_is_not_found_with_a_status(client: PlainClient, path: str) -> None:
     answer = client.get(path)
     assert (answer.status, answer.reason, answer.json()["details"]) == (404, "NotFound", {})
 
 
-def test_discovery_is_got_and_not_asked_for_its_head(bob: PlainClient) -> None:
+def test_discovery_allows_get_but_not_head(bob: PlainClient) -> None:
     with bob:
         assert bob.ask("HEAD", "/version").status == 403
 
 
-def test_kubectl_sends_no_credentials_on_plain_http_and_is_let_in(fake: FakeAPIServer) -> None:
+def test_kubectl_without_credentials_is_let_in_over_plain_http(fake: FakeAPIServer) -> None:
     with PlainClient(fake, None) as kubectl:
         agent = "kubectl/v1.32.0 (linux/amd64) kubernetes/abcdef"
         assert kubectl.get(DEVSERVERS, User_Agent=agent).status == 200
@@ -225,6 +225,6 @@ def test_a_client_certificate_names_user_and_group(tmp_path: Path) -> None:
         assert who["status"]["userInfo"]["username"] == "carol"
 
 
-def test_kubectls_user_agent_is_no_credential_over_tls() -> None:
+def test_kubectls_user_agent_does_not_authenticate_over_tls() -> None:
     with FakeAPIServer(tls=True, operator=False) as server, PlainClient(server, None, tls=trusting(server)) as client:
         assert client.get(DEVSERVERS, User_Agent="kubectl/v1 (linux/amd64) kubernetes/abc").status == 403

@@ -1,4 +1,4 @@
-"""The agenda: steps in their time, and none that ends it."""
+"""The agenda: steps run at their time, and a failing one does not end it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,7 @@ def agenda() -> Iterator[Agenda]:
     assert not thread.is_alive()
 
 
-def test_a_step_that_fails_is_shown_and_ends_nothing_but_itself(
-    agenda: Agenda, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_failing_step_is_reported_and_the_others_go_on(agenda: Agenda, capsys: pytest.CaptureFixture[str]) -> None:
     reached = threading.Event()
     agenda.after(0, lambda: int("nothing"))
     agenda.after(0, reached.set)
@@ -36,14 +34,14 @@ def test_a_step_that_fails_is_shown_and_ends_nothing_but_itself(
 
 
 @pytest.mark.parametrize("seconds", [1e12, float("inf")])
-def test_a_step_that_is_too_far_off_for_a_clock_keeps_no_other_waiting(agenda: Agenda, seconds: float) -> None:
+def test_a_step_in_the_far_future_does_not_delay_the_others(agenda: Agenda, seconds: float) -> None:
     reached = threading.Event()
     agenda.after(seconds, lambda: None)
     agenda.after(0.01, lambda: agenda.after(0.01, reached.set))
     assert reached.wait(LONG)
 
 
-def test_a_key_is_looked_at_once_however_often_it_was_put_in_before(agenda: Agenda) -> None:
+def test_a_key_that_is_queued_twice_is_handled_once(agenda: Agenda) -> None:
     looked: list[str] = []
     done = threading.Event()
     queue: Queue[str] = Queue(agenda, looked.append)
@@ -56,7 +54,7 @@ def test_a_key_is_looked_at_once_however_often_it_was_put_in_before(agenda: Agen
     assert looked == ["a", "b"]
 
 
-def test_a_key_that_is_put_in_while_it_is_looked_at_is_looked_at_again(agenda: Agenda) -> None:
+def test_a_key_that_is_queued_while_it_is_handled_is_handled_again(agenda: Agenda) -> None:
     looked: list[str] = []
     done = threading.Event()
 

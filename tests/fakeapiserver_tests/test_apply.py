@@ -27,7 +27,7 @@ def owners(obj: Any) -> dict[str, Any]:
     }
 
 
-def labelled(name: str, labels: dict[str, str], **spec: Any) -> dict[str, Any]:
+def labeled(name: str, labels: dict[str, str], **spec: Any) -> dict[str, Any]:
     body = devserver(name, **spec)
     body["metadata"]["labels"] = labels
     return body
@@ -41,8 +41,8 @@ def test_applying_the_same_again_changes_nothing(client: PlainClient) -> None:
 
 
 def test_a_field_no_longer_applied_is_removed(client: PlainClient) -> None:
-    applied(client, "me", labelled("a", {"x": "1", "y": "2"}, image="one"))
-    obj = applied(client, "me", labelled("a", {"x": "1"})).json()
+    applied(client, "me", labeled("a", {"x": "1", "y": "2"}, image="one"))
+    obj = applied(client, "me", labeled("a", {"x": "1"})).json()
     assert (obj["spec"], obj["metadata"]["labels"]) == ({"flavor": "cpu-small", "mode": "standalone"}, {"x": "1"})
     assert obj["metadata"]["generation"] == 2
 
@@ -65,7 +65,7 @@ def test_force_takes_fields_away_from_their_owners(client: PlainClient) -> None:
     }
 
 
-def test_several_conflicts_are_told_by_manager(client: PlainClient) -> None:
+def test_several_conflicts_are_listed_by_manager(client: PlainClient) -> None:
     applied(client, "me", devserver("a", image="one", owner="x"))
     answer = applied(client, "other", devserver("a", image="two", owner="y"))
     assert answer.message == ('Apply failed with 2 conflicts: conflicts with "me":\n- .spec.image\n- .spec.owner')
@@ -95,7 +95,7 @@ def test_items_of_sets_and_owner_references_are_owned_one_by_one(client: PlainCl
     }
 
 
-def test_a_field_the_schema_does_not_declare_cannot_be_applied(client: PlainClient) -> None:
+def test_a_field_outside_the_schema_cannot_be_applied(client: PlainClient) -> None:
     answer = applied(client, "me", devserver("a", nosuch=1))
     assert (answer.status, answer.json().get("reason")) == (500, None)
     assert answer.message == (
@@ -131,7 +131,7 @@ def test_applying_null_for_an_object_leaves_its_fields(client: PlainClient) -> N
     assert owners(answer.json())["other/Apply"] == {"f:spec": {}}
 
 
-def test_null_applied_for_a_value_is_not_of_its_type(client: PlainClient) -> None:
+def test_null_is_not_a_value_of_a_fields_type(client: PlainClient) -> None:
     answer = applied(client, "me", devserver("a", image=None))
     assert answer.status == 422
     assert answer.message.endswith(
@@ -152,7 +152,7 @@ def test_null_applied_where_there_is_a_default_becomes_the_default(client: Plain
         (["a/x"], ["b/x"], ["a/x", "b/x"]),
     ],
 )
-def test_a_set_applied_by_two_keeps_the_order_of_the_last(
+def test_a_set_applied_by_two_managers_keeps_the_order_of_the_last(
     client: PlainClient, old: list[str], new: list[str], merged: list[str]
 ) -> None:
     for manager, finalizers in (("one", old), ("two", new)):
@@ -185,9 +185,7 @@ def test_a_set_applied_by_two_keeps_the_order_of_the_last(
         ),
     ],
 )
-def test_items_that_cannot_be_told_apart_cannot_be_applied(
-    client: PlainClient, metadata: dict[str, Any], why: str
-) -> None:
+def test_items_with_the_same_key_cannot_be_applied(client: PlainClient, metadata: dict[str, Any], why: str) -> None:
     body = devserver("a")
     body["metadata"].update(metadata)
     answer = applied(client, "me", body)
@@ -204,7 +202,7 @@ def test_items_that_cannot_be_told_apart_cannot_be_applied(
         ({"persistentHome": {"enabled": "x"}}, ".spec.persistentHome.enabled: expected boolean, got &{x}"),
     ],
 )
-def test_what_is_not_of_its_type_is_shown_as_go_prints_it(client: PlainClient, spec: dict[str, Any], why: str) -> None:
+def test_a_value_of_the_wrong_type_is_printed_as_in_go(client: PlainClient, spec: dict[str, Any], why: str) -> None:
     assert applied(client, "me", devserver("a", **spec)).message.endswith(f"Kind=DevServer): {why}")
 
 
@@ -214,7 +212,7 @@ def test_managed_fields_cannot_be_applied(client: PlainClient) -> None:
     assert applied(client, "me", body).message == "metadata.managedFields must be nil"
 
 
-def test_managed_fields_that_cannot_be_read_are_not_heard(client: PlainClient) -> None:
+def test_malformed_managed_fields_are_ignored(client: PlainClient) -> None:
     body = devserver("a")
     entry = {"manager": "x", "operation": "Update", "apiVersion": "devserver.io/v1", "fieldsType": "FieldsV1"}
     body["metadata"]["managedFields"] = [{**entry, "fieldsV1": {"x:spec": {}}}]
@@ -231,7 +229,9 @@ def test_a_status_can_be_applied(client: PlainClient) -> None:
     assert owners(obj)["me/Apply"] == {"f:status": {"f:ready": {}}}
 
 
-def test_an_object_that_is_not_tracked_stays_so_until_it_is_applied(client: PlainClient, fake: FakeAPIServer) -> None:
+def test_an_object_without_managed_fields_gets_them_when_it_is_applied(
+    client: PlainClient, fake: FakeAPIServer
+) -> None:
     fake.store.create("devservers", devserver("a", image="one"))
     updated = client.ask("PATCH", f"{DEVSERVERS}/a", {"spec": {"owner": "x"}}, MERGE).json()
     assert owners(updated) == {}
@@ -245,7 +245,7 @@ def test_an_empty_entry_resets_managed_fields(client: PlainClient) -> None:
     assert owners(reset) == {}
 
 
-def test_no_more_than_ten_updaters_are_told_apart(client: PlainClient) -> None:
+def test_at_most_ten_updaters_are_kept_apart(client: PlainClient) -> None:
     client.create("a")
     for number in range(12):
         change = {"metadata": {"annotations": {f"n{number}": "x"}}}

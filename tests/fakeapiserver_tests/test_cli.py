@@ -1,4 +1,4 @@
-"""The fake from a shell: serve until interrupted, run a command against it, play the story."""
+"""The fake from a shell: serve until interrupted, run a command against it, play the demo."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def finished(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 class Serving:
-    """``serve`` in a process of its own, up to the line that says it is there."""
+    """``serve`` in its own process, up to the line that says it is ready."""
 
     def __init__(self, arguments: Sequence[str], temporary: Path) -> None:
         environment = {**os.environ, "TMPDIR": str(temporary)}
@@ -62,7 +62,7 @@ def temporary(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_serve_serves_until_interrupted_and_leaves_nothing(temporary: Path, number: int) -> None:
+def test_serve_runs_until_interrupted_and_leaves_nothing_behind(temporary: Path, number: int) -> None:
     serving = Serving((), temporary)
     config = json.loads(serving.kubeconfig.read_text())
     url, token = config["clusters"][0]["cluster"]["server"], config["users"][0]["user"]["token"]
@@ -73,7 +73,7 @@ def test_serve_serves_until_interrupted_and_leaves_nothing(temporary: Path, numb
     assert list(temporary.iterdir()) == []
 
 
-def test_serve_writes_the_kubeconfig_where_it_is_wanted(temporary: Path, tmp_path: Path) -> None:
+def test_serve_writes_the_kubeconfig_where_it_is_told_to(temporary: Path, tmp_path: Path) -> None:
     wanted = tmp_path / "my config"
     serving = Serving(("--kubeconfig", str(wanted), "--tls"), temporary)
     assert serving.kubeconfig == wanted
@@ -90,14 +90,14 @@ def test_serve_does_not_overwrite_another_clusters_kubeconfig(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("port", ["-1", "65536", "http"])
-def test_a_port_that_is_none_is_a_usage_error(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_port_is_a_usage_error(port: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["serve", f"--port={port}"])
     assert caught.value.code == 2
     assert "--port" in capsys.readouterr().err
 
 
-def test_a_port_in_use_is_an_error_in_words(temporary: Path) -> None:
+def test_a_port_in_use_is_a_readable_error(temporary: Path) -> None:
     serving = Serving((), temporary)
     clusters = serving.config()["clusters"]
     port = str(clusters).rpartition(":")[2].strip("'}]")
@@ -106,7 +106,7 @@ def test_a_port_in_use_is_an_error_in_words(temporary: Path) -> None:
     assert serving.end(signal.SIGINT) == 0
 
 
-def test_run_gives_the_command_a_kubeconfig_and_takes_its_exit_code() -> None:
+def test_run_gives_the_command_a_kubeconfig_and_exits_with_its_code() -> None:
     result = finished("run", "--", "sh", "-c", 'grep -c "fake-admin-token" "$KUBECONFIG"; exit 7')
     assert (result.stdout, result.returncode) == ("1\n", 7)
 
@@ -137,7 +137,7 @@ def test_run_without_a_command_is_a_usage_error(capsys: pytest.CaptureFixture[st
     assert "run needs a command" in capsys.readouterr().err
 
 
-def test_options_after_the_dashes_are_the_commands() -> None:
+def test_options_after_two_dashes_belong_to_the_command() -> None:
     assert split_command(["run", "--tls", "--", "kubectl", "--help", "--", "x"]) == (
         ["run", "--tls"],
         ["kubectl", "--help", "--", "x"],
@@ -154,7 +154,7 @@ def test_help_is_shown(arguments: list[str], capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.parametrize("seconds", ["-1", "soon", "nan", "inf"])
 @pytest.mark.parametrize("option", ["--lag", "--finalize"])
-def test_a_pace_that_is_none_is_a_usage_error(option: str, seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_pace_is_a_usage_error(option: str, seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["demo", f"{option}={seconds}"])
     assert caught.value.code == 2
@@ -170,7 +170,7 @@ def test_the_pace_of_the_operator_is_set_from_the_command_line() -> None:
 
 
 @pytest.mark.parametrize("tls", [[], ["--tls"]], ids=["plain", "tls"])
-def test_the_demo_plays_the_whole_story(tls: list[str]) -> None:
+def test_the_demo_runs_to_its_end(tls: list[str]) -> None:
     result = finished("demo", *tls)
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.count("ok: ") == 12

@@ -1,4 +1,4 @@
-"""CustomResourceDefinitions: what is refused, and the status of one that is new."""
+"""CustomResourceDefinitions: what is refused, and the status of a new one."""
 
 from __future__ import annotations
 
@@ -109,13 +109,13 @@ def test_a_definitions_names_are_labels(client: PlainClient) -> None:
     ]
 
 
-def test_a_definition_stays_sound_when_it_is_changed(client: PlainClient) -> None:
+def test_a_change_that_breaks_a_definition_is_refused(client: PlainClient) -> None:
     client.ask("POST", DEFINITIONS, definition())
     refused = client.ask("PATCH", f"{DEFINITIONS}/things.x.io", {"spec": {"scope": None}}, MERGE)
     assert causes(refused) == [("spec.scope", "Required value")]
 
 
-def test_free_fields_and_integers_or_strings_need_no_type(client: PlainClient) -> None:
+def test_preserve_unknown_fields_and_int_or_string_need_no_type(client: PlainClient) -> None:
     fields = {"free": FREE, "port": {"x-kubernetes-int-or-string": True}}
     answer = client.ask("POST", DEFINITIONS, definition(versions=[version(type="object", properties=fields)]))
     assert answer.status == 201

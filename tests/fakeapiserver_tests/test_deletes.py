@@ -27,7 +27,7 @@ def test_a_finalizer_holds_an_object_until_it_is_removed(client: PlainClient) ->
     assert client.get(f"{DEVSERVERS}/a").status == 404
 
 
-def test_the_event_of_the_last_finalizer_shows_the_object_as_it_was_stored(client: PlainClient) -> None:
+def test_the_deleted_event_shows_the_object_as_it_was_last_stored(client: PlainClient) -> None:
     version = held(client)["metadata"]["resourceVersion"]
     client.ask("DELETE", f"{DEVSERVERS}/a")
     client.ask("PATCH", f"{DEVSERVERS}/a", {"metadata": {"finalizers": []}}, MERGE)
@@ -50,7 +50,7 @@ def test_preconditions_must_hold(client: PlainClient) -> None:
     assert client.ask("DELETE", f"{DEVSERVERS}/a", right).json()["status"] == "Success"
 
 
-def test_options_may_stand_in_the_query(client: PlainClient) -> None:
+def test_options_may_be_in_the_query(client: PlainClient) -> None:
     client.create("a")
     assert client.ask("DELETE", f"{DEVSERVERS}/a?uid=other").status == 409
     assert client.ask("DELETE", f"{DEVSERVERS}/a?resourceVersion=1").status == 409
@@ -58,31 +58,31 @@ def test_options_may_stand_in_the_query(client: PlainClient) -> None:
     assert client.get(f"{DEVSERVERS}/a").status == 200
 
 
-def test_a_precondition_of_nothing_never_holds(client: PlainClient) -> None:
+def test_an_empty_precondition_never_holds(client: PlainClient) -> None:
     client.create("a")
     assert client.ask("DELETE", f"{DEVSERVERS}/a", {"preconditions": {"uid": ""}}).status == 409
 
 
-def test_a_body_of_null_holds_no_options(client: PlainClient) -> None:
+def test_a_null_body_has_no_options(client: PlainClient) -> None:
     client.create("a")
     assert client.ask("DELETE", f"{DEVSERVERS}/a", b"null").status == 200
 
 
-def test_propagation_policies_put_the_collectors_finalizers_on(client: PlainClient) -> None:
+def test_propagation_policies_add_the_collectors_finalizers(client: PlainClient) -> None:
     for name, policy, finalizers in (("a", "Orphan", ["orphan"]), ("b", "Foreground", ["foregroundDeletion"])):
         client.create(name)
         obj = client.ask("DELETE", f"{DEVSERVERS}/{name}", {"propagationPolicy": policy}).json()
         assert obj["metadata"]["finalizers"] == finalizers
 
 
-def test_background_takes_the_collectors_finalizers_off_again(client: PlainClient) -> None:
+def test_background_removes_the_collectors_finalizers(client: PlainClient) -> None:
     client.create("a")
     client.ask("DELETE", f"{DEVSERVERS}/a?propagationPolicy=Foreground")
     assert client.ask("DELETE", f"{DEVSERVERS}/a?propagationPolicy=Background").json()["status"] == "Success"
     assert client.get(f"{DEVSERVERS}/a").status == 404
 
 
-def test_cascading_as_old_clients_ask_for_it_is_accepted(client: PlainClient) -> None:
+def test_the_orphan_dependents_option_of_old_clients_is_accepted(client: PlainClient) -> None:
     held(client)
     assert client.ask("DELETE", f"{DEVSERVERS}/a?orphanDependents=false").status == 202
 
@@ -102,7 +102,7 @@ def test_with_controllers_dependents_go_first_in_the_foreground_and_stay_when_or
         assert left[0]["metadata"]["ownerReferences"] == []
 
 
-def test_two_ways_to_say_the_policy_contradict_each_other(client: PlainClient) -> None:
+def test_orphan_dependents_and_a_propagation_policy_exclude_each_other(client: PlainClient) -> None:
     answer = client.ask("DELETE", f"{DEVSERVERS}/a", {"orphanDependents": True, "propagationPolicy": "Orphan"})
     assert answer.message == (
         'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Invalid value: "Orphan": '
@@ -110,7 +110,7 @@ def test_two_ways_to_say_the_policy_contradict_each_other(client: PlainClient) -
     )
 
 
-def test_options_that_cannot_be_read_are_an_error_without_a_reason(client: PlainClient) -> None:
+def test_malformed_options_are_an_error_without_a_reason(client: PlainClient) -> None:
     malformed = client.ask("DELETE", f"{DEVSERVERS}/a", b"{")
     mistyped = client.ask("DELETE", f"{DEVSERVERS}/a", {"gracePeriodSeconds": "1"})
     assert (malformed.status, malformed.reason) == (500, "")
@@ -119,7 +119,7 @@ def test_options_that_cannot_be_read_are_an_error_without_a_reason(client: Plain
     )
 
 
-def test_a_collection_goes_by_selector_and_is_listed_as_it_was(client: PlainClient) -> None:
+def test_deleting_a_collection_by_selector_returns_what_was_deleted(client: PlainClient) -> None:
     for name, team in (("a", "red"), ("b", "blue"), ("c", "red")):
         body = devserver(name)
         body["metadata"]["labels"] = {"team": team}
@@ -130,13 +130,13 @@ def test_a_collection_goes_by_selector_and_is_listed_as_it_was(client: PlainClie
     assert [item["metadata"]["name"] for item in left["items"]] == ["b"]
 
 
-def test_a_pod_is_answered_as_an_object_and_gone(fake: FakeAPIServer, client: PlainClient) -> None:
+def test_deleting_a_pod_returns_the_pod(fake: FakeAPIServer, client: PlainClient) -> None:
     fake.apply("{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {nodeName: n}}")
     assert client.ask("DELETE", POD).json()["kind"] == "Pod"
     assert client.get(POD).status == 404
 
 
-def test_where_a_kubelet_ends_pods_they_get_their_grace(fake: FakeAPIServer, client: PlainClient) -> None:
+def test_a_pod_on_a_node_gets_its_grace_period(fake: FakeAPIServer, client: PlainClient) -> None:
     fake.api.graceful_pods = True
     fake.apply(
         "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {nodeName: n, terminationGracePeriodSeconds: 9}}"
@@ -147,7 +147,7 @@ def test_where_a_kubelet_ends_pods_they_get_their_grace(fake: FakeAPIServer, cli
     assert client.get(POD).status == 404
 
 
-def test_a_namespace_takes_its_contents_along(fake: FakeAPIServer, client: PlainClient) -> None:
+def test_deleting_a_namespace_deletes_its_contents(fake: FakeAPIServer, client: PlainClient) -> None:
     fake.apply("{apiVersion: v1, kind: Namespace, metadata: {name: team}}")
     client.ask("POST", DEVSERVERS.replace("default", "team"), devserver("a"))
     assert client.ask("DELETE", "/api/v1/namespaces/team").json()["status"]["phase"] == "Terminating"
@@ -163,7 +163,7 @@ def dependent(fake: FakeAPIServer, name: str, *owners: Any) -> Any:
     return fake.store.create("configmaps", {"metadata": {"name": name, "ownerReferences": references}})
 
 
-def test_what_has_no_owner_any_more_goes_generation_after_generation() -> None:
+def test_dependents_are_collected_generation_by_generation() -> None:
     with FakeAPIServer() as cluster, PlainClient(cluster) as client:
         owner = dependent(cluster, "a")
         child = dependent(cluster, "b", owner)
@@ -173,7 +173,7 @@ def test_what_has_no_owner_any_more_goes_generation_after_generation() -> None:
         assert cluster.store.list("configmaps") == []
 
 
-def test_what_has_another_owner_stays_and_forgets_the_one_that_is_gone() -> None:
+def test_a_dependent_with_another_owner_stays_and_drops_the_reference() -> None:
     with FakeAPIServer() as cluster, PlainClient(cluster) as client:
         gone, there = dependent(cluster, "gone"), dependent(cluster, "there")
         dependent(cluster, "a", gone, there)
@@ -182,7 +182,7 @@ def test_what_has_another_owner_stays_and_forgets_the_one_that_is_gone() -> None
         assert left["metadata"]["ownerReferences"][0]["name"] == "there"
 
 
-def test_in_the_foreground_the_dependents_of_dependents_go_first() -> None:
+def test_foreground_deletion_starts_with_the_dependents_of_dependents() -> None:
     with FakeAPIServer() as cluster, PlainClient(cluster) as client:
         names = ["a", "b", "c"]
         dependent(cluster, "c", dependent(cluster, "b", dependent(cluster, "a")))
@@ -192,7 +192,7 @@ def test_in_the_foreground_the_dependents_of_dependents_go_first() -> None:
         assert last["c"] < last["b"] < last["a"]
 
 
-def test_an_owner_that_was_never_there_is_nobodys_business() -> None:
+def test_an_owner_that_never_existed_is_ignored() -> None:
     with FakeAPIServer() as cluster, PlainClient(cluster) as client:
         dependent(cluster, "a", {"kind": "ReplicaSet", "metadata": {"name": "nosuch", "uid": "u-1"}})
         dependent(cluster, "c", dependent(cluster, "b"))

@@ -1,4 +1,4 @@
-"""Deployments and ReplicaSets: whose pods they are, how a template is rolled out, and pods that never come."""
+"""Deployments and ReplicaSets: owned pods, rollouts, and pods that never appear."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def image(pod: Object) -> str:
 
 
 def sizes(fake: FakeAPIServer) -> dict[str, int]:
-    """By image: how many pods its ReplicaSet asks for."""
+    """The replicas wanted by each ReplicaSet, by image."""
     return {image({"spec": rs["spec"]["template"]["spec"]}): rs["spec"]["replicas"] for rs in replicasets(fake)}
 
 
@@ -68,7 +68,7 @@ def replicasets(fake: FakeAPIServer) -> Objects:
 # whose pods they are
 
 
-def test_each_controls_what_it_makes(fake: FakeAPIServer) -> None:
+def test_each_object_controls_what_it_creates(fake: FakeAPIServer) -> None:
     devserver = create(fake)
     pod = until_pod(fake)
     replicaset, deployment = replicasets(fake)[0], fake.store.get("deployments", "dev")
@@ -78,7 +78,7 @@ def test_each_controls_what_it_makes(fake: FakeAPIServer) -> None:
         assert (reference["kind"], reference["uid"]) == (owner["kind"], owner["metadata"]["uid"])
 
 
-def test_the_names_are_those_of_a_deployments_pods(fake: FakeAPIServer) -> None:
+def test_names_are_as_a_deployment_forms_them(fake: FakeAPIServer) -> None:
     create(fake)
     pod, replicaset = until_pod(fake), replicasets(fake)[0]
     digest = pod["metadata"]["labels"]["pod-template-hash"]
@@ -96,7 +96,7 @@ def test_the_pod_is_what_clients_look_for(fake: FakeAPIServer) -> None:
     assert {"/workspace", "/home/dev", "/data", "/mnt/models"} == {m["mountPath"] for m in container["volumeMounts"]}
 
 
-def test_their_statuses_tell_how_many_pods_are_ready(fake: FakeAPIServer) -> None:
+def test_the_statuses_count_ready_pods(fake: FakeAPIServer) -> None:
     create(fake)
     until_named(fake, "deployments", "dev", lambda obj: (obj.get("status") or {}).get("readyReplicas"))
     status, counts = fake.store.get("deployments", "dev")["status"], replicasets(fake)[0]["status"]
@@ -108,10 +108,10 @@ def test_their_statuses_tell_how_many_pods_are_ready(fake: FakeAPIServer) -> Non
     assert (counts["replicas"], counts["readyReplicas"]) == (1, 1)
 
 
-# pods come and go
+# replaced pods
 
 
-def test_a_deleted_pod_is_made_anew_under_another_name(fake: FakeAPIServer) -> None:
+def test_a_deleted_pod_is_recreated_under_another_name(fake: FakeAPIServer) -> None:
     create(fake)
     old = until_pod(fake)
     fake.store.delete("pods", old["metadata"]["name"], "default")
@@ -128,7 +128,7 @@ def test_a_pod_that_has_failed_is_replaced(fake: FakeAPIServer) -> None:
     assert fake.store.get("pods", old)["status"]["reason"] == "Evicted"
 
 
-def test_a_pod_that_terminates_is_replaced_while_it_does(fake: FakeAPIServer) -> None:
+def test_a_terminating_pod_is_replaced_at_once(fake: FakeAPIServer) -> None:
     create(fake)
     old = until_pod(fake)["metadata"]["name"]
     fake.store.modify("pods", old, "default", lambda pod: pod["metadata"].update(finalizers=["example.io/hold"]))
@@ -142,7 +142,7 @@ def test_a_pod_that_terminates_is_replaced_while_it_does(fake: FakeAPIServer) ->
 # rollouts
 
 
-def test_the_old_pod_goes_only_when_the_new_one_is_ready(fake: FakeAPIServer) -> None:
+def test_the_old_pod_stays_until_the_new_one_is_ready(fake: FakeAPIServer) -> None:
     create(fake, image="one")
     old = until_pod(fake)["metadata"]["name"]
     set_spec(fake, image="two")
@@ -154,7 +154,7 @@ def test_the_old_pod_goes_only_when_the_new_one_is_ready(fake: FakeAPIServer) ->
     assert int(ready["metadata"]["resourceVersion"]) < int(marked["metadata"]["resourceVersion"])
 
 
-def test_a_template_whose_pod_never_gets_ready_leaves_the_old_pod_in_place(fake: FakeAPIServer) -> None:
+def test_a_rollout_that_never_gets_ready_keeps_the_old_pod(fake: FakeAPIServer) -> None:
     create(fake, image="one")
     old = until_pod(fake)["metadata"]["name"]
     set_spec(fake, image="example/failed")
@@ -163,7 +163,7 @@ def test_a_template_whose_pod_never_gets_ready_leaves_the_old_pod_in_place(fake:
     assert Operator.of(fake).pod_of("dev")["metadata"]["name"] == old
 
 
-def test_one_rollout_overtakes_another_that_is_stuck(fake: FakeAPIServer) -> None:
+def test_a_new_rollout_replaces_one_that_is_stuck(fake: FakeAPIServer) -> None:
     create(fake, image="one")
     until_pod(fake)
     set_spec(fake, image="example/failed")
@@ -173,7 +173,7 @@ def test_one_rollout_overtakes_another_that_is_stuck(fake: FakeAPIServer) -> Non
     until_pod(fake, holds=lambda pod: is_ready(pod) and image(pod) == "three")
 
 
-def test_a_template_that_comes_back_finds_its_replicaset_again(fake: FakeAPIServer) -> None:
+def test_going_back_to_an_old_template_reuses_its_replicaset(fake: FakeAPIServer) -> None:
     create(fake, image="one")
     until_pod(fake)
     for wanted in ("two", "one"):
@@ -185,7 +185,7 @@ def test_a_template_that_comes_back_finds_its_replicaset_again(fake: FakeAPIServ
     assert {name: list(each.values()) for name, each in revisions.items()} == {"one": ["3"], "two": ["2"]}
 
 
-def test_a_change_that_the_pod_does_not_show_is_no_rollout(fake: FakeAPIServer) -> None:
+def test_a_change_outside_the_template_starts_no_rollout(fake: FakeAPIServer) -> None:
     create(fake)
     until_pod(fake)
     set_spec(fake, lifecycle={"timeToLive": "8h"}, image="ubuntu:22.04")
@@ -195,7 +195,7 @@ def test_a_change_that_the_pod_does_not_show_is_no_rollout(fake: FakeAPIServer) 
     assert len([rs for rs in replicasets(fake) if rs["metadata"]["labels"]["app"] == "dev"]) == 1
 
 
-def test_the_hash_of_a_template_does_not_depend_on_what_it_leaves_empty() -> None:
+def test_empty_fields_do_not_change_the_hash_of_a_template() -> None:
     full = {
         "spec": {"containers": [{"name": "a", "resources": {}, "args": None}]},
         "metadata": {"creationTimestamp": None},
@@ -204,7 +204,7 @@ def test_the_hash_of_a_template_does_not_depend_on_what_it_leaves_empty() -> Non
     assert template_hash(full) != template_hash(full, 1)
 
 
-def test_a_replicasets_name_that_is_taken_leads_to_another_hash(fake: FakeAPIServer) -> None:
+def test_a_taken_replicaset_name_leads_to_another_hash(fake: FakeAPIServer) -> None:
     create(fake)
     taken = until_pod(fake)["metadata"]["ownerReferences"][0]["name"]
     fake.store.modify("replicasets", taken, "default", lambda rs: rs["metadata"].pop("ownerReferences"))
@@ -213,10 +213,10 @@ def test_a_replicasets_name_that_is_taken_leads_to_another_hash(fake: FakeAPISer
     until_named(fake, "deployments", "dev", lambda obj: (obj.get("status") or {}).get("collisionCount") == 1)
 
 
-# pods that never come
+# pods that never appear
 
 
-def test_stuck_never_gets_a_pod_and_nobody_says_why(fake: FakeAPIServer) -> None:
+def test_stuck_never_gets_a_pod_and_no_event(fake: FakeAPIServer) -> None:
     create(fake, "stuck", image="example/stuck")
     until_phase(fake, name="stuck")
     create(fake)
@@ -226,7 +226,7 @@ def test_stuck_never_gets_a_pod_and_nobody_says_why(fake: FakeAPIServer) -> None
     assert [event for event in fake.store.list("events") if event["type"] == "Warning"] == []
 
 
-def test_quota_never_gets_a_pod_and_its_replicaset_tells(fake: FakeAPIServer) -> None:
+def test_quota_never_gets_a_pod_and_an_event_says_why(fake: FakeAPIServer) -> None:
     create(fake, image="example/quota")
     event = until_event(fake, "FailedCreate", "dev-")
     replicaset = replicasets(fake)[0]
@@ -241,10 +241,10 @@ def test_quota_never_gets_a_pod_and_its_replicaset_tells(fake: FakeAPIServer) ->
     assert len([e for e in fake.store.list("events") if e["reason"] == "FailedCreate"]) == 1
 
 
-# deployments of others
+# deployments without a DevServer
 
 
-def test_a_deployment_of_ones_own_gets_its_pods_and_rolls_out(fake: FakeAPIServer) -> None:
+def test_any_deployment_gets_its_pods_and_rolls_out(fake: FakeAPIServer) -> None:
     fake.apply(WEB)
     until_named(fake, "deployments", "web", lambda obj: (obj.get("status") or {}).get("readyReplicas") == 3)
     patch = {"spec": {"template": {"spec": {"containers": [{"name": "web", "image": "nginx:2"}]}}}}
@@ -262,7 +262,7 @@ def counted(fake: FakeAPIServer, name: str) -> list[tuple[int, int]]:
     return [(status.get("replicas", 0), status.get("readyReplicas", 0)) for status in statuses]
 
 
-def test_it_is_scaled_by_its_spec(fake: FakeAPIServer) -> None:
+def test_replicas_are_scaled(fake: FakeAPIServer) -> None:
     fake.apply(WEB)
     until_named(fake, "deployments", "web", lambda obj: (obj.get("status") or {}).get("readyReplicas") == 3)
     fake.store.modify("deployments", "web", "default", lambda obj: obj["spec"].update(replicas=1))
@@ -270,14 +270,14 @@ def test_it_is_scaled_by_its_spec(fake: FakeAPIServer) -> None:
 
 
 @pytest.mark.parametrize("spec", [{}, {"template": {}}, {"replicas": "many", "selector": {}, "template": {}}])
-def test_a_deployment_that_makes_no_sense_keeps_no_other_from_its_pods(fake: FakeAPIServer, spec: Object) -> None:
+def test_an_invalid_deployment_does_not_hold_up_the_others(fake: FakeAPIServer, spec: Object) -> None:
     for kind in ("deployments", "replicasets"):
         fake.store.create(kind, {"metadata": {"name": "broken"}, "spec": spec})
     create(fake)
     assert until_pod(fake)
 
 
-def test_they_are_served_only_where_there_are_controllers(fake: FakeAPIServer) -> None:
+def test_deployments_are_served_only_with_controllers(fake: FakeAPIServer) -> None:
     with PlainClient(fake) as client, FakeAPIServer(operator=False) as bare, PlainClient(bare) as other:
         listed = client.get("/apis/apps/v1").json()["resources"]
         assert "deployments" in [resource["name"] for resource in listed]

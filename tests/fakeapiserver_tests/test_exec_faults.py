@@ -1,4 +1,4 @@
-"""What a WebSocket client suffers of each fault of exec."""
+"""Each fault of exec, as a WebSocket client sees it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .wsclient import ALL, SUCCESS, V4, V5, Frame, WSClient, exec_target, read_u
 
 
 class Suffering(Faults):
-    """Every exec session suffers one fault."""
+    """A fault in every exec session."""
 
     def __init__(self, name: str, **amounts: int) -> None:
         super().__init__(threading.Event())
@@ -41,7 +41,7 @@ def test_fault_close_without_status(suffering: Callable[[str], FakeAPIServer]) -
 
 
 def received_until(client: WSClient, failure: type[OSError]) -> list[bytes]:
-    """All messages, up to the failure that has to come."""
+    """All messages, up to the failure that must come."""
     seen = []
     try:
         for frame in client.frames():
@@ -93,7 +93,7 @@ def test_fault_no_subprotocol_echoed(suffering: Callable[[str], FakeAPIServer]) 
 CUT = exec_target("sh", "-c", "echo before; echo err >&2; sleep 1000; echo after")
 
 
-def test_fault_kubelet_lost_on_v5_is_a_success_with_its_output_cut(plain: FakeAPIServer) -> None:
+def test_fault_kubelet_lost_on_v5_is_success_with_truncated_output(plain: FakeAPIServer) -> None:
     plain.faults = Suffering("kubelet_lost", output=11)
     with WSClient(plain, CUT, (V5, V4)) as client:
         frames = list(client.frames())
@@ -125,7 +125,7 @@ def test_fault_kubelet_lost_cuts_output_in_mid_frame(plain: FakeAPIServer) -> No
         assert [frame.data for frame in client.frames()] == [b"\x01", b"\x01hel"]
 
 
-def test_fault_disk_full_is_a_write_that_fails_in_each_command_while_it_lasts(either: FakeAPIServer) -> None:
+def test_fault_disk_full_makes_writes_fail_while_it_lasts(either: FakeAPIServer) -> None:
     write = exec_target("sh", "-c", "head -c 5000 /dev/zero >/tmp/f || echo failed; echo ok >/tmp/g")
     with either.fault.disk_full(4096), WSClient(either, write) as client:
         assert read_until(client.frames(), b"failed\n").endswith(b"failed\n")

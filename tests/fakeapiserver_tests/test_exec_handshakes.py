@@ -18,7 +18,7 @@ from .wsclient import V4, V5, WSClient, exec_target, running_pod, status
         (("base64.channel.k8s.io",), "base64.channel.k8s.io"),
     ],
 )
-def test_the_protocol_is_the_first_known_one_but_v5_goes_before_all(
+def test_v5_is_chosen_if_offered_and_else_the_first_known_protocol(
     plain: FakeAPIServer, offered: tuple[str, ...], chosen: str
 ) -> None:
     with WSClient(plain, exec_target("true"), offered) as client:
@@ -26,7 +26,7 @@ def test_the_protocol_is_the_first_known_one_but_v5_goes_before_all(
 
 
 @pytest.mark.parametrize("protocol", ["v3.channel.k8s.io", "v2.channel.k8s.io", "v5.base64.channel.k8s.io"])
-def test_protocols_that_no_websocket_server_ever_spoke_are_refused(plain: FakeAPIServer, protocol: str) -> None:
+def test_protocols_that_have_no_websocket_form_are_refused(plain: FakeAPIServer, protocol: str) -> None:
     with WSClient(plain, exec_target("true"), (protocol,)) as client:
         assert (client.handshake.status, client.handshake.headers, client.handshake.body) == (403, {}, b"")
 
@@ -36,7 +36,7 @@ def test_without_an_offer_the_answer_names_an_empty_protocol(plain: FakeAPIServe
         assert client.handshake.headers["sec-websocket-protocol"] == ""
 
 
-def test_before_v4_success_is_silence(plain: FakeAPIServer) -> None:
+def test_before_v4_success_sends_no_status(plain: FakeAPIServer) -> None:
     with WSClient(plain, exec_target("echo", "x"), ("channel.k8s.io",)) as client:
         assert [frame.data for frame in client.frames()] == [b"\x01", b"\x01x\n", b""]
 
@@ -62,7 +62,7 @@ def test_a_broken_handshake_is_refused(
         assert (client.handshake.status, client.handshake.body) == (status_code, text)
 
 
-def test_a_request_that_is_no_upgrade_is_refused(plain: FakeAPIServer) -> None:
+def test_a_request_without_upgrade_is_refused(plain: FakeAPIServer) -> None:
     with WSClient(plain, exec_target("true"), headers=(("Upgrade", ""), ("Connection", ""))) as client:
         assert client.handshake.status == 400
         assert b'"message":"Upgrade request required"' in client.handshake.body
@@ -82,7 +82,7 @@ def test_a_container_that_does_not_run_is_refused_before_or_after_the_upgrade(
         assert (b"unable to upgrade connection" in why) == (protocol == V5)
 
 
-def test_a_pod_of_two_containers_needs_a_container_named(plain: FakeAPIServer) -> None:
+def test_a_pod_with_two_containers_needs_the_container_parameter(plain: FakeAPIServer) -> None:
     plain.store.create("pods", running_pod("two", containers=("main", "side")))
     with WSClient(plain, exec_target("true", pod="two")) as client:
         assert client.handshake.status == 400
@@ -90,7 +90,7 @@ def test_a_pod_of_two_containers_needs_a_container_named(plain: FakeAPIServer) -
         assert expected in client.handshake.body
 
 
-def test_the_init_containers_are_among_those_to_choose_from(plain: FakeAPIServer) -> None:
+def test_the_containers_to_choose_from_include_init_containers(plain: FakeAPIServer) -> None:
     pod = running_pod("two", containers=("main", "side"))
     spec = {"nodeName": "node-1", "containers": [{"name": "main"}, {"name": "side"}]}
     plain.store.create("pods", {**pod, "spec": {**spec, "initContainers": [{"name": "init"}]}})

@@ -1,4 +1,4 @@
-"""Exec sessions with much data, many at once, and what is left when pod or server goes."""
+"""Large and concurrent exec sessions, and what is left when the pod or the server goes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .wsclient import ALL, WSClient, exec_target, output, read_until, running_po
 MEGABYTES = 20
 
 
-def test_much_output_comes_in_large_frames_and_quickly(either: FakeAPIServer) -> None:
+def test_large_output_comes_quickly_and_in_large_frames(either: FakeAPIServer) -> None:
     begin = time.monotonic()
     with WSClient(either, exec_target("head", "-c", str(MEGABYTES * 1_000_000), "/dev/zero")) as client:
         lengths = [len(frame.payload) for frame in client.frames() if frame.data and frame.channel == 1]
@@ -24,7 +24,7 @@ def test_much_output_comes_in_large_frames_and_quickly(either: FakeAPIServer) ->
     assert time.monotonic() - begin < 20  # 0.1 s where nothing else runs; byte by byte it would be minutes
 
 
-def test_much_data_goes_both_ways_at_once(either: FakeAPIServer) -> None:
+def test_large_data_goes_both_ways_at_once(either: FakeAPIServer) -> None:
     chunk, count = b"x" * 32768, MEGABYTES * 1_000_000 // 32768
     with WSClient(either, exec_target("cat", **ALL), timeout=30) as client:
 
@@ -33,7 +33,7 @@ def test_much_data_goes_both_ways_at_once(either: FakeAPIServer) -> None:
                 client.send(0, chunk)
             client.send(255, b"\0")
 
-        # two threads on a TLS socket are not safe for the client either, so there the two directions take turns
+        # the client's TLS socket cannot be used by two threads, so over TLS the two directions take turns
         if either.tls:
             assert pumped(client, chunk, 8) == 8 * len(chunk)
             return
@@ -55,7 +55,7 @@ def pumped(client: WSClient, chunk: bytes, count: int) -> int:
     return total
 
 
-def test_fifty_sessions_run_at_once_and_an_idle_one_blocks_none(plain: FakeAPIServer) -> None:
+def test_fifty_sessions_run_at_once_and_an_idle_one_blocks_none_of_them(plain: FakeAPIServer) -> None:
     results: dict[int, bytes] = {}
 
     def run(number: int) -> None:
@@ -74,7 +74,7 @@ def test_fifty_sessions_run_at_once_and_an_idle_one_blocks_none(plain: FakeAPISe
 # the end
 
 
-def test_a_deleted_pod_takes_its_commands_with_it(plain: FakeAPIServer) -> None:
+def test_deleting_a_pod_ends_its_commands(plain: FakeAPIServer) -> None:
     with WSClient(plain, exec_target("sh", "-c", "echo up; exec sleep 60")) as client:
         frames = client.frames()
         read_until(frames, b"up")
@@ -98,7 +98,7 @@ def test_a_stopped_server_leaves_no_process_thread_or_directory() -> None:
 
 
 @pytest.mark.parametrize("command", [("cat", "/dev/zero"), ("sleep", "60")])
-def test_a_client_that_neither_reads_nor_leaves_does_not_hold_up_the_stop(command: tuple[str, ...]) -> None:
+def test_a_client_that_does_not_read_does_not_delay_stopping(command: tuple[str, ...]) -> None:
     server = FakeAPIServer(operator=False).start()
     server.store.create("pods", running_pod())
     with WSClient(server, exec_target(*command)):

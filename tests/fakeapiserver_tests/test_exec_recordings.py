@@ -1,6 +1,6 @@
 """Every recorded exec and port-forward exchange replays against the fake.
 
-``--recording FILE`` replays further files. What is not compared, and why, stands in :data:`NORMALISED`.
+``--recording FILE`` replays further files. What is not compared, and why, stands in :data:`NORMALIZED`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.fakeapiserver.pods import Pods
 from .wsclient import Frame, WSClient, running_pod
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
-NORMALISED = {
+NORMALIZED = {
     "frame boundaries within a channel": "they follow from the timing of the process's writes and the server's reads",
     "order of stdout against stderr": "two pipes, read side by side: the real server keeps no order either",
     "data beyond 300 characters of a frame": "the recording cut it; its length is compared",
@@ -42,7 +42,7 @@ Exchange = dict[str, Any]
 
 
 class Recording:
-    """A file of exchanges, and what the server that made them must have been."""
+    """A file of exchanges, and the state that the recorded server must have had."""
 
     def __init__(self, path: Path) -> None:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -52,12 +52,12 @@ class Recording:
         self.exchanges: list[Exchange] = [e for e in exchanges if "offered_subprotocols" in e.get("request", {})]
 
     def protocols(self) -> tuple[str, ...]:
-        """A server that ever chose v5 is of the newer generation."""
+        """A server that has chosen v5 once is a newer one."""
         chosen = {exchange["response"].get("subprotocol") for exchange in self.exchanges}
         return ("v5.channel.k8s.io", "v4.channel.k8s.io") if "v5.channel.k8s.io" in chosen else ("v4.channel.k8s.io",)
 
     def pods(self) -> Iterator[dict[str, Any]]:
-        """The pods that must have been there, as far as the answers tell how they were."""
+        """The pods that must have existed, as far as the answers describe them."""
         said: dict[tuple[str, str], list[Exchange]] = {}
         for exchange in self.exchanges:
             _, _, _, _, namespace, _, name, _ = urlsplit(exchange["request"]["path"]).path.split("/")
@@ -68,7 +68,7 @@ class Recording:
 
 
 def mentioned(pattern: re.Pattern[str], exchanges: list[Exchange]) -> list[str]:
-    """What the answers name in such words: in their body, or in the status at the end of a session."""
+    """What the answers name with such a pattern, in their body or in the status of a session."""
     said = [exchange["response"].get("body") for exchange in exchanges]
     texts = [str(body.get("message") if isinstance(body, dict) else body) for body in said]
     frames = [frame for exchange in exchanges for frame in exchange["response"].get("frames", [])]
@@ -77,7 +77,7 @@ def mentioned(pattern: re.Pattern[str], exchanges: list[Exchange]) -> list[str]:
 
 
 def recorded_pod(namespace: str, name: str, exchanges: list[Exchange]) -> dict[str, Any]:
-    """A pod of which all these answers can be true."""
+    """A pod that fits all these answers."""
     initial = dict.fromkeys(mentioned(INITIAL, exchanges))
     used = [exchange["request"]["path"] for exchange in exchanges if exchange["response"]["handshake_status"] == 101]
     named = [container for path in used for container in parse_qs(urlsplit(path).query).get("container", [])]
@@ -120,7 +120,7 @@ def fake(recording: Recording) -> Iterator[FakeAPIServer]:
 
 @contextmanager
 def recorded_server(recording: Recording) -> Iterator[FakeAPIServer]:
-    """A server as the recorded one must have been."""
+    """A server in the state that the recorded one must have had."""
     with FakeAPIServer(operator=False, exec_protocols=recording.protocols()) as server:
         server.add_token("limitedtoken", "limited")
         for pod in recording.pods():
@@ -133,7 +133,7 @@ def test_the_fake_answers_as_recorded(fake: FakeAPIServer, exchange: Exchange) -
 
 
 def check(fake: FakeAPIServer, exchange: Exchange) -> None:
-    """Send a recorded request, and hold the answer against the recorded one."""
+    """Send a recorded request, and compare the answer with the recorded one."""
     request, response = exchange["request"], exchange["response"]
     expected = Expected(response.get("frames", []))
     token = {"admin": fake.token, "(none)": None}.get(request["authorization"], request["authorization"])
@@ -148,7 +148,7 @@ def check(fake: FakeAPIServer, exchange: Exchange) -> None:
 
 
 def disaster(fake: FakeAPIServer, exchange: Exchange) -> AbstractContextManager[object]:
-    """What the recorder did to the server meanwhile: it killed the kubelet after the last of the output."""
+    """What the recorder did to the server: it killed the kubelet after the last output."""
     if "the kubelet is killed" not in exchange["name"]:
         return nullcontext()
     frames = exchange["response"]["frames"]
@@ -157,7 +157,7 @@ def disaster(fake: FakeAPIServer, exchange: Exchange) -> AbstractContextManager[
 
 
 def handshake(client: WSClient, response: dict[str, Any]) -> dict[str, Any]:
-    """What came, in the recording's terms."""
+    """What was received, in the form of the recording."""
     came = client.handshake
     seen: dict[str, Any] = {"handshake_status": came.status}
     if "subprotocol" in response:
@@ -232,7 +232,7 @@ class Expected:
 
 
 class Seen:
-    """What a client has received, put together channel by channel."""
+    """What a client has received, joined by channel."""
 
     def __init__(self) -> None:
         self.streams: dict[int, bytes] = {}
@@ -255,7 +255,7 @@ class Seen:
 
 
 def replay(client: WSClient, frames: list[dict[str, Any]], expected: Expected) -> None:
-    """Send what the client sent, each once all that came before it has come, and compare what the server says."""
+    """Send what the client sent, each message once everything before it has come, and compare."""
     seen, so_far = Seen(), Expected([])
     incoming = client.frames()
     for frame in frames:
@@ -280,7 +280,7 @@ def replay(client: WSClient, frames: list[dict[str, Any]], expected: Expected) -
 
 
 def assert_silent(client: WSClient) -> None:
-    """The connection is alive, and nothing comes."""
+    """The connection is alive, and nothing is received."""
     client.ping()
     client.socket.settimeout(SILENCE)
     frames: list[Frame] = []
@@ -290,7 +290,7 @@ def assert_silent(client: WSClient) -> None:
 
 
 class ForwardedPort:
-    """What listens behind one forwarded port: it hears and says what the recording has, in that order."""
+    """The listener behind one forwarded port: it receives and sends what the recording has, in order."""
 
     def __init__(self, index: int, frames: list[dict[str, Any]], listener: socket.socket) -> None:
         self._script = list(self._steps(2 * index, frames))

@@ -1,4 +1,4 @@
-"""Which requests for a pod's streams are refused, and in which words; which forms of input are understood."""
+"""Which requests for a pod's streams are refused, in which words, and which input is accepted."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_streams_are_opened_with_get_or_post_only(plain: FakeAPIServer, method: 
     assert answer.json()["message"] == "the server does not allow this method on the requested resource"
 
 
-def test_logs_are_only_read(plain: FakeAPIServer) -> None:
+def test_logs_are_read_only(plain: FakeAPIServer) -> None:
     assert request(plain, "POST", "/api/v1/namespaces/default/pods/pod-0/log").status == 405
 
 
@@ -36,16 +36,14 @@ def test_a_websocket_is_opened_with_get(plain: FakeAPIServer) -> None:
 
 
 @pytest.mark.parametrize("subresource", ["exec", "attach", "portforward"])
-def test_the_right_to_get_does_not_open_a_stream_without_the_right_to_create(
-    plain: FakeAPIServer, subresource: str
-) -> None:
+def test_opening_a_stream_needs_the_verb_create_too(plain: FakeAPIServer, subresource: str) -> None:
     plain.add_token("bobs-token", "bob")
     plain.rules.allow("bob", "get", f"pods/{subresource}", namespace="default")
     target = exec_target("true").replace("/exec", f"/{subresource}").replace("command", "ports=80&command")
     assert f'cannot create resource \\"pods/{subresource}\\"' in message_of_refusal(plain, target, "bobs-token")
 
 
-def test_before_v5_the_right_to_get_was_enough() -> None:
+def test_before_v5_the_verb_get_was_enough() -> None:
     with FakeAPIServer(operator=False, exec_protocols=(V4,)) as server:
         server.store.create("pods", running_pod())
         server.add_token("bobs-token", "bob")
@@ -66,13 +64,13 @@ def test_an_ephemeral_container_can_be_named(plain: FakeAPIServer) -> None:
         assert client.handshake.status == 101
 
 
-def test_the_case_of_a_size_does_not_matter(plain: FakeAPIServer) -> None:
+def test_the_keys_of_a_terminal_size_are_case_insensitive(plain: FakeAPIServer) -> None:
     with WSClient(plain, exec_target("stty", "size", **TTY)) as client:
         client.send(4, b'{"width":100,"height":40}')
         assert b"40 100" in b"".join(frame.payload for frame in client.frames() if frame.data[:1] == b"\x01")
 
 
-def test_control_c_sent_at_once_interrupts_the_command(plain: FakeAPIServer) -> None:
+def test_an_immediate_control_c_interrupts_the_command(plain: FakeAPIServer) -> None:
     with WSClient(plain, exec_target("cat", **TTY)) as client:
         client.send(0, b"\x03")
         assert b'"message":"130"' in b"".join(frame.data for frame in client.frames())
@@ -96,7 +94,7 @@ def test_the_watch_prefix_watches_a_collection_or_one_name(plain: FakeAPIServer,
 
 
 @pytest.mark.parametrize("path", ["//api/v1/pods", "/api/v1//pods", "/api/v1/namespaces//pods"])
-def test_an_empty_segment_leads_nowhere(plain: FakeAPIServer, path: str) -> None:
+def test_an_empty_path_segment_is_not_found(plain: FakeAPIServer, path: str) -> None:
     answer = request(plain, "GET", path)
     assert (answer.status, answer.body) == (404, b"404 page not found\n")
 
@@ -109,13 +107,13 @@ def test_an_empty_segment_leads_nowhere(plain: FakeAPIServer, path: str) -> None
         ({"dryRun": [5]}, "DeleteOptions.dryRun of type string"),
     ],
 )
-def test_options_of_another_type_cannot_be_decoded(plain: FakeAPIServer, options: object, where: str) -> None:
+def test_options_of_the_wrong_type_cannot_be_decoded(plain: FakeAPIServer, options: object, where: str) -> None:
     answer = request(plain, "DELETE", "/api/v1/namespaces/default/pods/pod-0", options)
     assert answer.status == 500
     assert answer.json()["message"] == f"json: cannot unmarshal number into Go struct field {where}"
 
 
-def test_a_command_minds_signals_that_the_server_ignores(plain: FakeAPIServer) -> None:
+def test_a_command_does_not_inherit_ignored_signals(plain: FakeAPIServer) -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with WSClient(plain, exec_target("sh", "-c", "kill -INT $$")) as client:

@@ -1,4 +1,4 @@
-"""Exec sessions beyond the recordings: what comes of frames, terminals, and attach."""
+"""Exec sessions beyond the recordings: frames, terminals, and attach."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .wsclient import ALL, BOTH, SUCCESS, TTY, Frame, WSClient, exec_target, out
 # streams
 
 
-def test_stdin_alone_is_announced_on_the_error_channel(plain: FakeAPIServer) -> None:
+def test_a_session_with_stdin_alone_begins_on_the_error_channel(plain: FakeAPIServer) -> None:
     with WSClient(plain, exec_target("cat", stdin="true")) as client:
         frames = client.frames()
         assert next(frames).data == b"\x03"
@@ -48,13 +48,13 @@ def test_a_frame_without_a_mask_breaks_the_protocol(plain: FakeAPIServer) -> Non
         assert list(client.frames())[-1].code == 1002
 
 
-def test_bytes_that_are_no_utf8_reach_the_command(plain: FakeAPIServer) -> None:
+def test_bytes_that_are_not_utf8_reach_the_command(plain: FakeAPIServer) -> None:
     target = exec_target("printf", "%s").replace("command=%25s", "command=%25s&command=%FF%FE")
     with WSClient(plain, target) as client:
         assert output(client) == b"\xff\xfe"
 
 
-def test_a_disconnected_client_ends_stdin_and_not_the_command(plain: FakeAPIServer) -> None:
+def test_a_disconnected_client_ends_stdin_but_not_the_command(plain: FakeAPIServer) -> None:
     script = "cat; echo done > /workspace/done; exec sleep 60"
     with WSClient(plain, exec_target("sh", "-c", script, **ALL)) as client:
         client.send(0, b"x")
@@ -65,7 +65,7 @@ def test_a_disconnected_client_ends_stdin_and_not_the_command(plain: FakeAPIServ
         assert output(client) == b"yes\n"
 
 
-def test_output_nobody_reads_any_more_does_not_stop_the_command(plain: FakeAPIServer) -> None:
+def test_unread_output_does_not_stop_the_command(plain: FakeAPIServer) -> None:
     script = "head -c 1000000 /dev/zero; echo done > /workspace/done"
     with WSClient(plain, exec_target("sh", "-c", script)) as client:
         next(client.frames())
@@ -75,7 +75,7 @@ def test_output_nobody_reads_any_more_does_not_stop_the_command(plain: FakeAPISe
         assert output(client) == b"yes\n"
 
 
-def test_the_session_lasts_as_long_as_a_background_child_holds_the_output(plain: FakeAPIServer) -> None:
+def test_the_session_lasts_while_a_background_child_holds_the_output(plain: FakeAPIServer) -> None:
     with WSClient(plain, exec_target("sh", "-c", "(sleep 0.2; echo late) & echo early")) as client:
         assert output(client) == b"early\nlate\n"
 

@@ -1,4 +1,4 @@
-"""Each fault, suffered by a client that knows nothing of it."""
+"""Each fault, as a plain client sees it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def names(fake: FakeAPIServer) -> list[str]:
     return [obj["metadata"]["name"] for obj in fake.store.list("devservers")]
 
 
-def test_reset_before_execution_leaves_nothing_done(fake: FakeAPIServer, client: PlainClient) -> None:
+def test_reset_before_execution_executes_nothing(fake: FakeAPIServer, client: PlainClient) -> None:
     with fake.fault.reset_before_execution("create", "devservers"), pytest.raises(ConnectionResetError):
         client.create("a")
     assert names(fake) == []
 
 
-def test_reset_after_execution_hides_that_it_was_done(fake: FakeAPIServer, client: PlainClient) -> None:
+def test_reset_after_execution_executes_the_request(fake: FakeAPIServer, client: PlainClient) -> None:
     with fake.fault.reset_after_execution("create", "devservers"), pytest.raises(ConnectionResetError):
         client.create("a")
     assert names(fake) == ["a"]
@@ -40,7 +40,7 @@ def test_half_a_response_is_an_incomplete_read(fake: FakeAPIServer, client: Plai
         client.get(f"{DEVSERVERS}/a")
 
 
-def test_a_stall_is_silence_without_execution(fake: FakeAPIServer) -> None:
+def test_a_stall_executes_nothing_and_sends_nothing(fake: FakeAPIServer) -> None:
     with fake.fault.stall("create"), PlainClient(fake, timeout=0.3) as hasty:
         with pytest.raises(socket.timeout):
             hasty.create("a")
@@ -54,7 +54,7 @@ def test_a_stall_can_come_after_the_execution(fake: FakeAPIServer) -> None:
         assert next(fake.watch_objects("devservers"))[1]["metadata"]["name"] == "a"
 
 
-def test_a_stalled_request_holds_up_no_other(fake: FakeAPIServer, client: PlainClient) -> None:
+def test_a_stalled_request_does_not_delay_the_others(fake: FakeAPIServer, client: PlainClient) -> None:
     with fake.fault.stall("list"), PlainClient(fake) as other:
         other.connection.request("GET", DEVSERVERS, headers={"Authorization": f"Bearer {fake.token}"})
         assert client.create("a").status == 201
@@ -80,7 +80,7 @@ def test_forbidden_names_user_verb_and_resource(fake: FakeAPIServer, client: Pla
     assert 'User "admin" cannot list resource "devservers" in API group "devserver.io"' in answer.message
 
 
-def test_too_many_requests_says_when_to_come_back(fake: FakeAPIServer, client: PlainClient) -> None:
+def test_too_many_requests_has_retry_after(fake: FakeAPIServer, client: PlainClient) -> None:
     with fake.fault.too_many_requests("list", seconds=7):
         answer = client.get(DEVSERVERS)
     assert (answer.status, answer.reason, answer.headers["Retry-After"]) == (429, "TooManyRequests", "7")
@@ -101,14 +101,14 @@ def test_server_error_is_an_internal_error_status(fake: FakeAPIServer, client: P
     assert (answer.status, answer.reason) == (500, "InternalError")
 
 
-def test_bad_gateway_is_a_proxys_page(fake: FakeAPIServer, client: PlainClient) -> None:
+def test_bad_gateway_is_an_html_page(fake: FakeAPIServer, client: PlainClient) -> None:
     with fake.fault.bad_gateway_html():
         answer = client.get(DEVSERVERS)
     assert (answer.status, answer.headers["Content-Type"]) == (502, "text/html")
     assert b"<h1>502 Bad Gateway</h1>" in answer.raw
 
 
-def test_page_not_found_is_text_and_no_status(fake: FakeAPIServer, client: PlainClient) -> None:
+def test_page_not_found_is_text_and_not_a_status(fake: FakeAPIServer, client: PlainClient) -> None:
     with fake.fault.page_not_found("list", times=1):
         answer = client.get(DEVSERVERS)
         assert client.get(DEVSERVERS).status == 200
@@ -116,26 +116,26 @@ def test_page_not_found_is_text_and_no_status(fake: FakeAPIServer, client: Plain
     assert answer.headers["Content-Type"].startswith("text/plain")
 
 
-def test_not_found_html_is_a_proxys_page(fake: FakeAPIServer, client: PlainClient) -> None:
+def test_not_found_html_is_an_html_page(fake: FakeAPIServer, client: PlainClient) -> None:
     with fake.fault.not_found_html():
         answer = client.get(DEVSERVERS)
     assert (answer.status, answer.headers["Content-Type"]) == (404, "text/html")
     assert b"<h1>404 Not Found</h1>" in answer.raw
 
 
-def test_service_unavailable_says_when_to_come_back(fake: FakeAPIServer, client: PlainClient) -> None:
+def test_service_unavailable_has_retry_after(fake: FakeAPIServer, client: PlainClient) -> None:
     with fake.fault.service_unavailable(seconds=3):
         answer = client.get(DEVSERVERS)
     assert (answer.status, answer.reason, answer.headers["Retry-After"]) == (503, "ServiceUnavailable", "3")
 
 
-def test_redirect_leads_elsewhere(fake: FakeAPIServer, client: PlainClient) -> None:
+def test_redirect_points_to_another_host(fake: FakeAPIServer, client: PlainClient) -> None:
     with fake.fault.redirect(to="http://other.invalid/x"):
         answer = client.get(DEVSERVERS)
     assert (answer.status, answer.headers["Location"]) == (302, "http://other.invalid/x")
 
 
-def test_empty_watches_end_properly_at_once(fake: FakeAPIServer, client: PlainClient) -> None:
+def test_empty_watches_end_at_once_without_an_error(fake: FakeAPIServer, client: PlainClient) -> None:
     client.create("a")
     with fake.fault.empty_watches("devservers"):
         assert list(client.watch(WATCH)) == []
@@ -161,7 +161,7 @@ def test_a_watch_can_be_cut_within_a_character(fake: FakeAPIServer, client: Plai
         cut.value.partial.decode()
 
 
-def test_a_version_that_cannot_be_served_is_an_error_event_each_time(fake: FakeAPIServer, client: PlainClient) -> None:
+def test_a_version_that_cannot_be_served_is_an_error_event_every_time(fake: FakeAPIServer, client: PlainClient) -> None:
     version = client.get(DEVSERVERS).json()["metadata"]["resourceVersion"]
     client.create("a")
     with fake.fault.unservable_version("devservers"):
@@ -199,7 +199,7 @@ def test_nth_picks_one_call(fake: FakeAPIServer, client: PlainClient) -> None:
         assert [client.get(DEVSERVERS).status for _ in range(3)] == [200, 500, 200]
 
 
-def test_times_limits_how_many_suffer(fake: FakeAPIServer, client: PlainClient) -> None:
+def test_times_limits_the_number_of_failing_calls(fake: FakeAPIServer, client: PlainClient) -> None:
     with fake.fault.server_error("list", times=2):
         assert [client.get(DEVSERVERS).status for _ in range(3)] == [500, 500, 200]
 
@@ -210,7 +210,7 @@ def test_leaving_the_block_ends_the_fault(fake: FakeAPIServer, client: PlainClie
     assert client.get(DEVSERVERS).status == 200
 
 
-def test_leaving_the_block_lets_go_of_the_stalled(fake: FakeAPIServer) -> None:
+def test_leaving_the_block_releases_stalled_requests(fake: FakeAPIServer) -> None:
     with PlainClient(fake) as waiting:
         with fake.fault.stall("get") as fault:
             waiting.connection.request("GET", f"{DEVSERVERS}/a", headers={"Authorization": f"Bearer {fake.token}"})
@@ -219,7 +219,7 @@ def test_leaving_the_block_lets_go_of_the_stalled(fake: FakeAPIServer) -> None:
             waiting.connection.getresponse()
 
 
-def test_a_stopping_server_lets_go_of_the_stalled() -> None:
+def test_stopping_the_server_releases_stalled_requests() -> None:
     server = FakeAPIServer(operator=False).start()
     with PlainClient(server) as waiting, server.fault.stall("list") as fault:
         waiting.connection.request("GET", DEVSERVERS, headers={"Authorization": f"Bearer {server.token}"})
@@ -228,17 +228,17 @@ def test_a_stopping_server_lets_go_of_the_stalled() -> None:
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("fake-")]
 
 
-def test_a_fault_of_ones_own(fake: FakeAPIServer, client: PlainClient) -> None:
+def test_a_custom_fault(fake: FakeAPIServer, client: PlainClient) -> None:
     client.ask("POST", DEVSERVERS, devserver("a"))
     with fake.fault.inject(lambda request, proceed, over: proceed(), "get", "devservers") as fault:
         assert client.get(f"{DEVSERVERS}/a").status == 200
     assert fault.suffered == 1
 
 
-# exec: what each fault does is tested with the sessions; here, that the right session suffers it
+# exec: what each fault does is tested with the sessions; here, that the right session is struck
 
 
-def test_an_exec_fault_strikes_the_session_that_is_named(fake: FakeAPIServer) -> None:
+def test_an_exec_fault_strikes_only_the_session_it_names(fake: FakeAPIServer) -> None:
     fake.store.create("pods", running_pod())
     target = exec_target("true", stdout="true")
     with fake.fault.exec_closed_without_status(nth=2):

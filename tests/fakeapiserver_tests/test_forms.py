@@ -1,4 +1,4 @@
-"""The forms that answers come in, discovery, and definitions as data."""
+"""Media types of answers, discovery, and definitions."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_metadata_alone(client: PlainClient) -> None:
     assert "spec" not in many["items"][0]
 
 
-def test_a_table_of_a_list_shows_metadata_objects_or_nothing_beside_its_cells(client: PlainClient) -> None:
+def test_a_table_includes_metadata_objects_or_nothing(client: PlainClient) -> None:
     client.create("a")
     kinds = []
     for include in ("", "?includeObject=Object", "?includeObject=None"):
@@ -53,7 +53,7 @@ def test_a_table_of_a_list_shows_metadata_objects_or_nothing_beside_its_cells(cl
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/vnd.kubernetes.protobuf", f"{TABLE.replace('v1', 'v9')}"])
-def test_a_form_that_is_not_served_is_not_acceptable(client: PlainClient, accept: str) -> None:
+def test_an_unknown_media_type_is_not_acceptable(client: PlainClient, accept: str) -> None:
     answer = client.get(DEVSERVERS, Accept=accept)
     assert (answer.status, answer.reason) == (406, "NotAcceptable")
     assert answer.message == (
@@ -62,7 +62,7 @@ def test_a_form_that_is_not_served_is_not_acceptable(client: PlainClient, accept
     )
 
 
-def test_the_first_acceptable_form_is_taken(client: PlainClient) -> None:
+def test_the_first_acceptable_media_type_is_used(client: PlainClient) -> None:
     client.create("a")
     assert client.get(f"{DEVSERVERS}/a", Accept=f"text/html, {PARTIAL}, application/json").json()["kind"] != "DevServer"
     assert client.get(f"{DEVSERVERS}/a", Accept="application/json;q=0.5, */*").json()["kind"] == "DevServer"
@@ -89,7 +89,7 @@ def test_head_is_answered_without_a_body(client: PlainClient) -> None:
     assert (answer.status, answer.raw) == (200, b"")
 
 
-def test_a_verb_that_is_no_verb_is_not_allowed(client: PlainClient) -> None:
+def test_a_verb_that_a_resource_does_not_support_is_not_allowed(client: PlainClient) -> None:
     flavor = {"apiVersion": "devserver.io/v1", "kind": "DevServerFlavor", "metadata": {"name": "f"}, "spec": {}}
     client.ask("POST", FLAVORS, flavor)
     answer = client.ask("DELETE", f"{FLAVORS}/f/status")
@@ -108,7 +108,7 @@ def test_discovery_leads_from_groups_to_resources(client: PlainClient) -> None:
     assert client.get("/api").json()["versions"] == ["v1"]
 
 
-def test_openapi_tells_what_a_patch_takes(client: PlainClient) -> None:
+def test_openapi_lists_the_media_types_of_a_patch(client: PlainClient) -> None:
     located = client.get("/openapi/v3").json()["paths"]["apis/devserver.io/v1"]["serverRelativeURL"]
     document = client.get(located).json()
     patch = document["paths"]["/apis/devserver.io/v1/namespaces/{namespace}/devservers/{name}"]["patch"]
@@ -118,7 +118,7 @@ def test_openapi_tells_what_a_patch_takes(client: PlainClient) -> None:
 
 
 @pytest.mark.parametrize("path", ["/apis/nosuch.io", "/apis/devserver.io/v9", "/openapi/v9"])
-def test_what_is_not_served_is_a_page_not_found(client: PlainClient, path: str) -> None:
+def test_an_unknown_path_is_page_not_found(client: PlainClient, path: str) -> None:
     answer = client.get(path)
     assert (answer.status, answer.raw) == (404, b"404 page not found\n")
 
@@ -149,7 +149,7 @@ def test_a_changed_definition_changes_what_is_valid(client: PlainClient, fake: F
     assert "should be less than or equal to 2" in client.ask("POST", widgets, widget).message
 
 
-def test_a_deleted_definition_takes_its_objects_along(client: PlainClient, fake: FakeAPIServer) -> None:
+def test_deleting_a_definition_deletes_its_objects(client: PlainClient, fake: FakeAPIServer) -> None:
     fake.apply(definition())
     fake.store.create("widgets", {"metadata": {"name": "w"}})
     client.ask("DELETE", f"{DEFINITIONS}/widgets.example.io")
@@ -175,7 +175,7 @@ def test_a_definition_must_be_named_after_its_resource(client: PlainClient) -> N
     assert 'must be spec.names.plural+"."+spec.group' in client.ask("POST", DEFINITIONS, wrong).message
 
 
-def test_columns_of_a_definition_are_the_tables(client: PlainClient, fake: FakeAPIServer) -> None:
+def test_a_table_has_the_columns_of_the_definition(client: PlainClient, fake: FakeAPIServer) -> None:
     columns = [{"name": "Size", "type": "integer", "jsonPath": ".spec.size"}]
     fake.apply(definition(additionalPrinterColumns=columns))
     fake.store.create("widgets", {"metadata": {"name": "w"}, "spec": {"size": 3}})

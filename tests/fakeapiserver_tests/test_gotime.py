@@ -1,4 +1,4 @@
-"""Times in RFC 3339, as Go reads them."""
+"""RFC 3339 times, parsed as in Go."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.fakeapiserver.goish.gotime import LAYOUT, parse
         ("1970-01-02T00:00:00.123456789Z", 86400.123456789),
     ],
 )
-def test_a_time_is_understood(text: str, seconds: float) -> None:
+def test_a_time_is_parsed(text: str, seconds: float) -> None:
     assert parse(text) == pytest.approx(seconds)
 
 
@@ -32,7 +32,7 @@ def test_a_time_is_understood(text: str, seconds: float) -> None:
         ("2020-01-xx", "xx", "02"),
     ],
 )
-def test_the_message_says_where_it_ceases_to_be_a_time(text: str, rest: str, wanted: str) -> None:
+def test_the_message_says_where_parsing_failed(text: str, rest: str, wanted: str) -> None:
     with pytest.raises(ValueError) as caught:
         parse(text)
     assert str(caught.value) == f'parsing time "{text}" as "{LAYOUT}": cannot parse "{rest}" as "{wanted}"'
@@ -48,7 +48,7 @@ def test_the_message_says_where_it_ceases_to_be_a_time(text: str, rest: str, wan
         ("2020-01-01T00:00:00Zx", 'extra text: "x"'),
     ],
 )
-def test_numbers_have_their_range(text: str, why: str) -> None:
+def test_numbers_out_of_range_are_refused(text: str, why: str) -> None:
     with pytest.raises(ValueError) as caught:
         parse(text)
     assert str(caught.value) == f'parsing time "{text}": {why}'

@@ -1,4 +1,4 @@
-"""Acting as somebody else: who may, as whom, and what comes of it."""
+"""Impersonation: who may act as whom, and with which rights."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def who_is(client: PlainClient, **headers: str) -> Any:
         ),
     ],
 )
-def test_who_may_is_taken_for_the_other(
+def test_an_allowed_user_acts_as_the_other(
     client: PlainClient, headers: dict[str, str], user: str, groups: list[str]
 ) -> None:
     assert who_is(client, **headers) == {"username": user, "groups": groups}
 
 
-def test_the_others_rights_count(fake: FakeAPIServer, client: PlainClient) -> None:
+def test_the_rights_of_the_impersonated_user_apply(fake: FakeAPIServer, client: PlainClient) -> None:
     refused = client.get(DEVSERVERS, **{"Impersonate-User": "bob"})
     assert (refused.status, refused.message.split(" cannot")[0]) == (
         403,
@@ -58,7 +58,7 @@ def test_the_others_rights_count(fake: FakeAPIServer, client: PlainClient) -> No
         ),
     ],
 )
-def test_it_must_be_allowed(
+def test_impersonation_must_be_allowed(
     fake: FakeAPIServer, headers: dict[str, str], details: dict[str, str], resource: str
 ) -> None:
     fake.add_token("janes-token", "jane")
@@ -80,7 +80,7 @@ def test_each_group_and_extra_must_be_allowed_too(fake: FakeAPIServer) -> None:
     assert 'cannot impersonate resource "userextras/acme.com/team" in API group "authentication' in of_extra.message
 
 
-def test_groups_of_nobody_are_an_error(client: PlainClient) -> None:
+def test_groups_without_a_user_are_an_error(client: PlainClient) -> None:
     answer = client.get("/version", **{"Impersonate-Group": "devs"})
     assert answer.status == 500
     assert answer.raw == (

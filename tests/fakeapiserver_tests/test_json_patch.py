@@ -22,7 +22,7 @@ def operation(op: str, path: str, **more: Any) -> dict[str, Any]:
 
 
 def changed(*operations: dict[str, Any]) -> dict[str, Any]:
-    """The members that differ from the document's; what is gone is shown as "gone"."""
+    """The members that differ from the document's; a missing one is shown as "gone"."""
     patched = apply(DOCUMENT, list(operations))
     names = {**DOCUMENT, **patched}
     return {n: patched.get(n, "gone") for n in names if n not in DOCUMENT or patched.get(n, "gone") != DOCUMENT[n]}
@@ -53,7 +53,7 @@ def changed(*operations: dict[str, Any]) -> dict[str, Any]:
         (operation("test", "", value=DOCUMENT), {}),
     ],
 )
-def test_an_operation_is_done_as_the_api_server_does_it(done: dict[str, Any], result: dict[str, Any]) -> None:
+def test_an_operation_has_the_api_servers_result(done: dict[str, Any], result: dict[str, Any]) -> None:
     assert changed(done) == result
 
 
@@ -84,22 +84,22 @@ def test_an_operation_is_done_as_the_api_server_does_it(done: dict[str, Any], re
         {},
     ],
 )
-def test_what_cannot_be_done_is_refused(refused: dict[str, Any]) -> None:
+def test_an_operation_that_cannot_be_done_is_refused(refused: dict[str, Any]) -> None:
     with pytest.raises(PatchError):
         apply(DOCUMENT, [refused])
 
 
-def test_a_patch_replaces_the_whole_document_too() -> None:
+def test_a_patch_can_replace_the_whole_document() -> None:
     assert apply(DOCUMENT, [operation("replace", "", value=[1])]) == [1]
 
 
-def test_a_patch_leaves_the_document_that_it_was_given_alone() -> None:
+def test_a_patch_does_not_modify_its_input() -> None:
     before = repr(DOCUMENT)
     apply(DOCUMENT, [operation("add", "/list/-", value=3), operation("remove", "/deep/b")])
     assert repr(DOCUMENT) == before
 
 
-def test_nothing_is_changed_unless_all_operations_can_be_done(client: PlainClient) -> None:
+def test_a_patch_is_all_or_nothing(client: PlainClient) -> None:
     client.create("a", image="one")
     patch = [operation("replace", "/spec/image", value="two"), operation("test", "/spec/image", value="one")]
     refused = client.ask("PATCH", f"{DEVSERVERS}/a", patch, JSON_PATCH)
@@ -128,7 +128,7 @@ objects = st.dictionaries(st.text("ab/~", max_size=3), values, max_size=4)
 
 
 @given(objects, objects)
-def test_a_patch_that_another_library_makes_leads_from_one_object_to_the_other(before: Any, after: Any) -> None:
+def test_a_patch_made_by_another_library_turns_one_object_into_the_other(before: Any, after: Any) -> None:
     original = json.dumps(before)
     patched = apply(before, jsonpatch.JsonPatch.from_diff(before, after).patch)
     assert json.dumps(patched, sort_keys=True) == json.dumps(after, sort_keys=True)

@@ -68,7 +68,7 @@ def test_create_get_and_delete(kubectl: Kubectl) -> None:
     assert "NotFound" in kubectl("get", "devserver", "a", fails=True).stderr
 
 
-def test_plain_http_serves_kubectl_though_it_sends_no_credentials_there(tmp_path: Path) -> None:
+def test_kubectl_works_over_plain_http_where_it_sends_no_credentials(tmp_path: Path) -> None:
     with FakeAPIServer() as plain:
         kubectl = kubectl_for(plain, tmp_path)
         kubectl("create", "-f", "-", stdin=manifest())
@@ -87,7 +87,7 @@ def test_an_invalid_field_is_refused_with_its_cause(kubectl: Kubectl) -> None:
     assert 'spec.mode: Unsupported value: "solo": supported values: "standalone", "distributed"' in refused.stderr
 
 
-def test_apply_configures_and_then_finds_nothing_to_do(kubectl: Kubectl) -> None:
+def test_apply_configures_and_a_second_apply_changes_nothing(kubectl: Kubectl) -> None:
     assert "created" in kubectl("apply", "-f", "-", stdin=manifest(image="one")).stdout
     assert "configured" in kubectl("apply", "-f", "-", stdin=manifest(image="two")).stdout
     assert "unchanged" in kubectl("apply", "-f", "-", stdin=manifest(image="two")).stdout
@@ -152,7 +152,7 @@ def test_a_rollout_is_followed_and_undone(kubectl: Kubectl, fake: FakeAPIServer)
     assert kubectl("rollout", "history", "deploy/a").stdout.split()[3:] == ["2", "<none>", "3", "<none>"]
 
 
-def test_delete_waits_until_the_operator_has_let_go(kubectl: Kubectl, fake: FakeAPIServer) -> None:
+def test_delete_waits_until_the_operator_removes_its_finalizer(kubectl: Kubectl, fake: FakeAPIServer) -> None:
     ready(kubectl, fake)
     Operator.of(fake).pause()
     kubectl("delete", "devserver", "a", "--wait=false")
@@ -208,7 +208,7 @@ def test_auth_can_i(kubectl: Kubectl, fake: FakeAPIServer) -> None:
         fake.rules.clear()
 
 
-def test_a_definition_of_ones_own_is_served(kubectl: Kubectl) -> None:
+def test_a_custom_definition_is_served(kubectl: Kubectl) -> None:
     crd = {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",

@@ -1,4 +1,4 @@
-"""The fake's house: imports point down between its folders, run in no circles, and leave private names alone."""
+"""The layers of the fake: imports between its folders point down, form no circles, and use no private names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.sourcetree import Module, circles, foreign_underscores, imports, modu
 PACKAGE = "tests.fakeapiserver"
 DIRECTORY = Path(tests.fakeapiserver.__file__).parent
 
-# Highest first. What stands in one line knows nothing of each other.
+# Highest first. Parts in one line do not import each other.
 LAYERS = (
     ("__main__", ""),
     ("cli",),

@@ -31,7 +31,7 @@ def token(**fields: Any) -> str:
 # pages
 
 
-def test_pages_show_one_moment_whatever_happens_meanwhile(fake: FakeAPIServer, client: PlainClient) -> None:
+def test_all_pages_show_the_same_moment(fake: FakeAPIServer, client: PlainClient) -> None:
     fill(fake, "a", "b", "c", "d")
     first = client.get(f"{DEVSERVERS}?limit=2").json()
     fake.store.delete("devservers", "c")
@@ -52,9 +52,7 @@ def test_remaining_items_are_counted_only_without_selectors(fake: FakeAPIServer,
     assert "remainingItemCount" not in selected
 
 
-def test_a_token_from_before_a_compaction_is_answered_with_one_that_goes_on(
-    fake: FakeAPIServer, client: PlainClient
-) -> None:
+def test_an_expired_continue_token_is_answered_with_a_fresh_one(fake: FakeAPIServer, client: PlainClient) -> None:
     fill(fake, "a", "b", "c")
     first = client.get(f"{DEVSERVERS}?limit=1").json()["metadata"]["continue"]
     fill(fake, "d")
@@ -66,7 +64,9 @@ def test_a_token_from_before_a_compaction_is_answered_with_one_that_goes_on(
     assert names(rest) == ["b", "c", "d"]
 
 
-def test_a_full_page_goes_on_if_anything_follows_chosen_or_not(fake: FakeAPIServer, client: PlainClient) -> None:
+def test_a_full_page_continues_even_if_nothing_that_follows_is_selected(
+    fake: FakeAPIServer, client: PlainClient
+) -> None:
     fill(fake, "a", "b")
     fake.store.modify("devservers", "a", "default", lambda obj: obj["metadata"].update(labels={"team": "red"}))
     full = client.get(f"{DEVSERVERS}?limit=1&labelSelector=team").json()
@@ -74,7 +74,7 @@ def test_a_full_page_goes_on_if_anything_follows_chosen_or_not(fake: FakeAPIServ
     assert (names(full), names(rest), rest["metadata"]["continue"]) == (["a"], [], "")
 
 
-def test_nothing_follows_the_one_object_of_a_name(fake: FakeAPIServer, client: PlainClient) -> None:
+def test_a_page_selected_by_name_does_not_continue(fake: FakeAPIServer, client: PlainClient) -> None:
     fill(fake, "a", "b")
     assert client.get(f"{DEVSERVERS}?limit=1&fieldSelector=metadata.name%3Da").json()["metadata"]["continue"] == ""
 
@@ -82,12 +82,12 @@ def test_nothing_follows_the_one_object_of_a_name(fake: FakeAPIServer, client: P
 @pytest.mark.parametrize(
     ("limit", "why"), [("%2B", "invalid syntax"), ("1_0", "invalid syntax"), ("9" * 20, "value out of range")]
 )
-def test_a_limit_is_a_number_as_go_reads_it(client: PlainClient, limit: str, why: str) -> None:
+def test_a_limit_is_parsed_as_in_go(client: PlainClient, limit: str, why: str) -> None:
     answer = client.get(f"{DEVSERVERS}?limit={limit}")
     assert (answer.status, answer.reason, answer.message.rpartition(": ")[2]) == (400, "BadRequest", why)
 
 
-def test_a_list_at_any_version_knows_no_limit(fake: FakeAPIServer, client: PlainClient) -> None:
+def test_a_list_at_any_version_ignores_the_limit(fake: FakeAPIServer, client: PlainClient) -> None:
     fill(fake, "a", "b", "c")
     whole = client.get(f"{DEVSERVERS}?limit=1&resourceVersion=0").json()
     assert (names(whole), whole["metadata"]["continue"]) == (["a", "b", "c"], "")
@@ -117,7 +117,7 @@ def test_a_bad_token_says_what_is_wrong_with_it(client: PlainClient, text: str, 
 # revisions
 
 
-def test_exact_shows_the_past_and_not_older_than_the_present(fake: FakeAPIServer, client: PlainClient) -> None:
+def test_exact_lists_the_past_and_not_older_than_lists_the_present(fake: FakeAPIServer, client: PlainClient) -> None:
     fill(fake, "a")
     then = fake.store.revision
     fill(fake, "b")
@@ -127,19 +127,19 @@ def test_exact_shows_the_past_and_not_older_than_the_present(fake: FakeAPIServer
     assert (names(newer), newer["metadata"]["resourceVersion"]) == (["a", "b"], str(fake.store.revision))
 
 
-def test_before_the_first_object_there_was_nothing(fake: FakeAPIServer, client: PlainClient) -> None:
+def test_the_version_before_the_first_object_is_empty(fake: FakeAPIServer, client: PlainClient) -> None:
     fill(fake, "a")
     body = client.get(f"{DEVSERVERS}?resourceVersion=1&resourceVersionMatch=Exact").json()
     assert (body["items"], body["metadata"]["resourceVersion"]) == ([], "1")
 
 
-def test_a_version_that_is_no_number_is_a_bad_request_for_a_list(client: PlainClient) -> None:
+def test_a_list_at_a_malformed_version_is_a_bad_request(client: PlainClient) -> None:
     answer = client.get(f"{DEVSERVERS}?resourceVersion=abc")
     why = 'resourceVersion: Invalid value: "abc": strconv.ParseUint: parsing "abc": invalid syntax'
     assert (answer.status, answer.reason, answer.message) == (400, "BadRequest", f"invalid resource version: {why}")
 
 
-def test_the_future_is_too_large_and_comes_with_retry_after(client: PlainClient) -> None:
+def test_a_future_version_is_too_large_with_retry_after(client: PlainClient) -> None:
     answer = client.get(f"{DEVSERVERS}?resourceVersion=999999")
     assert (answer.status, answer.reason, answer.headers["Retry-After"]) == (504, "Timeout", "1")
     assert answer.json()["details"]["causes"][0]["reason"] == "ResourceVersionTooLarge"
@@ -173,7 +173,7 @@ def test_options_that_contradict_each_other_are_invalid(client: PlainClient, que
     assert answer.message.endswith(f"Forbidden: {why}")
 
 
-def test_a_limit_that_is_no_number_is_a_bad_request(client: PlainClient) -> None:
+def test_a_malformed_limit_is_a_bad_request(client: PlainClient) -> None:
     answer = client.get(f"{DEVSERVERS}?limit=ten")
     assert (answer.status, answer.message) == (400, 'strconv.ParseInt: parsing "ten": invalid syntax')
 
@@ -233,7 +233,7 @@ def test_label_selectors(selector: str, matches: bool) -> None:
         ("!", "unable to parse requirement: found '', expected: identifier"),
     ],
 )
-def test_a_bad_label_selector_is_told_in_the_servers_words(selector: str, why: str) -> None:
+def test_a_bad_label_selector_is_refused_in_the_servers_words(selector: str, why: str) -> None:
     with pytest.raises(SelectorError) as error:
         parse_labels(selector)
     assert str(error.value).startswith(why)
@@ -248,7 +248,7 @@ def test_field_selectors_unescape_values_and_refuse_the_rest() -> None:
         parse_fields("a")
 
 
-def test_a_field_that_cannot_be_selected_by_is_a_bad_request(client: PlainClient) -> None:
+def test_an_unsupported_field_selector_is_a_bad_request(client: PlainClient) -> None:
     custom = client.get(f"{DEVSERVERS}?fieldSelector=spec.flavor%3Dx")
     builtin = client.get("/api/v1/namespaces/default/configmaps?fieldSelector=data%3Dx")
     assert custom.message == "field label not supported: spec.flavor"
@@ -263,7 +263,7 @@ def test_pods_can_be_selected_by_phase_and_node(fake: FakeAPIServer, client: Pla
     assert names(client.get(f"{pods}spec.nodeName%3D").json()) == ["q"]
 
 
-def test_all_bad_values_of_a_set_are_told() -> None:
+def test_all_bad_values_of_a_set_are_listed() -> None:
     with pytest.raises(SelectorError) as caught:
         parse_labels("team in (-a,-b)")
     assert str(caught.value).startswith('unable to parse requirement: [values[0][team]: Invalid value: "-a": ')
@@ -276,13 +276,13 @@ def test_only_whole_numbers_are_compared(number: str) -> None:
         parse_labels(f"tier>{number}")
 
 
-def test_items_of_the_servers_own_kinds_name_no_kind(client: PlainClient) -> None:
+def test_items_of_builtin_kinds_have_no_kind(client: PlainClient) -> None:
     body = client.get("/api/v1/namespaces").json()
     assert (body["kind"], body["apiVersion"], set(body["metadata"])) == ("NamespaceList", "v1", {"resourceVersion"})
     assert {"kind", "apiVersion"} & set(body["items"][0]) == set()
 
 
-def test_a_pods_address_and_node_are_for_wide_tables(client: PlainClient) -> None:
+def test_a_pods_address_and_node_are_wide_columns(client: PlainClient) -> None:
     accept = "application/json;as=Table;v=v1;g=meta.k8s.io"
     columns = client.get("/api/v1/namespaces/default/pods", Accept=accept).json()["columnDefinitions"]
     assert [column["name"] for column in columns if column["priority"]] == [

@@ -1,4 +1,4 @@
-"""GET .../pods/NAME/log: options as the kubelet takes them, refusals as the API server words them."""
+"""GET .../pods/NAME/log: the kubelet's options, the API server's refusals."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_restarted_container_has_a_previous_log(fake: FakeAPIServer) -> None:
     assert log(fake, "previous=true&tailLines=1") == b"line 3\n"
 
 
-def test_following_shows_lines_as_they_come_and_ends_with_the_pod(fake: FakeAPIServer) -> None:
+def test_follow_streams_lines_and_ends_with_the_pod(fake: FakeAPIServer) -> None:
     connection = http.client.HTTPConnection(fake.host, fake.port, timeout=10)
     headers = {"Authorization": f"Bearer {fake.token}"}
     connection.request("GET", "/api/v1/namespaces/default/pods/pod-0/log?follow=true&tailLines=1", headers=headers)
@@ -102,7 +102,7 @@ def test_options_out_of_range_are_invalid(fake: FakeAPIServer, query: str, messa
         ("previous=true", 'previous terminated container "devserver" in pod "pod-0" not found'),
     ],
 )
-def test_what_cannot_be_shown_is_a_bad_request(fake: FakeAPIServer, query: str, message: str) -> None:
+def test_a_log_that_does_not_exist_is_a_bad_request(fake: FakeAPIServer, query: str, message: str) -> None:
     assert refusal(fake, query) == (400, message)
 
 
@@ -114,7 +114,7 @@ def test_what_cannot_be_shown_is_a_bad_request(fake: FakeAPIServer, query: str, 
         ("ContainerCreating", "ContainerCreating"),
     ],
 )
-def test_a_container_that_waits_has_no_log_yet(fake: FakeAPIServer, reason: str, why: str) -> None:
+def test_a_waiting_container_has_no_log_yet(fake: FakeAPIServer, reason: str, why: str) -> None:
     pod = running_pod("waiting")
     state = {"waiting": {"reason": reason}}
     pod["status"] = {"phase": "Pending", "containerStatuses": [{"name": "devserver", "state": state}]}
@@ -124,8 +124,8 @@ def test_a_container_that_waits_has_no_log_yet(fake: FakeAPIServer, reason: str,
 
 
 @pytest.mark.parametrize("query", ["", "previous=true"])
-def test_a_container_that_waits_to_be_restarted_has_the_log_of_the_one_before(fake: FakeAPIServer, query: str) -> None:
-    """As with the kubelet, which takes the newest instance that there was."""
+def test_a_container_waiting_for_its_restart_has_the_previous_log(fake: FakeAPIServer, query: str) -> None:
+    """As the kubelet does: the newest previous instance."""
     pod = running_pod("crashing")
     status = {"name": "devserver", "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
     status["lastState"] = {"terminated": {"exitCode": 1}}
@@ -144,5 +144,5 @@ def test_a_pod_without_a_node_has_an_empty_log(fake: FakeAPIServer) -> None:
     assert (answer.status, answer.body) == (204, b"")
 
 
-def test_the_log_of_a_pod_that_is_not_there_is_not_found(fake: FakeAPIServer) -> None:
+def test_the_log_of_a_missing_pod_is_not_found(fake: FakeAPIServer) -> None:
     assert refusal(fake, "", "absent") == (404, 'pods "absent" not found')

@@ -1,4 +1,4 @@
-"""The node: the steps of a pod's life, where its image leads it, and its end."""
+"""The node: the steps of a pod's life, as its image decides, and its end."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def states(pod: Object, kind: str = "containerStatuses") -> str:
     return " ".join([*state, *(str(detail.get("reason", "")) for detail in state.values())]).strip()
 
 
-def test_its_init_container_runs_and_ends_before_its_container_starts(fake: FakeAPIServer) -> None:
+def test_the_init_container_ends_before_the_container_starts(fake: FakeAPIServer) -> None:
     create(fake)
     pod = until_pod(fake)
     seen = [
@@ -57,7 +57,7 @@ def test_its_init_container_runs_and_ends_before_its_container_starts(fake: Fake
         ({"terminated": {"exitCode": 0, "reason": "Completed"}}, "PodInitializing"),
     ],
 )
-def test_a_table_of_pods_tells_how_far_initializing_is(state: Object, shown: str) -> None:
+def test_a_table_of_pods_shows_the_progress_of_init_containers(state: Object, shown: str) -> None:
     pod: Object = {
         "metadata": {"name": "p"},
         "spec": {"containers": [{"name": "c"}], "initContainers": [{"name": "i"}]},
@@ -85,7 +85,7 @@ def test_an_image_that_cannot_be_pulled_ends_in_back_off(fake: FakeAPIServer) ->
 
 
 @pytest.mark.parametrize("image", ["Ubuntu", "a b", "ubuntu:", "team//image", "ubuntu@sha256:1", "-x"])
-def test_what_is_no_name_of_an_image_is_not_pulled(fake: FakeAPIServer, image: str) -> None:
+def test_an_invalid_image_name_is_not_pulled(fake: FakeAPIServer, image: str) -> None:
     create(fake, image=image)
     pod = until_pod(fake, holds=waits_for("InvalidImageName"))
     assert f'"{image}"' in until_event(fake, "InspectFailed", pod["metadata"]["name"])["message"]
@@ -95,12 +95,12 @@ def test_what_is_no_name_of_an_image_is_not_pulled(fake: FakeAPIServer, image: s
     "image",
     ["ubuntu:22.04", "x", "localhost:5000/a/b_c:T", f"Registry.Example.com/team/a--b:1@sha256:{'0' * 64}", "a.b__c/d"],
 )
-def test_what_is_a_name_of_an_image_is(fake: FakeAPIServer, image: str) -> None:
+def test_a_valid_image_name_is_pulled(fake: FakeAPIServer, image: str) -> None:
     create(fake, image=image)
     assert until_pod(fake)
 
 
-def test_an_image_for_which_there_is_never_a_node_stays_pending(fake: FakeAPIServer) -> None:
+def test_a_pod_that_never_gets_a_node_stays_pending(fake: FakeAPIServer) -> None:
     create(fake, image="team/never")
     pod = until_pod(fake, holds=lambda pod: "Unschedulable" in str(pod.get("status")))
     assert until_event(fake, "FailedScheduling", pod["metadata"]["name"])["type"] == "Warning"
@@ -125,7 +125,7 @@ def test_a_slow_image_takes_its_time_to_be_pulled(fake: FakeAPIServer) -> None:
     assert not is_ready(Operator.of(fake).pod_of("dev"))
 
 
-def test_a_deleted_devserver_takes_its_pod_and_directory_with_it(fake: FakeAPIServer) -> None:
+def test_deleting_a_devserver_removes_its_pod_and_directory(fake: FakeAPIServer) -> None:
     create(fake)
     name = until_pod(fake)["metadata"]["name"]
     root = Pods.of(fake).sandbox("default", name).directory
@@ -137,12 +137,12 @@ def test_a_deleted_devserver_takes_its_pod_and_directory_with_it(fake: FakeAPISe
     assert not fake.tempdir.joinpath("pods", root).exists()
 
 
-def test_a_pod_without_an_owner_is_brought_to_run_too(fake: FakeAPIServer) -> None:
+def test_a_pod_without_an_owner_runs_too(fake: FakeAPIServer) -> None:
     fake.apply(ALONE)
     assert until_named(fake, "pods", "alone", is_ready)["spec"]["nodeName"]
 
 
-def test_a_pod_that_is_deleted_terminates_before_it_goes(fake: FakeAPIServer) -> None:
+def test_a_deleted_pod_terminates_before_it_is_gone(fake: FakeAPIServer) -> None:
     fake.apply(ALONE)
     until_named(fake, "pods", "alone", is_ready)
     with PlainClient(fake) as client:
@@ -151,7 +151,7 @@ def test_a_pod_that_is_deleted_terminates_before_it_goes(fake: FakeAPIServer) ->
     until_gone(fake, "pods", "alone")
 
 
-def test_a_pod_that_is_held_by_a_finalizer_stays_until_that_is_off(fake: FakeAPIServer) -> None:
+def test_a_pod_with_a_finalizer_stays_until_it_is_removed(fake: FakeAPIServer) -> None:
     fake.apply(ALONE)
     until_named(fake, "pods", "alone", is_ready)
     fake.store.modify("pods", "alone", "default", lambda pod: pod["metadata"].update(finalizers=["example.io/hold"]))
@@ -165,7 +165,7 @@ def test_a_pod_that_is_held_by_a_finalizer_stays_until_that_is_off(fake: FakeAPI
 
 
 @pytest.mark.parametrize("spec", [{}, {"containers": [{}]}, {"containers": "none"}])
-def test_a_pod_that_makes_no_sense_keeps_no_other_from_running(fake: FakeAPIServer, spec: Object) -> None:
+def test_an_invalid_pod_does_not_hold_up_the_others(fake: FakeAPIServer, spec: Object) -> None:
     fake.store.create("pods", {"metadata": {"name": "broken"}, "spec": spec})
     fake.apply(ALONE)
     assert until_named(fake, "pods", "alone", is_ready)

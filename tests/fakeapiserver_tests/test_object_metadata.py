@@ -83,18 +83,18 @@ def test_metadata_is_read_as_a_go_struct_reads_it(metadata: dict[str, Any], read
         ),
     ],
 )
-def test_metadata_of_another_form_is_refused_in_gos_words(metadata: Any, sentence: str) -> None:
+def test_malformed_metadata_is_refused_in_gos_words(metadata: Any, sentence: str) -> None:
     with pytest.raises(MetadataError) as caught:
         read_metadata(metadata)
     assert str(caught.value) == sentence
 
 
-def test_unknown_fields_of_the_metadata_are_told_with_their_paths() -> None:
+def test_unknown_metadata_fields_are_listed_with_their_paths() -> None:
     given = {"nosuch": 1, "ownerReferences": [OWNER, {**OWNER, "x": 1}]}
     assert read_metadata(given)[1] == ["metadata.nosuch", "metadata.ownerReferences[1].x"]
 
 
-def test_an_owner_told_twice_is_kept_once_with_a_warning(client: PlainClient) -> None:
+def test_a_duplicate_owner_is_dropped_with_a_warning(client: PlainClient) -> None:
     answer = create(client, ownerReferences=[OWNER, OWNER, {**OWNER, "name": "q"}])
     assert answer.json()["metadata"]["ownerReferences"] == [OWNER, {**OWNER, "name": "q"}]
     assert answer.headers["Warning"] == (
@@ -115,7 +115,7 @@ def test_an_owners_apiversion_has_one_slash_at_most(client: PlainClient) -> None
 
 
 @pytest.mark.parametrize("version", ["0", "abc", ""])
-def test_a_new_object_may_have_a_resource_version_that_says_nothing(client: PlainClient, version: str) -> None:
+def test_a_new_object_gets_a_resource_version_of_its_own(client: PlainClient, version: str) -> None:
     assert created(client, resourceVersion=version)["resourceVersion"] not in ("0", "abc", "")
 
 
@@ -127,7 +127,7 @@ def test_a_self_link_is_dropped_on_update_too(client: PlainClient) -> None:
     assert "selfLink" not in answer.json()["metadata"]
 
 
-def test_a_time_that_may_not_change_is_shown_as_json(client: PlainClient) -> None:
+def test_an_immutable_time_is_shown_as_json(client: PlainClient) -> None:
     body = client.create("a").json()
     body["metadata"]["deletionTimestamp"] = "2020-01-01T00:00:00Z"
     answer = client.ask("PUT", f"{DEVSERVERS}/a", body)
@@ -144,7 +144,7 @@ def test_a_version_with_two_slashes_is_unrecognized(client: PlainClient) -> None
     assert "(must be of type DevServer): unexpected GroupVersion string: a/b/c (" in answer.message
 
 
-def test_a_version_of_null_is_no_text(client: PlainClient) -> None:
+def test_a_null_version_is_not_a_string(client: PlainClient) -> None:
     answer = client.ask("POST", DEVSERVERS, {**devserver("a"), "apiVersion": None})
     assert answer.status == 400
     assert answer.message.endswith(": .apiVersion accessor error: <nil> is of the type <nil>, expected string")

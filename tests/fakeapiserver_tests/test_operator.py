@@ -1,4 +1,4 @@
-"""The operator: what it makes of a DevServer, what it keeps in it, and when it lets it go."""
+"""The operator: what it creates for a DevServer, what it notes on it, and when it releases it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def get(fake: FakeAPIServer, name: str = "dev") -> Object:
 # handling
 
 
-def test_running_is_said_as_soon_as_the_deployment_is_made_before_there_is_a_pod(fake: FakeAPIServer) -> None:
+def test_the_phase_is_running_before_there_is_a_pod(fake: FakeAPIServer) -> None:
     Operator.of(fake).lag = NEVER
     create(fake)
     status = until_phase(fake)["status"]
@@ -65,13 +65,13 @@ def test_running_is_said_as_soon_as_the_deployment_is_made_before_there_is_a_pod
     assert names(fake, "pods") == []
 
 
-def test_the_pod_comes_a_lag_later_and_gets_ready(fake: FakeAPIServer) -> None:
+def test_the_pod_appears_after_the_lag_and_becomes_ready(fake: FakeAPIServer) -> None:
     create(fake)
     pod = until_pod(fake)
     assert Operator.of(fake).pod_of("dev")["metadata"]["name"] == pod["metadata"]["name"]
 
 
-def test_a_devserver_without_a_pod_has_none_to_be_named(fake: FakeAPIServer) -> None:
+def test_asking_for_the_pod_of_a_devserver_without_one_is_an_error(fake: FakeAPIServer) -> None:
     Operator.of(fake).lag = NEVER
     create(fake)
     until_phase(fake)
@@ -79,18 +79,18 @@ def test_a_devserver_without_a_pod_has_none_to_be_named(fake: FakeAPIServer) -> 
         Operator.of(fake).pod_of("dev")
 
 
-def test_no_other_phase_is_ever_set_whatever_becomes_of_the_pod(fake: FakeAPIServer) -> None:
+def test_no_other_phase_is_set_whatever_happens_to_the_pod(fake: FakeAPIServer) -> None:
     create(fake, image="team/failed")
     until_pod(fake, holds=lambda pod: "ImagePullBackOff" in str(pod.get("status")))
     assert get(fake)["status"]["phase"] == "Running"
 
 
-def test_a_status_write_counts_a_generation_for_the_kind_has_no_status_subresource(fake: FakeAPIServer) -> None:
+def test_a_status_write_increments_the_generation(fake: FakeAPIServer) -> None:
     created = create(fake)
     assert until_phase(fake)["metadata"]["generation"] == created["metadata"]["generation"] + 1
 
 
-def test_while_the_handler_is_at_work_its_progress_is_in_an_annotation(fake: FakeAPIServer) -> None:
+def test_a_running_handler_keeps_its_progress_in_an_annotation(fake: FakeAPIServer) -> None:
     Operator.of(fake).handling = NEVER
     create(fake)
     devserver = until_named(fake, "devservers", "dev", progress)
@@ -101,14 +101,14 @@ def test_while_the_handler_is_at_work_its_progress_is_in_an_annotation(fake: Fak
     assert "status" not in devserver
 
 
-def test_afterwards_the_progress_is_gone_and_the_spec_is_remembered(fake: FakeAPIServer) -> None:
+def test_afterwards_the_annotation_holds_the_handled_spec(fake: FakeAPIServer) -> None:
     create(fake, image="debian")
     devserver = until_phase(fake)
     assert devserver["metadata"]["finalizers"] == [FINALIZER]
     assert notes(devserver) == {LAST_HANDLED: '{"spec":{"flavor":"cpu-small","image":"debian"}}\n'}
 
 
-def test_a_change_of_the_spec_is_an_update_and_anything_else_is_none_of_its_business(fake: FakeAPIServer) -> None:
+def test_only_a_change_of_the_spec_is_handled_as_an_update(fake: FakeAPIServer) -> None:
     create(fake)
     until_phase(fake)
     Operator.of(fake).handling = NEVER
@@ -119,7 +119,7 @@ def test_a_change_of_the_spec_is_an_update_and_anything_else_is_none_of_its_busi
     assert handled(devserver) == {"flavor": "cpu-small"}
 
 
-def test_the_status_is_written_again_after_each_change_of_the_spec_and_not_before(fake: FakeAPIServer) -> None:
+def test_the_status_is_rewritten_only_after_a_change_of_the_spec(fake: FakeAPIServer) -> None:
     create(fake)
     until_phase(fake)
     fake.store.modify("devservers", "dev", "default", lambda obj: obj.pop("status"))
@@ -162,7 +162,7 @@ def test_devservers_of_any_namespace_are_handled(fake: FakeAPIServer) -> None:
     assert Operator.of(fake).pod_of("dev", "team")
 
 
-# failures for good
+# permanent failures
 
 
 def test_a_flavor_that_does_not_exist_leaves_no_status_and_no_event_ever(fake: FakeAPIServer) -> None:
@@ -179,18 +179,18 @@ def test_a_flavor_that_does_not_exist_leaves_no_status_and_no_event_ever(fake: F
     assert names(fake, "deployments") == ["another"]
 
 
-def test_given_a_flavor_that_exists_it_is_handled_after_all(fake: FakeAPIServer) -> None:
+def test_changing_to_an_existing_flavor_is_handled(fake: FakeAPIServer) -> None:
     create(fake, flavor="nosuch")
     until_named(fake, "devservers", "dev", handled)
     set_spec(fake, flavor="gpu-small")
     until_phase(fake)
 
 
-def test_the_flavors_of_the_documented_examples_are_there(fake: FakeAPIServer) -> None:
+def test_the_flavors_of_the_documented_examples_exist(fake: FakeAPIServer) -> None:
     assert names(fake, "devserverflavors") == ["cpu-small", "gpu-small"]
 
 
-def test_a_flavor_of_that_name_that_a_test_has_made_before_the_start_is_kept() -> None:
+def test_a_flavor_made_before_the_start_is_kept() -> None:
     server = FakeAPIServer()
     server.store.create("devserverflavors", {"metadata": {"name": "cpu-small"}, "spec": {"own": True}})
     with server:
@@ -208,7 +208,7 @@ def test_the_pod_gets_the_resources_of_its_flavor(fake: FakeAPIServer) -> None:
 # retries
 
 
-def test_an_image_for_retries_fails_with_a_message_and_the_next_try_is_a_minute_away(fake: FakeAPIServer) -> None:
+def test_retry_fails_with_a_message_and_waits_a_minute(fake: FakeAPIServer) -> None:
     create(fake, image="example/retry")
     devserver = until_named(fake, "devservers", "dev", lambda obj: progress(obj).get("retries"))
     record = progress(devserver)
@@ -227,7 +227,7 @@ def test_an_image_for_retries_fails_with_a_message_and_the_next_try_is_a_minute_
     assert handled(devserver) is None
 
 
-def test_it_is_tried_again_and_again(fake: FakeAPIServer) -> None:
+def test_a_failing_handler_is_retried(fake: FakeAPIServer) -> None:
     Operator.of(fake).retry_interval = 0.01
     create(fake, image="example/retry")
     until_named(fake, "devservers", "dev", lambda obj: progress(obj).get("retries", 0) >= 3)
@@ -237,7 +237,7 @@ def test_it_is_tried_again_and_again(fake: FakeAPIServer) -> None:
     assert tries[0]["delayed"] < tries[1]["delayed"] < tries[2]["delayed"]
 
 
-def test_one_that_waits_for_its_next_try_keeps_no_other_waiting(fake: FakeAPIServer) -> None:
+def test_a_waiting_retry_does_not_hold_up_the_others(fake: FakeAPIServer) -> None:
     create(fake, image="example/retry")
     until_named(fake, "devservers", "dev", lambda obj: progress(obj).get("retries"))
     create(fake, "another")
@@ -245,7 +245,7 @@ def test_one_that_waits_for_its_next_try_keeps_no_other_waiting(fake: FakeAPISer
     assert progress(get(fake))["retries"] == 1
 
 
-def test_a_changed_spec_does_not_wait_for_the_next_try(fake: FakeAPIServer) -> None:
+def test_a_changed_spec_is_handled_at_once(fake: FakeAPIServer) -> None:
     create(fake, image="example/retry")
     until_named(fake, "devservers", "dev", lambda obj: progress(obj).get("retries"))
     set_spec(fake, image="debian")
@@ -272,7 +272,7 @@ def test_a_deployment_of_another_controller_is_not_touched(fake: FakeAPIServer) 
     assert fake.store.get("deployments", "dev")["spec"] == before["spec"]
 
 
-def test_a_deployment_that_nobody_controls_is_taken_over(fake: FakeAPIServer) -> None:
+def test_a_deployment_without_a_controller_is_adopted(fake: FakeAPIServer) -> None:
     Operator.of(fake).lag = NEVER
     fake.store.create("deployments", {"metadata": {"name": "dev"}, "spec": deployment_spec()})
     devserver = create(fake, image="debian")
@@ -299,14 +299,14 @@ def deployment_spec() -> Object:
         {},
     ],
 )
-def test_an_object_that_nobody_can_handle_keeps_no_other_from_being_handled(fake: FakeAPIServer, broken: Any) -> None:
+def test_an_invalid_object_does_not_hold_up_the_others(fake: FakeAPIServer, broken: Any) -> None:
     fake.store.create("devservers", {"metadata": {"name": "broken"}, **broken})
     until_named(fake, "devservers", "broken", notes)
     create(fake)
     until_pod(fake)
 
 
-def test_what_the_handler_raises_is_the_message_of_its_progress(fake: FakeAPIServer) -> None:
+def test_the_handlers_exception_is_the_message_of_its_progress(fake: FakeAPIServer) -> None:
     create(fake, volumes=[{"claimName": "c"}])
     assert message_for(fake) == "'mountPath'"
 
@@ -325,7 +325,7 @@ def test_a_deletion_waits_for_the_finalizer(fake: FakeAPIServer, client: PlainCl
     assert "deletionTimestamp" in get(fake)["metadata"]
 
 
-def test_when_the_finalizer_has_gone_all_goes_that_was_made_of_it(fake: FakeAPIServer, client: PlainClient) -> None:
+def test_when_the_finalizer_is_removed_all_dependents_are_collected(fake: FakeAPIServer, client: PlainClient) -> None:
     create(fake)
     pod = until_pod(fake)["metadata"]["name"]
     client.ask("DELETE", f"{DEVSERVERS}/dev")
@@ -345,14 +345,14 @@ def test_while_the_operator_is_down_a_deleted_devserver_stays(fake: FakeAPIServe
     until_gone(fake, "devservers", "dev")
 
 
-def test_an_object_that_it_has_given_up_is_let_go_as_well(fake: FakeAPIServer, client: PlainClient) -> None:
+def test_a_failed_object_can_be_deleted_too(fake: FakeAPIServer, client: PlainClient) -> None:
     create(fake, flavor="nosuch")
     until_named(fake, "devservers", "dev", handled)
     client.ask("DELETE", f"{DEVSERVERS}/dev")
     until_gone(fake, "devservers", "dev")
 
 
-def test_deleted_in_the_foreground_its_pod_goes_before_it(fake: FakeAPIServer, client: PlainClient) -> None:
+def test_foreground_deletion_removes_the_pod_first(fake: FakeAPIServer, client: PlainClient) -> None:
     create(fake)
     until_pod(fake)
     client.ask("DELETE", f"{DEVSERVERS}/dev?propagationPolicy=Foreground")
@@ -360,7 +360,7 @@ def test_deleted_in_the_foreground_its_pod_goes_before_it(fake: FakeAPIServer, c
     assert [names(fake, kind) for kind in ("devservers", "deployments", "replicasets", "pods")] == [[], [], [], []]
 
 
-def test_orphaned_its_deployment_goes_on(fake: FakeAPIServer, client: PlainClient) -> None:
+def test_orphaning_keeps_the_deployment(fake: FakeAPIServer, client: PlainClient) -> None:
     create(fake)
     until_pod(fake)
     client.ask("DELETE", f"{DEVSERVERS}/dev?propagationPolicy=Orphan")
@@ -368,7 +368,7 @@ def test_orphaned_its_deployment_goes_on(fake: FakeAPIServer, client: PlainClien
     assert fake.store.get("deployments", "dev")["metadata"]["ownerReferences"] == []
 
 
-def test_a_finalizer_that_was_taken_off_is_put_on_again(fake: FakeAPIServer) -> None:
+def test_a_removed_finalizer_is_added_again(fake: FakeAPIServer) -> None:
     create(fake)
     until_phase(fake)
     taken = fake.store.modify("devservers", "dev", "default", lambda obj: obj["metadata"].pop("finalizers"))
@@ -380,7 +380,7 @@ def test_a_finalizer_that_was_taken_off_is_put_on_again(fake: FakeAPIServer) -> 
     )
 
 
-def test_a_devserver_made_again_at_once_gets_a_pod_of_its_own(fake: FakeAPIServer) -> None:
+def test_a_devserver_recreated_at_once_gets_its_own_pod(fake: FakeAPIServer) -> None:
     create(fake)
     first = until_pod(fake)
     fake.store.delete("devservers", "dev", "default")
@@ -393,7 +393,7 @@ def test_a_devserver_made_again_at_once_gets_a_pod_of_its_own(fake: FakeAPIServe
 # time to live
 
 
-def test_a_devserver_whose_time_to_live_has_passed_is_deleted_and_another_is_not(fake: FakeAPIServer) -> None:
+def test_only_a_devserver_whose_time_to_live_is_up_is_deleted(fake: FakeAPIServer) -> None:
     metadata = {"creationTimestamp": "2026-01-02T03:04:05Z"}
     for name, lifetime in (("long", "999999h"), ("none", ""), ("short", "1h30m")):
         spec = {"flavor": "cpu-small", "lifecycle": {"timeToLive": lifetime}}
@@ -403,7 +403,7 @@ def test_a_devserver_whose_time_to_live_has_passed_is_deleted_and_another_is_not
     assert names(fake, "devservers") == ["long", "none"]
 
 
-def test_a_devserver_that_is_given_more_time_in_time_stays(fake: FakeAPIServer) -> None:
+def test_extending_the_time_to_live_keeps_the_devserver(fake: FakeAPIServer) -> None:
     Operator.of(fake).pause()
     metadata = {"name": "dev", "creationTimestamp": "2026-01-02T03:04:05Z"}
     spec = {"flavor": "cpu-small", "lifecycle": {"timeToLive": "1s"}}
@@ -417,7 +417,7 @@ def test_a_devserver_that_is_given_more_time_in_time_stays(fake: FakeAPIServer) 
 # the operator itself
 
 
-def test_lost_history_does_not_stop_the_operator(fake: FakeAPIServer) -> None:
+def test_compaction_does_not_stop_the_operator(fake: FakeAPIServer) -> None:
     for number in range(5):
         create(fake, f"dev-{number}")
         fake.store.compact()
@@ -425,7 +425,7 @@ def test_lost_history_does_not_stop_the_operator(fake: FakeAPIServer) -> None:
         assert until_pod(fake, f"dev-{number}")
 
 
-def test_it_waits_for_the_definition_of_its_kind() -> None:
+def test_the_operator_waits_for_the_definition_of_its_kind() -> None:
     with FakeAPIServer(load_crds=False) as late:
         for crd in shipped_crds():
             late.apply(crd)
@@ -433,9 +433,7 @@ def test_it_waits_for_the_definition_of_its_kind() -> None:
         until_named(late, "devservers", "dev", handled)
 
 
-def test_a_definition_that_goes_and_comes_again_finds_the_operator_there(
-    fake: FakeAPIServer, client: PlainClient
-) -> None:
+def test_the_operator_survives_a_recreated_definition(fake: FakeAPIServer, client: PlainClient) -> None:
     client.ask("DELETE", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/devservers.devserver.io")
     for crd in shipped_crds():
         fake.apply(crd)

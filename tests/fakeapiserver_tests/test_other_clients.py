@@ -1,4 +1,4 @@
-"""Clients by others, against the fake: what they take from a cluster they must get here."""
+"""Other clients against the fake: it must answer them as a cluster does."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .watching import until_gone, until_phase, until_pod
 WHY = "a client of extra 'verify', which is not installed"
 DEVSERVERS = ("devserver.io", "v1", "default", "devservers")
 
-# They warn of what is theirs: sockets they leave to the garbage collector, versions they have not heard of.
+# They warn about their own affairs: sockets left to the garbage collector, unknown versions.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
@@ -36,7 +36,7 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[FakeAPIServer]:
 
 
 def installed(name: str) -> Any:
-    """The module, where its distribution is installed: one that is there and cannot be imported is a failure."""
+    """The module if its distribution is installed: one that is installed but cannot be imported is a failure."""
     if importlib.util.find_spec(name.partition(".")[0]) is None:
         pytest.skip(WHY)
     return importlib.import_module(name)

@@ -21,7 +21,7 @@ def target(query: str, pod: str = "pod-0") -> str:
 
 
 class Echo:
-    """A pod's server: says back what it hears, in capitals, until the end of each connection."""
+    """A server in a pod: it echoes each connection in capitals."""
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -87,7 +87,7 @@ def test_a_refused_port_says_so_on_its_error_channel(either: FakeAPIServer) -> N
     assert close == Frame("close", b"", 1000)
 
 
-def test_a_client_that_leaves_ends_the_pods_connection(either: FakeAPIServer, echo: Echo) -> None:
+def test_a_disconnecting_client_closes_the_pods_connection(either: FakeAPIServer, echo: Echo) -> None:
     Pods.of(either).listen("default", "pod-0", 8080, echo.address)
     with WSClient(either, target("ports=8080"), V4) as client:
         frames = client.frames()
@@ -123,14 +123,14 @@ def test_the_kubelet_refuses_ports_in_plain_text(either: FakeAPIServer, query: s
 @pytest.mark.parametrize(
     ("port", "why"), [("x", "invalid syntax"), ("70000", "value out of range"), ("-1", "invalid syntax")]
 )
-def test_the_api_server_refuses_what_is_no_port_with_a_status(either: FakeAPIServer, port: str, why: str) -> None:
+def test_the_api_server_refuses_an_invalid_port_with_a_status(either: FakeAPIServer, port: str, why: str) -> None:
     with WSClient(either, target(f"ports={port}"), V4) as client:
         assert client.handshake.status == 400
         assert b'"reason":"BadRequest"' in client.handshake.body
         assert why.encode() in client.handshake.body
 
 
-def test_what_is_no_port_is_refused_before_the_pod_is_looked_for(either: FakeAPIServer) -> None:
+def test_an_invalid_port_is_refused_before_the_pod_is_looked_up(either: FakeAPIServer) -> None:
     with WSClient(either, target("ports=x").replace("pod-0", "absent"), V4) as client:
         assert client.handshake.status == 400
 

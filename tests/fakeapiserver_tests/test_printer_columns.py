@@ -1,4 +1,4 @@
-"""Tables' columns of custom resources: where a JSONPath leads, and how what it finds is shown."""
+"""Table columns of custom resources: what a JSONPath selects, and how it is shown."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ def shown(path: str, kind: str) -> Any:
         (".spec.text.deeper", []),
     ],
 )
-def test_a_path_leads_to_values(path: str, found: list[Any]) -> None:
+def test_a_path_selects_values(path: str, found: list[Any]) -> None:
     assert find(path, WIDGET) == found
 
 
 @pytest.mark.parametrize(
     "path", [".spec.map[0]", ".spec.items[2]", ".spec.items[-3]", ".spec.map[?(@.a)]", '.spec.items[?(@.size=="1")]']
 )
-def test_what_does_not_fit_the_object_has_no_value(path: str) -> None:
+def test_a_path_that_does_not_match_has_no_value(path: str) -> None:
     with pytest.raises(NoValue):
         find(path, WIDGET)
     assert shown(path, "string") is None
@@ -79,7 +79,7 @@ def test_what_does_not_fit_the_object_has_no_value(path: str) -> None:
         (".spec.nosuch", None),
     ],
 )
-def test_a_text_column_shows_anything(path: str, text: str) -> None:
+def test_a_string_column_shows_any_value(path: str, text: str) -> None:
     assert shown(path, "string") == text
 
 
@@ -119,5 +119,5 @@ def test_other_columns_show_values_of_their_type_only(path: str, kind: str, valu
         ("", "<unknown>"),
     ],
 )
-def test_an_age_is_two_figures_at_most(moment: str, text: str) -> None:
+def test_an_age_has_at_most_two_units(moment: str, text: str) -> None:
     assert age(moment, NOW) == text

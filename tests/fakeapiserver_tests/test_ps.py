@@ -24,7 +24,7 @@ AUX = b"USER       PID %CPU %MEM    VSZ   RSS TTY      STAT START   TIME COMMAND
 
 @pytest.fixture
 def sleeper() -> Iterator[int]:
-    """The pid of a process to look for, which is loaded and waits."""
+    """The pid of a process that has started and is waiting."""
     pipe = subprocess.PIPE
     with subprocess.Popen(["cat", "-u"], stdin=pipe, stdout=pipe, bufsize=0, start_new_session=True) as process:
         assert process.stdin is not None
@@ -39,7 +39,7 @@ def sleeper() -> Iterator[int]:
 
 @pytest.fixture
 def _no_ps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that has a few programs and no more."""
+    """A machine that has only a few programs."""
     programs = tmp_path / "programs"
     programs.mkdir()
     for name in ("sh", "grep", "echo", "tar"):
@@ -74,7 +74,7 @@ def test_an_image_brings_ps_where_the_machine_has_none(tmp_path: Path, image: st
 
 
 @pytest.mark.usefixtures("_no_ps")
-def test_an_image_of_few_programs_has_no_ps_all_the_same(tmp_path: Path) -> None:
+def test_an_image_with_few_programs_has_no_ps(tmp_path: Path) -> None:
     box = Sandbox(str(tmp_path / "pod"), image="distroless")
     try:
         with pytest.raises(CannotStart, match="not found"):
@@ -90,7 +90,7 @@ def test_an_image_of_few_programs_has_no_ps_all_the_same(tmp_path: Path) -> None
      ["-eo", "pid=,user= cmd"]],
     ids=" ".join,
 )  # fmt: skip
-def test_it_prints_what_procps_prints(sleeper: int, options: list[str]) -> None:
+def test_output_is_the_same_as_that_of_procps(sleeper: int, options: list[str]) -> None:
     real = subprocess.run([PS, *options], capture_output=True, text=True, check=True).stdout.splitlines()
     ours = said(*options)
     assert ours[0].split() == real[0].split()
@@ -103,7 +103,7 @@ def test_it_prints_what_procps_prints(sleeper: int, options: list[str]) -> None:
 
 
 @pytest.mark.parametrize("options", [["aux"], ["-ef"], ["ax"], ["-e"], ["-fp", "{pid}"], ["-p{pid}"]], ids=" ".join)
-def test_a_process_is_found_by_every_form(sleeper: int, options: list[str]) -> None:
+def test_a_process_is_found_by_every_option(sleeper: int, options: list[str]) -> None:
     row = row_of(sleeper, said(*(option.format(pid=sleeper) for option in options)))
     assert row[-2:] == ["cat", "-u"] or row[-1] == "cat"
 
@@ -115,7 +115,7 @@ def test_a_process_that_has_ended_is_not_found() -> None:
     assert (done.returncode, done.stdout.split()) == (1, [b"PID", b"TTY", b"TIME", b"CMD"])
 
 
-def test_without_options_it_shows_the_callers_own() -> None:
+def test_without_options_only_the_callers_processes_are_shown() -> None:
     mine = subprocess.run([*PROGRAM], capture_output=True, text=True, check=True).stdout
     assert row_of(os.getpid(), mine.splitlines())
 
@@ -129,12 +129,12 @@ def test_without_options_it_shows_the_callers_own() -> None:
         (["-p"], "option '-p' lacks its value"),
     ],
 )
-def test_what_it_does_not_know_is_refused(options: list[str], why: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_options_are_refused(options: list[str], why: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert ps.main(options) == 1
     assert capsys.readouterr().err.startswith(f"error: {why}")
 
 
-def test_a_reader_who_has_seen_enough_is_no_failure() -> None:
+def test_a_closed_pipe_is_not_a_failure() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with open(writing, "wb") as stdout:

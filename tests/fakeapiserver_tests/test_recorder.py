@@ -1,4 +1,4 @@
-"""The recorder, tried against the fake: what it writes replays, and nothing of it stays behind."""
+"""The recorder against the fake: what it writes can be replayed, and it leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DEVSERVERS = "/apis/devserver.io/v1/namespaces/recorded/devservers"
 
 @pytest.fixture
 def busy() -> Iterator[FakeAPIServer]:
-    """A server whose revisions have nothing to do with recorded ones."""
+    """A server whose revisions are unlike the recorded ones."""
     with FakeAPIServer(operator=False) as server:
         server.watches.pace = PACE
         server.store.rebase(1000)
@@ -44,7 +44,7 @@ def names(server: FakeAPIServer) -> dict[str, list[str]]:
 
 
 def statuses(path: Path) -> dict[str, int]:
-    """The answers' statuses by the exchanges' names, but for what was set up."""
+    """The answers' statuses by the exchanges' names, without those of the preparation."""
     return {e.name: e.status for e in Recording.read(path).exchanges if not e.name.startswith("set up: ")}
 
 
@@ -63,7 +63,7 @@ def test_what_was_recorded_from_the_fake_replays(busy: FakeAPIServer, tmp_path: 
     assert statuses(tmp_path / name) == statuses(RECORDINGS / name)
 
 
-def test_a_watch_tells_the_same_story(busy: FakeAPIServer, tmp_path: Path) -> None:
+def test_a_recorded_watch_has_the_same_events(busy: FakeAPIServer, tmp_path: Path) -> None:
     record(busy, tmp_path, str(RECORDINGS / "rest.json"))
     old, new = (story(path / "rest.json") for path in (RECORDINGS, tmp_path))
     assert len(old["watch: label selector (the same story)"]) == 5
@@ -79,7 +79,7 @@ def story(path: Path) -> dict[str, list[tuple[str, str]]]:
     }
 
 
-def test_a_recording_holds_all_that_it_presupposes(busy: FakeAPIServer, tmp_path: Path) -> None:
+def test_a_recording_contains_everything_it_depends_on(busy: FakeAPIServer, tmp_path: Path) -> None:
     record(busy, tmp_path / "once", str(RECORDINGS / "rest.json"))
     record(busy, tmp_path / "twice", str(tmp_path / "once" / "rest.json"))
     once, twice = (Recording.read(tmp_path / each / "rest.json").exchanges for each in ("once", "twice"))
@@ -87,7 +87,7 @@ def test_a_recording_holds_all_that_it_presupposes(busy: FakeAPIServer, tmp_path
     assert any(each.name.startswith("set up: ") for each in once)
 
 
-def test_nothing_stays_behind(busy: FakeAPIServer, tmp_path: Path) -> None:
+def test_the_recorder_leaves_nothing_behind(busy: FakeAPIServer, tmp_path: Path) -> None:
     before = names(busy)
     record(busy, tmp_path, str(RECORDINGS / "rest.json"))
     assert names(busy) == before
@@ -100,20 +100,20 @@ def test_a_namespace_is_emptied_before_it_is_deleted(busy: FakeAPIServer, tmp_pa
     assert sent[:end].count(f"DELETE {DEVSERVERS}/yaml") == 1
 
 
-def test_what_a_finalizer_holds_is_removed_all_the_same(busy: FakeAPIServer) -> None:
+def test_objects_with_finalizers_are_removed_too(busy: FakeAPIServer) -> None:
     flavor = {"apiVersion": "devserver.io/v1", "kind": "DevServerFlavor", "spec": {}}
     busy.apply({**flavor, "metadata": {"name": "held", "finalizers": ["example.io/hold"]}})
     remove(Peer(load_config(busy.kubeconfig)), Key("devserverflavors", "", "held"))
     assert "held" not in names(busy)["devserverflavors"]
 
 
-def test_definitions_that_were_not_there_go_again(tmp_path: Path) -> None:
+def test_definitions_created_by_the_recorder_are_deleted(tmp_path: Path) -> None:
     with FakeAPIServer(operator=False, load_crds=False) as server:
         record(server, tmp_path, str(RECORDINGS / "uids-1.36.json"))
         assert server.store.list("customresourcedefinitions") == []
 
 
-def test_a_recording_that_breaks_off_leaves_nothing_behind(busy: FakeAPIServer, tmp_path: Path) -> None:
+def test_an_interrupted_recording_leaves_nothing_behind(busy: FakeAPIServer, tmp_path: Path) -> None:
     before = names(busy)
     with busy.fault.reset_before_execution("patch", "devservers", times=1), pytest.raises(ConnectionError):
         record(busy, tmp_path, str(RECORDINGS / "rest.json"))
@@ -126,7 +126,7 @@ def test_no_credential_is_written_down(busy: FakeAPIServer, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("namespace", ["another", "zoo"])  # lists have them before the recording's own, or after
-def test_what_others_have_is_seen_and_let_be(busy: FakeAPIServer, tmp_path: Path, namespace: str) -> None:
+def test_objects_of_others_are_recorded_and_left_alone(busy: FakeAPIServer, tmp_path: Path, namespace: str) -> None:
     for name in ("a", "theirs"):
         metadata = {"name": name, "namespace": namespace, "labels": {"team": "red"}}
         busy.store.create("devservers", {"metadata": metadata, "spec": {"flavor": "x"}})
@@ -136,7 +136,7 @@ def test_what_others_have_is_seen_and_let_be(busy: FakeAPIServer, tmp_path: Path
     assert replayed(tmp_path / "rest.json") == []
 
 
-def test_a_namespace_that_is_there_is_not_touched(busy: FakeAPIServer, tmp_path: Path) -> None:
+def test_an_existing_namespace_is_not_touched(busy: FakeAPIServer, tmp_path: Path) -> None:
     busy.apply("{apiVersion: v1, kind: Namespace, metadata: {name: recorded}}")
     with pytest.raises(SystemExit, match="recorded is there already: choose another one with --namespace"):
         record(busy, tmp_path, str(RECORDINGS / "rest.json"))
@@ -152,7 +152,7 @@ def test_flavors_of_others_are_not_touched(busy: FakeAPIServer, tmp_path: Path) 
     assert "recorded" not in names(busy)["namespaces"]
 
 
-def test_another_namespace_stands_in_the_requests(busy: FakeAPIServer, tmp_path: Path) -> None:
+def test_the_requests_use_the_given_namespace(busy: FakeAPIServer, tmp_path: Path) -> None:
     record(busy, tmp_path, "--namespace", "elsewhere", str(RECORDINGS / "uids-1.36.json"))
     paths = [each.request["path"] for each in Recording.read(tmp_path / "uids-1.36.json").exchanges]
     assert "/apis/devserver.io/v1/namespaces/elsewhere/devservers" in paths
@@ -186,7 +186,7 @@ def test_a_killed_kubelet_is_not_recorded(tmp_path: Path) -> None:
 # who asks
 
 
-def test_whom_a_certificate_lets_in_can_also_ask_as_somebody_else(tmp_path: Path) -> None:
+def test_a_recorder_with_a_client_certificate_can_also_ask_as_others(tmp_path: Path) -> None:
     with FakeAPIServer(operator=False, tls=True) as server:
         certificate, key = (tmp_path / "tls.crt", tmp_path / "tls.key")
         for path, content in zip((certificate, key), server.client_certificate("root", ("system:masters",))):
@@ -205,7 +205,7 @@ def test_whom_a_certificate_lets_in_can_also_ask_as_somebody_else(tmp_path: Path
         assert answer("Bearer <limitedtoken>") == 403
 
 
-# what was recorded, in other terms
+# translation
 
 
 def written(revision: int, uid: str, **spec: str) -> dict[str, Any]:
@@ -227,13 +227,13 @@ def translation(tmp_path: Path) -> Translation:
     return translated
 
 
-def test_an_object_that_was_read_and_changed_is_the_one_read_now_with_the_change(translation: Translation) -> None:
+def test_a_changed_object_becomes_the_current_object_with_that_change(translation: Translation) -> None:
     sent = {**written(300, "old"), "status": {"phase": "x"}}
     body = translation.body(exchange("PUT", sent, None), last=300)
     assert body == {**written(1000, "new", image="default"), "status": {"phase": "x"}}
 
 
-def test_what_the_sender_made_up_stays(translation: Translation) -> None:
+def test_values_invented_by_the_sender_stay(translation: Translation) -> None:
     body = translation.body(exchange("PUT", written(1, "other"), None), last=300)
     assert body["metadata"] == written(1, "other")["metadata"]
 

@@ -45,7 +45,7 @@ INPUTS = {
     "names made by generateName": "random; the fake takes the recorded ones",
     "times (creation, deletion, managedFields)": "the fake's clock stands where the recording's stood",
 }
-NORMALISED = {
+NORMALIZED = {
     r"too old resource version: \d+ \(\d+\)": "the number in brackets is when the server's cache was filled",
     r"^eyJ2IjoibWV0YS5rOHMuaW8vdjEi[\w-]+$": "continue tokens: only 1.36 begins their key with a slash",
     "the order of a Status' causes": "the server walks its maps, whose order is random, and collects what is wrong",
@@ -55,7 +55,7 @@ TOLERATED: dict[str, str] = {}
 """Exchanges (by name) in which a difference is tolerated, and why. It is empty, and should stay so."""
 
 COMPARED_HEADERS = ("Warning", "Retry-After")
-TOO_OLD, TOKEN = (re.compile(pattern) for pattern in list(NORMALISED)[:2])
+TOO_OLD, TOKEN = (re.compile(pattern) for pattern in list(NORMALIZED)[:2])
 PACE = 20.0  # a watch of three seconds takes a seventh of one
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
@@ -81,13 +81,13 @@ def replay(recording: Recording, request: pytest.FixtureRequest) -> Iterator[Rep
 
 
 def of_the_same_session(recording: Recording, others: list[Recording]) -> list[Recording]:
-    """The recordings that show the same objects: what was cut from one may stand in another."""
+    """The recordings that show the same objects: what one omits, another may have."""
     uids = Snapshots([recording]).uids()
     return [other for other in others if uids & Snapshots([other]).uids()]
 
 
 class Replay:
-    """A fake server that is led through a recording."""
+    """A fake server and the recording that it replays."""
 
     def __init__(
         self,
@@ -152,7 +152,7 @@ class Replay:
         return list(differences(expected(exchange), answered))
 
     def _arrange(self, key: Key, at: int, state: Optional[Object]) -> None:
-        """Do a left-out write, at the revision it had."""
+        """Do a write that the recording omits, at its revision."""
         store = self.server.store
         kind = store.type(key.resource)
         with store.lock:
@@ -178,7 +178,7 @@ class Replay:
             store.add(kind, state)
 
     def _fill_up(self, exchange: Exchange) -> None:
-        """Objects that a page only counted (remainingItemCount): as many are made up, at the end of the order."""
+        """Objects that a page only counted (remainingItemCount): as many are invented, last in order."""
         body, place = exchange.body, exchange.place
         remaining = (body.get("metadata") or {}).get("remainingItemCount") if isinstance(body, dict) else None
         if remaining is None or place is None:
@@ -195,7 +195,7 @@ class Replay:
             self.world.written(key_of(state, place.resource), revision(state))
 
     def _provide_inputs(self, exchange: Exchange) -> None:
-        """Give the fake what only chance and time could: see INPUTS."""
+        """Give the fake what no server could repeat: see INPUTS."""
         store, body = self.server.store, exchange.body
         shown = json.dumps([body, exchange.response.get("lines")])
         times = TIME.findall(shown)
@@ -235,7 +235,7 @@ class Replay:
 
 
 def time_of_table(body: Any) -> Optional[str]:
-    """When a Table was made: an object's creation and its age tell."""
+    """When a Table was made, from an object's creation and its age."""
     if not isinstance(body, dict) or body.get("kind") != "Table":
         return None
     ages = [at for at, column in enumerate(body["columnDefinitions"]) if column["name"] == "Age"]
@@ -263,7 +263,7 @@ def parsed(body: bytes, content_type: str) -> Any:
 
 
 def expected(exchange: Exchange) -> Object:
-    """What was recorded, in the form in which the fake's answer is taken down."""
+    """What was recorded, in the form in which the fake's answer is compared."""
     response = exchange.response
     headers = {name: value for name, value in (response.get("headers") or {}).items() if name in COMPARED_HEADERS}
     wanted: Object = {"status": response["status"], "content_type": response["content_type"], "headers": headers}
@@ -272,7 +272,7 @@ def expected(exchange: Exchange) -> Object:
 
 
 def in_one_order(body: Any) -> Any:
-    """A Status with its causes sorted, in its message too, and a group's resources sorted: see ``NORMALISED``."""
+    """A Status with its causes sorted, in its message too, and a group's resources sorted: see ``NORMALIZED``."""
     if isinstance(body, dict) and body.get("kind") == "APIResourceList":
         return {**body, "resources": sorted(body["resources"], key=lambda each: str(each["name"]))}
     causes = (body.get("details") or {}).get("causes") or () if isinstance(body, dict) else ()
@@ -304,18 +304,18 @@ def differences(recorded: Any, answered: Any, path: str = "") -> Iterator[str]:
             yield from differences(left, right, f"{path}[{index}]")
     elif isinstance(recorded, list) and isinstance(answered, list) and recorded and answered:
         yield f"{path}: recorded {_names(recorded)}\n          answered {_names(answered)}"
-    elif normalised(recorded) != normalised(answered):
+    elif normalized(recorded) != normalized(answered):
         yield f"{path}: recorded {json.dumps(recorded)}\n          answered {json.dumps(answered)}"
 
 
 def _names(items: list[Any]) -> str:
-    """Lists of different length, told by their items' types, names and versions."""
+    """Lists of different length, shown by their items' types, names and versions."""
     shown = [(item.get("object", item) if isinstance(item, dict) else {}).get("metadata", {}) for item in items]
     kinds = [item.get("type", "") if isinstance(item, dict) else item for item in items]
     return ", ".join(f"{k} {m.get('name', '')}@{m.get('resourceVersion', '')}" for k, m in zip(kinds, shown))
 
 
-def normalised(value: Any) -> Any:
+def normalized(value: Any) -> Any:
     if isinstance(value, str) and TOKEN.match(value):
         return base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)).replace(b'"start":"/', b'"start":"')
     return TOO_OLD.sub("…", value) if isinstance(value, str) else value

@@ -78,7 +78,7 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
         ("/no-such-top-level/file", "@/no-such-top-level/file"),
     ],
 )
-def test_a_path_below_a_mapped_place_is_put_below_the_pods_directory(argument: str, mapped: str) -> None:
+def test_a_path_below_a_mapped_one_leads_into_the_pods_directory(argument: str, mapped: str) -> None:
     assert PathMap(ROOT).inward(argument) == mapped.replace("@", ROOT)
 
 
@@ -98,7 +98,7 @@ def test_a_path_below_a_mapped_place_is_put_below_the_pods_directory(argument: s
         f"{ROOT}/tmp/x",
     ],
 )
-def test_what_is_no_path_of_the_container_stays(argument: str) -> None:
+def test_other_paths_and_words_stay(argument: str) -> None:
     assert PathMap(ROOT).inward(argument) == argument
 
 
@@ -113,7 +113,7 @@ def test_what_is_no_path_of_the_container_stays(argument: str) -> None:
         max_size=8,
     )
 )
-def test_the_pods_directory_is_cut_from_output_however_it_is_split(parts: list[tuple[str, int]]) -> None:
+def test_the_pods_directory_is_removed_from_output_however_it_is_split(parts: list[tuple[str, int]]) -> None:
     filler = b"#" * 4096  # only large writes are ever split
     texts = [filler + part.encode() for part, _ in parts]
     cuts = [len(filler) + min(cut, len(part)) for part, cut in parts]
@@ -129,7 +129,7 @@ def test_the_pods_directory_is_cut_from_output_however_it_is_split(parts: list[t
     assert out == b"".join(texts).replace(root + b"/", b"/").replace(root, b"/")
 
 
-def test_the_end_of_a_prompt_is_not_held_back() -> None:
+def test_a_prompt_is_not_held_back() -> None:
     assert Outward(ROOT).feed(b"workspace/") == b"workspace/"
 
 
@@ -185,7 +185,7 @@ def test_an_archive_extracted_into_the_root_lands_in_the_pod(sandbox: Sandbox) -
     assert run(sandbox, "cat", "/workspace/deep/file").out == b"hi"
 
 
-def test_the_environment_is_a_containers_not_this_machines(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_is_that_of_a_container(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_OF_THE_HOST", "x")
     lines = run(sandbox, "env").out.decode().splitlines()
     environment = dict(line.split("=", 1) for line in lines)
@@ -229,9 +229,7 @@ def test_exit_codes_are_what_a_shell_says(sandbox: Sandbox, script: str, code: i
         ("/etc/passwd", 'exec: "/etc/passwd": permission denied'),
     ],
 )
-def test_what_cannot_be_run_is_refused_in_the_container_runtimes_words(
-    sandbox: Sandbox, command: str, why: str
-) -> None:
+def test_a_program_that_cannot_run_is_refused_in_the_runtimes_words(sandbox: Sandbox, command: str, why: str) -> None:
     with pytest.raises(CannotStart) as caught:
         run(sandbox, command)
     prefix = "OCI runtime exec failed: exec failed: unable to start container process: "
@@ -243,7 +241,7 @@ def test_a_script_of_the_pod_is_run_by_its_path(sandbox: Sandbox) -> None:
     assert run(sandbox, "/workspace/s").out == b"ran /workspace/s\n"
 
 
-def test_a_terminal_is_the_commands_own(sandbox: Sandbox) -> None:
+def test_each_command_has_its_own_terminal(sandbox: Sandbox) -> None:
     result = run(sandbox, "sh", "-c", "test -t 0 && test -t 1 && echo tty > /dev/tty; echo err >&2", tty=True)
     assert (result.out, result.err) == (b"tty\r\nerr\r\n", b"")
 
@@ -290,8 +288,8 @@ def test_an_image_can_lack_programs(tmp_path: Path, image: str, missing: str) ->
 # the end
 
 
-def test_a_removed_sandbox_kills_what_fled_its_process_group(tmp_path: Path) -> None:
-    """Again and again: a process that is just executing a program has no environment by which to be found."""
+def test_removing_a_sandbox_kills_processes_outside_its_group(tmp_path: Path) -> None:
+    """Repeatedly: a process that is just starting a program has no environment to be found by."""
     for number in range(30):
         box = Sandbox(str(tmp_path / f"pod{number}"))
         pid = int(run(box, "sh", "-c", "setsid sleep 60 > /dev/null 2>&1 & echo $!").out)
@@ -307,7 +305,7 @@ def state_of(pid: int) -> str:
         return "gone"
 
 
-def test_nothing_starts_in_a_sandbox_that_is_gone(tmp_path: Path) -> None:
+def test_nothing_starts_in_a_removed_sandbox(tmp_path: Path) -> None:
     pod = {"metadata": {"name": "p", "namespace": "n", "uid": "u"}, "spec": {}}
     runtime = Runtime(lambda: str(tmp_path))
     box = runtime.sandbox(pod)

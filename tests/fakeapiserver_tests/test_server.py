@@ -1,4 +1,4 @@
-"""The server as a thing to start, look at, and stop without a trace; and its HTTP."""
+"""The server itself: starting, inspecting, stopping without a trace; and its HTTP."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_stopping_leaves_no_thread_socket_or_directory() -> None:
     assert open_files() == before
 
 
-def test_stopping_twice_is_no_harm() -> None:
+def test_stopping_twice_does_no_harm() -> None:
     server = FakeAPIServer(operator=False).start()
     server.stop()
     server.stop()
@@ -88,7 +88,7 @@ def test_the_kubeconfig_is_private_and_leads_to_the_server(fake: FakeAPIServer) 
     assert config["users"][0]["user"]["token"] == fake.token
 
 
-def test_a_kubeconfig_can_say_something_else(fake: FakeAPIServer, tmp_path: Path) -> None:
+def test_a_kubeconfig_can_have_another_namespace_and_token(fake: FakeAPIServer, tmp_path: Path) -> None:
     path = fake.write_kubeconfig(tmp_path / "config", context={"namespace": "team"}, token="other")
     config = json.loads(path.read_text())
     assert config["contexts"][0]["context"]["namespace"] == "team"
@@ -102,14 +102,14 @@ def test_requests_are_logged_for_assertions(fake: FakeAPIServer, client: PlainCl
     assert last.headers.get("user-agent") == "tester/1"
 
 
-def test_subresources_can_be_served_by_ones_own_handler(fake: FakeAPIServer, client: PlainClient) -> None:
+def test_subresources_can_have_custom_handlers(fake: FakeAPIServer, client: PlainClient) -> None:
     from tests.fakeapiserver.serving.http import Response
 
     fake.subresource_handlers["devservers", "ping"] = lambda request, namespace, name: Response(200, {"pong": name})
     assert client.get(f"{DEVSERVERS}/a/ping").json() == {"pong": "a"}
 
 
-# arranging state
+# preparing state
 
 
 def test_objects_are_copied_in_and_out_of_the_store(fake: FakeAPIServer) -> None:
@@ -131,7 +131,7 @@ def test_apply_takes_yaml_of_several_documents(fake: FakeAPIServer) -> None:
     assert [obj["metadata"]["name"] for obj in fake.apply(manifests)] == ["a", "b"]
 
 
-def test_fifty_thousand_objects_are_held_and_listed(fake: FakeAPIServer, client: PlainClient) -> None:
+def test_fifty_thousand_objects_are_stored_and_listed(fake: FakeAPIServer, client: PlainClient) -> None:
     fake.store.fill("devservers", (devserver(f"n{number:05}") for number in range(50_000)))
     listed = client.get(DEVSERVERS)
     assert listed.raw.count(b'"kind":"DevServer",') == 50_000
@@ -153,7 +153,7 @@ def authorized(fake: FakeAPIServer, line: str, *headers: str, body: bytes = b"")
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-def test_connections_are_kept_for_the_next_request(client: PlainClient) -> None:
+def test_connections_are_kept_alive(client: PlainClient) -> None:
     client.get("/version")
     first = client.connection.sock
     client.get("/version")
@@ -174,7 +174,7 @@ def test_a_chunked_body_is_read(fake: FakeAPIServer) -> None:
     assert raw(fake, request).startswith(b"HTTP/1.1 201 Created")
 
 
-def test_a_client_that_waits_to_send_its_body_is_told_to_go_on(fake: FakeAPIServer) -> None:
+def test_expect_100_continue_is_answered(fake: FakeAPIServer) -> None:
     body = json.dumps(devserver("a")).encode()
     request = authorized(
         fake, f"POST {DEVSERVERS} HTTP/1.1", "Expect: 100-continue", f"Content-Length: {len(body)}", body=body
@@ -192,7 +192,7 @@ def test_a_client_that_waits_to_send_its_body_is_told_to_go_on(fake: FakeAPIServ
         b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
     ],
 )
-def test_what_is_not_http_is_a_bad_request(fake: FakeAPIServer, request_bytes: bytes) -> None:
+def test_malformed_http_is_a_bad_request(fake: FakeAPIServer, request_bytes: bytes) -> None:
     assert raw(fake, request_bytes).startswith(b"HTTP/1.1 400 Bad Request")
 
 
@@ -203,7 +203,7 @@ def test_long_answers_are_chunked_and_short_ones_have_a_length(client: PlainClie
     assert client.get(f"{DEVSERVERS}/long").headers["Transfer-Encoding"] == "chunked"
 
 
-def test_an_idle_connection_keeps_nobody_waiting(fake: FakeAPIServer, client: PlainClient) -> None:
+def test_an_idle_connection_does_not_block_the_others(fake: FakeAPIServer, client: PlainClient) -> None:
     with socket.create_connection((fake.host, fake.port)) as idle:
         idle.sendall(b"GET /version HTT")
         assert client.get("/version").status == 200
@@ -225,7 +225,7 @@ def test_many_clients_at_once(fake: FakeAPIServer) -> None:
 
 
 def test_concurrent_updates_lose_nothing(fake: FakeAPIServer) -> None:
-    """Optimistic concurrency: each writer retries on 409, and every increment counts."""
+    """Optimistic concurrency: each writer retries on 409, and no increment is lost."""
     fake.store.create("devservers", {**devserver("a"), "status": {"count": 0}})
 
     def work() -> None:
@@ -245,7 +245,7 @@ def test_concurrent_updates_lose_nothing(fake: FakeAPIServer) -> None:
     assert fake.store.get("devservers", "a")["status"]["count"] == 40
 
 
-def test_a_bug_of_the_fake_is_an_answer_and_no_dead_connection(fake: FakeAPIServer, client: PlainClient) -> None:
+def test_a_bug_in_the_fake_is_answered_with_500(fake: FakeAPIServer, client: PlainClient) -> None:
     def broken(request: object, namespace: str, name: str) -> http.client.HTTPResponse:
         raise ZeroDivisionError("oops")
 

@@ -1,4 +1,4 @@
-"""Watches: where they begin, what they show, how they end."""
+"""Watches: where they start, what they show, how they end."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def label(client: PlainClient, name: str, team: str) -> None:
     client.ask("PATCH", f"{DEVSERVERS}/{name}", {"metadata": {"labels": {"team": team}}}, MERGE)
 
 
-def test_a_watch_tells_what_there_is_and_then_each_change(client: PlainClient, other: PlainClient) -> None:
+def test_a_watch_sends_the_existing_objects_and_then_each_change(client: PlainClient, other: PlainClient) -> None:
     other.create("a")
     events = client.watch(watch(""))
     assert told(next(events)) == ("ADDED", "a")
@@ -96,13 +96,13 @@ def test_expired_versions_come_as_an_error_event(client: PlainClient) -> None:
     assert events[0]["object"]["message"].startswith("too old resource version: 1 (")
 
 
-def test_expired_versions_come_as_http_410_if_so_chosen(fake: FakeAPIServer, client: PlainClient) -> None:
+def test_expired_versions_can_be_http_410(fake: FakeAPIServer, client: PlainClient) -> None:
     fake.watches.expiry = "http"
     answer = client.get(watch("resourceVersion=1"))
     assert (answer.status, answer.reason) == (410, "Expired")
 
 
-def test_compaction_expires_what_came_before_but_disturbs_no_running_watch(
+def test_compaction_expires_old_versions_but_not_running_watches(
     fake: FakeAPIServer, client: PlainClient, other: PlainClient
 ) -> None:
     version = other.create("a").json()["metadata"]["resourceVersion"]
@@ -122,7 +122,7 @@ def test_history_is_bounded() -> None:
         assert next(client.watch(watch(f"resourceVersion={version}")))["type"] == "ERROR"
 
 
-def test_a_bookmark_comes_before_the_end_if_there_is_news(client: PlainClient, other: PlainClient) -> None:
+def test_a_bookmark_comes_before_the_end_if_the_version_has_changed(client: PlainClient, other: PlainClient) -> None:
     events = client.watch(watch("allowWatchBookmarks=true&resourceVersion=0"))
     created = other.create("a").json()
     seen = list(events)
@@ -198,7 +198,7 @@ def test_cut_all_ends_every_watch(fake: FakeAPIServer, client: PlainClient) -> N
     assert fake.watches.active() == 0
 
 
-def test_a_client_that_goes_away_ends_its_watch(fake: FakeAPIServer) -> None:
+def test_a_disconnecting_client_ends_its_watch(fake: FakeAPIServer) -> None:
     fake.store.create("devservers", devserver("a"))
     with PlainClient(fake) as leaving:
         next(leaving.watch(watch("")))
@@ -211,7 +211,7 @@ def test_a_client_that_goes_away_ends_its_watch(fake: FakeAPIServer) -> None:
     assert ended.is_set()
 
 
-def test_a_reader_that_does_not_read_holds_up_nobody(fake: FakeAPIServer, client: PlainClient) -> None:
+def test_a_client_that_does_not_read_does_not_block_the_others(fake: FakeAPIServer, client: PlainClient) -> None:
     with PlainClient(fake) as stuck:
         stuck.open("GET", watch(""))
         for number in range(20):
@@ -220,7 +220,7 @@ def test_a_reader_that_does_not_read_holds_up_nobody(fake: FakeAPIServer, client
         assert len(client.get(DEVSERVERS).json()["items"]) == 20
 
 
-def test_controllers_in_this_process_see_the_same(fake: FakeAPIServer) -> None:
+def test_controllers_in_this_process_see_the_same_events(fake: FakeAPIServer) -> None:
     fake.store.create("devservers", devserver("a"))
     changes = fake.watch_objects("devservers")
     assert next(changes)[0] == "ADDED"

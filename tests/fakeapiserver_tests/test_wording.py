@@ -1,4 +1,4 @@
-"""Sentences of refusals that clients have been seen to parse, word for word."""
+"""Refusals that clients are known to parse, word for word."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.fakeapiserver.vocabulary.selectors import SelectorError, parse_fields
 from .plainclient import APPLY, DEVSERVERS, PlainClient, devserver
 
 
-def test_bytes_that_are_no_utf8_are_replaced_in_strings() -> None:
+def test_invalid_utf8_in_strings_is_replaced() -> None:
     assert load(b'{"a": "\xff"}') == {"a": "\ufffd"}
 
 
@@ -53,7 +53,7 @@ def test_only_one_owner_is_the_controller(fake: FakeAPIServer, client: PlainClie
     assert causes(client, owners) == [("metadata.ownerReferences", f"Invalid value: [{shown}]: {why}")]
 
 
-def test_an_event_owns_nothing(fake: FakeAPIServer, client: PlainClient) -> None:
+def test_an_event_cannot_be_an_owner(fake: FakeAPIServer, client: PlainClient) -> None:
     [(field, message)] = causes(client, [{"apiVersion": "v1", "kind": "Event", "name": "e", "uid": "1"}])
     assert field == "metadata.ownerReferences"
     assert message.endswith('"uid":"1"}: /v1, Kind=Event is disallowed from being an owner')
@@ -96,13 +96,13 @@ def test_an_object_without_version_is_an_internal_error(client: PlainClient) -> 
         ([{"op": "add", "path": "/spec/image"}], "none"),
     ],
 )
-def test_null_stands_for_what_a_json_patch_leaves_out(client: PlainClient, operations: Any, image: str) -> None:
+def test_missing_parts_of_a_json_patch_are_null(client: PlainClient, operations: Any, image: str) -> None:
     answer = changed(client, "json", json.dumps(operations))
     assert answer.status == 200
     assert answer.json()["spec"].get("image", "none") == image
 
 
-def test_null_is_no_merge_patch(client: PlainClient) -> None:
+def test_null_is_not_a_merge_patch(client: PlainClient) -> None:
     answer = changed(client, "merge", "null")
     assert (answer.status, answer.json()["message"]) == (400, "Invalid JSON Patch")
 
@@ -121,7 +121,7 @@ def test_null_is_no_merge_patch(client: PlainClient) -> None:
         (b"a: *q", "unknown anchor 'q' referenced"),
     ],
 )
-def test_malformed_yaml_is_explained_as_go_does(text: bytes, sentence: str) -> None:
+def test_malformed_yaml_is_refused_in_gos_words(text: bytes, sentence: str) -> None:
     with pytest.raises(ValueError, match=r"^yaml: ") as caught:
         load_yaml(text)
     assert str(caught.value) == f"yaml: {sentence}"
@@ -155,7 +155,7 @@ def test_malformed_yaml_is_explained_as_go_does(text: bytes, sentence: str) -> N
         ("~", None),
     ],
 )
-def test_a_yaml_scalar_is_what_go_takes_it_for(text: str, value: Any) -> None:
+def test_a_yaml_scalar_has_the_type_that_go_gives_it(text: str, value: Any) -> None:
     read = load_yaml(text.encode())
     assert (read, type(read)) == (value, type(value))
 
@@ -164,19 +164,19 @@ def test_yaml_keys_become_text() -> None:
     assert load_yaml(b"{1: a, off: b, 1.5: c, ~: d}") == {"1": "a", "false": "b", "1.5": "c", "null": "d"}
 
 
-def test_what_is_aliased_in_yaml_is_copied() -> None:
+def test_yaml_aliases_are_copied() -> None:
     read = load_yaml(b"a: &x {b: 1}\nc: *x\n")
     assert read == {"a": {"b": 1}, "c": {"b": 1}}
     assert read["a"] is not read["c"]
 
 
-def test_text_that_yaml_might_take_for_something_else_is_quoted() -> None:
+def test_ambiguous_yaml_text_is_quoted() -> None:
     texts = ["1", "y", "1e3", "0o17", "1:30", "2020-01-01", "null", "5m", "1.2.3", "plain"]
     lines = [line.rpartition(": ")[2] for line in dump_yaml(dict(enumerate(texts))).decode().splitlines()]
     assert lines == [*(f'"{text}"' for text in texts[:7]), *texts[7:]]
 
 
-def test_a_malformed_yaml_body_is_explained_without_more_ado(client: PlainClient) -> None:
+def test_a_malformed_yaml_body_is_a_bad_request(client: PlainClient) -> None:
     answer = client.ask("POST", DEVSERVERS, b"a: b: c", "application/yaml")
     assert answer.message == (
         "the object provided is unrecognized (must be of type DevServer): "
@@ -200,12 +200,12 @@ def test_json_too_deep_to_read_is_refused(client: PlainClient, begin: str, end: 
 
 
 @pytest.mark.parametrize("end", ["", "}", "x"])
-def test_malformed_json_of_some_depth_is_not_taken_for_too_deep(end: str) -> None:
+def test_nested_malformed_json_is_not_called_too_deep(end: str) -> None:
     with pytest.raises(JSONError, match="malformed JSON"):
         load(b"[" * 300 + end.encode())
 
 
-def test_brackets_within_json_strings_are_no_depth() -> None:
+def test_brackets_in_json_strings_do_not_count_as_depth() -> None:
     text = '[[\\"{'
     assert load(json.dumps([text * 500]).encode()) == [text * 500]
 
@@ -216,7 +216,7 @@ def test_yaml_too_deep_to_read_is_refused(client: PlainClient) -> None:
     assert "yaml: exceeded max depth" in answer.message
 
 
-def test_a_deletion_is_told_in_the_form_asked_for_whatever_the_view(client: PlainClient) -> None:
+def test_a_deletion_is_answered_in_the_requested_media_type(client: PlainClient) -> None:
     client.create("a")
     view = "application/yaml;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
     answer = client.ask("DELETE", f"{DEVSERVERS}/a", None, Accept=view)
@@ -238,7 +238,7 @@ def test_a_deletion_is_told_in_the_form_asked_for_whatever_the_view(client: Plai
         ("1s.", 'time: invalid duration "1s."'),
     ],
 )
-def test_a_timeout_is_a_duration_of_gos(client: PlainClient, timeout: str, wrong: str) -> None:
+def test_a_timeout_is_a_go_duration(client: PlainClient, timeout: str, wrong: str) -> None:
     answer = client.get(f"{DEVSERVERS}?timeout={timeout}")
     assert (answer.status == 200) == (not wrong)
     if wrong:
@@ -246,7 +246,7 @@ def test_a_timeout_is_a_duration_of_gos(client: PlainClient, timeout: str, wrong
         assert answer.message == f"invalid timeout specified in the request URL - {wrong}"
 
 
-def test_a_watch_has_no_such_timeout(fake: FakeAPIServer, client: PlainClient) -> None:
+def test_a_watch_ignores_the_timeout_parameter(fake: FakeAPIServer, client: PlainClient) -> None:
     fake.watches.pace = 20
     assert client.get(f"{DEVSERVERS}?watch=1&timeout=abc&timeoutSeconds=1").status == 200
 
@@ -256,7 +256,7 @@ def test_only_the_first_yaml_document_counts() -> None:
 
 
 @pytest.mark.parametrize("credentials", ["Basic YTpi", "Bearer", "Bearer ", "Negotiate x"])
-def test_credentials_of_another_scheme_are_none(fake: FakeAPIServer, credentials: str) -> None:
+def test_credentials_of_an_unknown_scheme_are_ignored(fake: FakeAPIServer, credentials: str) -> None:
     with PlainClient(fake, token=None) as client:
         answer = client.get(DEVSERVERS, Authorization=credentials)
     assert answer.status == 403
@@ -288,14 +288,14 @@ TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 
 
 @pytest.mark.parametrize("accept", ["text/html", TABLE, f"application/xml, {TABLE}"])
-def test_a_failure_that_cannot_have_the_form_asked_for_is_indented(client: PlainClient, accept: str) -> None:
+def test_a_failure_without_an_acceptable_media_type_is_indented_json(client: PlainClient, accept: str) -> None:
     answer = client.get(f"{DEVSERVERS}/nosuch", Accept=accept)
     assert answer.status in (404, 406)
     assert answer.raw.startswith(b'{\n  "kind": "Status",\n')
     assert client.get(f"{DEVSERVERS}/nosuch", Accept=f"{accept}, */*").raw.startswith(b'{"kind":"Status"')
 
 
-def test_one_object_has_no_items_to_show_the_metadata_of(client: PlainClient) -> None:
+def test_one_object_cannot_be_a_metadata_list(client: PlainClient) -> None:
     client.create("a")
     answer = client.get(f"{DEVSERVERS}/a", Accept=TABLE.replace("Table", "PartialObjectMetadataList"))
     assert (answer.status, answer.message, answer.reason) == (500, "content is not a list", "")
@@ -309,7 +309,7 @@ def test_only_tables_include_objects(client: PlainClient) -> None:
     assert (answer.status, answer.message) == (400, f"Unable to convert to Table as requested: {why}")
 
 
-def test_a_watch_is_not_told_in_yaml(client: PlainClient) -> None:
+def test_a_watch_is_not_served_as_yaml(client: PlainClient) -> None:
     answer = client.get(f"{DEVSERVERS}?watch=1", Accept="application/yaml")
     assert answer.status == 406
     accepted = b"application/json;stream=watch,\n  application/vnd.kubernetes.protobuf;stream=watch"  # lines are folded

@@ -39,7 +39,7 @@ def causes(answer: Answer) -> list[tuple[str, str]]:
         (b'{"a": "\n"}', '{"a": "\n"}'),
     ],
 )
-def test_a_body_that_is_no_json_is_refused_and_shown(client: PlainClient, body: bytes, shown: str) -> None:
+def test_a_body_that_is_not_json_is_refused_and_shown(client: PlainClient, body: bytes, shown: str) -> None:
     answer = client.ask("POST", DEVSERVERS, body)
     assert (answer.status, answer.reason) == (400, "BadRequest")
     assert answer.message == (
@@ -48,7 +48,7 @@ def test_a_body_that_is_no_json_is_refused_and_shown(client: PlainClient, body: 
     )
 
 
-def test_a_body_without_a_kind_is_unrecognized_or_assumed_to_be_of_the_paths(client: PlainClient) -> None:
+def test_a_missing_kind_is_unrecognized_or_taken_from_the_path(client: PlainClient) -> None:
     checked, assumed = (client.ask("POST", DEVSERVERS + query, b"{}") for query in ("", "?fieldValidation=Ignore"))
     assert checked.message == (
         "the object provided is unrecognized (must be of type DevServer): Object 'Kind' is missing in '{}' ({})"
@@ -58,7 +58,7 @@ def test_a_body_without_a_kind_is_unrecognized_or_assumed_to_be_of_the_paths(cli
     )
 
 
-def test_a_body_of_null_is_an_object_without_a_kind(client: PlainClient) -> None:
+def test_a_null_body_is_an_object_without_a_kind(client: PlainClient) -> None:
     assert client.ask("POST", DEVSERVERS, b"null").message == (
         "the object provided is unrecognized (must be of type DevServer): Object 'Kind' is missing in 'null' (6e756c6c)"
     )
@@ -72,7 +72,7 @@ def test_a_lone_y_or_n_in_yaml_is_a_boolean(client: PlainClient) -> None:
     assert causes(answer) == [(f"spec.{name}", "FieldValueTypeInvalid") for name in ("flavor", "image")]
 
 
-def test_a_name_that_yaml_might_take_for_a_boolean_is_quoted(client: PlainClient) -> None:
+def test_a_name_that_looks_like_a_yaml_boolean_is_quoted(client: PlainClient) -> None:
     client.create("y")
     answer = client.get(f"{DEVSERVERS}/y", Accept="application/yaml")
     assert b'  name: "y"\n' in answer.raw
@@ -82,13 +82,13 @@ def test_a_name_that_yaml_might_take_for_a_boolean_is_quoted(client: PlainClient
     ("name", "why"), [("..", "may not be '..'"), (".", "may not be '.'"), ("a%25", "may not contain '%'")]
 )
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_a_name_that_cannot_stand_in_a_path_is_refused(client: PlainClient, method: str, name: str, why: str) -> None:
+def test_a_name_that_cannot_be_in_a_path_is_refused(client: PlainClient, method: str, name: str, why: str) -> None:
     answer = client.ask(method, f"{DEVSERVERS}/{name}")
     given = name.replace("%25", "%")
     assert (answer.status, answer.message) == (400, f'Name parameter invalid: "{given}": {why}')
 
 
-def test_a_label_that_is_no_text_cannot_be_handled(client: PlainClient) -> None:
+def test_a_label_that_is_not_a_string_cannot_be_decoded(client: PlainClient) -> None:
     body = devserver("a")
     body["metadata"]["labels"] = {"team": 5}
     answer = client.ask("POST", DEVSERVERS, body)
@@ -99,7 +99,7 @@ def test_a_label_that_is_no_text_cannot_be_handled(client: PlainClient) -> None:
     )
 
 
-def test_unknown_fields_are_warned_of_ignored_or_refused_as_asked(client: PlainClient) -> None:
+def test_unknown_fields_are_warned_about_ignored_or_refused_as_requested(client: PlainClient) -> None:
     warned = client.ask("POST", f"{DEVSERVERS}?dryRun=All", UNKNOWN)
     ignored = client.ask("POST", f"{DEVSERVERS}?dryRun=All&fieldValidation=Ignore", UNKNOWN)
     refused = client.ask("POST", f"{DEVSERVERS}?dryRun=All&fieldValidation=Strict", UNKNOWN)
@@ -109,7 +109,7 @@ def test_unknown_fields_are_warned_of_ignored_or_refused_as_asked(client: PlainC
     assert refused.message.endswith('strict decoding error: unknown field "spec.nosuch"')
 
 
-def test_a_field_given_twice_is_warned_of_and_the_last_counts(client: PlainClient) -> None:
+def test_a_duplicate_field_is_a_warning_and_the_last_one_counts(client: PlainClient) -> None:
     twice = (
         b'{"apiVersion":"devserver.io/v1","kind":"DevServer","metadata":{"name":"a"},'
         b'"spec":{"flavor":"x","flavor":"y"}}'
@@ -119,17 +119,17 @@ def test_a_field_given_twice_is_warned_of_and_the_last_counts(client: PlainClien
     assert answer.json()["spec"]["flavor"] == "y"
 
 
-def test_nulls_give_way_to_defaults_or_vanish(client: PlainClient) -> None:
+def test_nulls_become_defaults_or_are_dropped(client: PlainClient) -> None:
     spec = created(client, mode=None, image=None)["spec"]
     assert spec == {"flavor": "cpu-small", "mode": "standalone"}
 
 
-def test_an_object_in_a_namespace_that_is_not_there_is_not_created(client: PlainClient) -> None:
+def test_an_object_in_a_missing_namespace_is_not_created(client: PlainClient) -> None:
     answer = client.ask("POST", DEVSERVERS.replace("default", "nowhere"), devserver("a"))
     assert (answer.status, answer.message) == (404, 'namespaces "nowhere" not found')
 
 
-def test_bodies_have_a_limit_and_objects_a_smaller_one(client: PlainClient) -> None:
+def test_bodies_and_objects_have_size_limits(client: PlainClient) -> None:
     body = client.create("a", image="x" * (3 << 20))
     stored = client.create("a", image="x" * (3 << 19))
     assert (body.status, body.message) == (413, "Request entity too large: limit is 3145728")
@@ -139,7 +139,7 @@ def test_bodies_have_a_limit_and_objects_a_smaller_one(client: PlainClient) -> N
 # validation
 
 
-def test_every_cause_is_told_and_joined_in_the_message(client: PlainClient) -> None:
+def test_every_cause_is_listed_and_part_of_the_message(client: PlainClient) -> None:
     answer = client.create("a", mode="solo", volumes=[{"claimName": "c"}])
     assert answer.status == 422
     assert causes(answer) == [
@@ -152,7 +152,7 @@ def test_every_cause_is_told_and_joined_in_the_message(client: PlainClient) -> N
     )
 
 
-def test_a_text_that_is_too_long_does_not_come_back(client: PlainClient) -> None:
+def test_an_overlong_string_is_not_repeated_in_the_message(client: PlainClient) -> None:
     user = {
         "apiVersion": "devserver.io/v1",
         "kind": "DevServerUser",
@@ -177,7 +177,7 @@ def test_names_and_finalizers_are_validated(client: PlainClient) -> None:
     assert {field for field, _ in causes(answer)} == {"metadata.annotations", "metadata.finalizers"}
 
 
-def test_a_finalizer_without_a_domain_earns_a_warning(client: PlainClient) -> None:
+def test_a_finalizer_without_a_domain_is_a_warning(client: PlainClient) -> None:
     body = devserver("a")
     body["metadata"]["finalizers"] = ["hold"]
     answer = client.ask("POST", DEVSERVERS, body)
@@ -205,7 +205,7 @@ def test_metadata_changes_leave_the_generation_alone(client: PlainClient) -> Non
     assert changed["resourceVersion"] != obj["metadata"]["resourceVersion"]
 
 
-def test_an_immutable_field_is_refused_twice_as_by_the_real_server(client: PlainClient) -> None:
+def test_an_immutable_field_is_refused_twice_like_the_real_server_does(client: PlainClient) -> None:
     created(client)
     answer = client.ask("PATCH", f"{DEVSERVERS}/a", {"metadata": {"uid": "other"}}, MERGE)
     assert causes(answer) == [("metadata.uid", "FieldValueInvalid")] * 2
@@ -226,7 +226,7 @@ def test_a_put_without_a_name_in_the_body_is_refused(client: PlainClient) -> Non
     assert answer.message == "the name of the object (a based on URL) was undeterminable: name must be provided"
 
 
-def test_dry_runs_answer_as_if_and_store_nothing(client: PlainClient) -> None:
+def test_dry_runs_answer_as_usual_and_store_nothing(client: PlainClient) -> None:
     before = created(client)
     answer = client.ask("PATCH", f"{DEVSERVERS}/a?dryRun=All", {"spec": {"image": "x"}}, MERGE).json()
     assert (answer["spec"]["image"], answer["metadata"]["generation"]) == ("x", 2)
@@ -241,7 +241,7 @@ def test_a_patch_of_nothing_changes_nothing(client: PlainClient) -> None:
     assert client.ask("PATCH", f"{DEVSERVERS}/a", {}, MERGE).json() == before
 
 
-def test_a_patch_of_what_is_not_there_is_not_found(client: PlainClient) -> None:
+def test_patching_a_missing_object_is_not_found(client: PlainClient) -> None:
     assert client.ask("PATCH", f"{DEVSERVERS}/a", {"spec": {}}, MERGE).reason == "NotFound"
 
 
@@ -270,14 +270,14 @@ def test_json_patch_operations(client: PlainClient) -> None:
         {"path": "/spec"},
     ],
 )
-def test_a_json_patch_that_cannot_be_applied_is_one_and_the_same_422(client: PlainClient, operation: Any) -> None:
+def test_every_failing_json_patch_is_the_same_422(client: PlainClient, operation: Any) -> None:
     created(client)
     answer = client.ask("PATCH", f"{DEVSERVERS}/a", [operation], JSON_PATCH)
     assert (answer.status, answer.reason, answer.json()["details"]) == (422, "Invalid", {})
     assert answer.message == "the server rejected our request due to an error in our request"
 
 
-def test_a_patch_that_breaks_the_form_is_invalid_as_a_patch(client: PlainClient) -> None:
+def test_a_malformed_patch_is_invalid(client: PlainClient) -> None:
     created(client)
     answer = client.ask("PATCH", f"{DEVSERVERS}/a?fieldValidation=Strict", {"spec": {"nosuch": 1}}, MERGE)
     assert answer.status == 422
@@ -302,7 +302,7 @@ def test_strategic_merge_is_for_builtin_kinds_only(client: PlainClient, fake: Fa
 # the status subresource
 
 
-def test_a_status_patch_changes_the_status_alone(client: PlainClient) -> None:
+def test_a_status_patch_changes_only_the_status(client: PlainClient) -> None:
     flavor = {"apiVersion": "devserver.io/v1", "kind": "DevServerFlavor", "metadata": {"name": "f"}, "spec": {"a": 1}}
     client.ask("POST", FLAVORS, flavor)
     change = {"metadata": {"labels": {"x": "y"}}, "spec": {"a": 2}, "status": {"schedulable": "No"}}
@@ -315,14 +315,14 @@ def test_a_status_patch_changes_the_status_alone(client: PlainClient) -> None:
 # builtin kinds
 
 
-def test_a_secrets_text_is_kept_in_base64(client: PlainClient) -> None:
+def test_string_data_of_a_secret_is_stored_in_base64(client: PlainClient) -> None:
     secret = {"metadata": {"name": "s"}, "data": {"b": "Yg=="}, "stringData": {"a": "a"}}
     created = client.ask("POST", "/api/v1/namespaces/default/secrets", secret).json()
     assert (created["data"], created["type"]) == ({"a": "YQ==", "b": "Yg=="}, "Opaque")
     assert "stringData" not in created
 
 
-def test_an_event_shows_the_times_that_it_has_not(client: PlainClient) -> None:
+def test_an_event_shows_its_unset_fields(client: PlainClient) -> None:
     event = {"metadata": {"name": "e"}, "involvedObject": {"name": "a"}, "reason": "R", "message": "m"}
     created = client.ask("POST", "/api/v1/namespaces/default/events", event).json()
     assert [created[name] for name in ("source", "firstTimestamp", "lastTimestamp", "eventTime")] == [

@@ -1,4 +1,4 @@
-"""Waiting for what the controllers of a fake server do: each wait ends with the state that it was for."""
+"""Waiting for the controllers of a fake server: each wait returns the state it waited for."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from tests.fakeapiserver.operator.podstatus import is_ready
 from tests.fakeapiserver.vocabulary.objects import Object
 
 LONG = 20.0
-"""Seconds for what is to happen; they are never spent."""
+"""Seconds to wait for what must happen; a passing test never waits that long."""
 NEVER = 3600.0
-"""Seconds for a pace that lets a test see the state before."""
+"""Seconds: a pace so slow that a test sees the state before."""
 
 
 def create(fake: FakeAPIServer, name: str = "dev", **spec: Any) -> Object:
@@ -29,7 +29,7 @@ def until(fake: FakeAPIServer, resource: str, holds: Callable[[Object], object])
 
 
 def until_gone(fake: FakeAPIServer, resource: str, name: str, namespace: str = "default") -> None:
-    """Wait until an object is there no more."""
+    """Wait until an object is gone."""
     table = fake.store.table(fake.store.type(resource))
     with table.log.changed:
         gone = table.log.changed.wait_for(lambda: object_key(namespace, name) not in table.objects, LONG)
@@ -37,7 +37,7 @@ def until_gone(fake: FakeAPIServer, resource: str, name: str, namespace: str = "
 
 
 def history(fake: FakeAPIServer, resource: str, name: str) -> list[Object]:
-    """Every state that the objects of a name have been in, the last before they were deleted included."""
+    """Every state of the objects of a name, including the last before their deletion."""
     with fake.store.lock:
         changes = fake.store.table(fake.store.type(resource)).log.since(0)
     assert changes is not None
@@ -55,7 +55,7 @@ def until_phase(fake: FakeAPIServer, phase: str = "Running", name: str = "dev") 
 
 
 def until_pod(fake: FakeAPIServer, name: str = "dev", holds: Callable[[Object], object] = is_ready) -> Object:
-    """The first state of a pod labelled ``app=NAME`` (by default: ready) of which something holds."""
+    """The first state of a pod labeled ``app=NAME`` (by default: ready) of which something holds."""
     return until(fake, "pods", lambda pod: (pod["metadata"].get("labels") or {}).get("app") == name and holds(pod))
 
 
@@ -65,7 +65,7 @@ def until_event(fake: FakeAPIServer, reason: str, name: str) -> Object:
 
 
 def waits_for(reason: str) -> Callable[[Object], bool]:
-    """Does the pod's first container wait for that reason?"""
+    """Is the pod's first container waiting for that reason?"""
 
     def holds(pod: Object) -> bool:
         statuses = (pod.get("status") or {}).get("containerStatuses") or [{}]

@@ -1,4 +1,4 @@
-"""A WebSocket client of the fake, which hides nothing; and what its tests ask for again and again."""
+"""A WebSocket client that hides nothing, and the requests that tests of exec need often."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def exec_target(*command: str, pod: str = "pod-0", namespace: str = "default", *
 def running_pod(
     name: str = "pod-0", namespace: str = "default", containers: tuple[str, ...] = ("devserver",)
 ) -> dict[str, object]:
-    """A pod as it looks on a node, its containers running."""
+    """A pod on a node, its containers running."""
     return {
         "metadata": {"name": name, "namespace": namespace},
         "spec": {"nodeName": "node-1", "containers": [{"name": c, "image": "debian"} for c in containers]},
@@ -75,7 +75,7 @@ def output(client: WSClient, channel: int = 1) -> bytes:
 
 
 def status(client: WSClient) -> bytes:
-    """The last word before the close."""
+    """The last message before the close."""
     frames = list(client.frames())
     assert frames[-1] == Frame("close", b"", 1000)
     return frames[-2].data

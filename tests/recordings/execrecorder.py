@@ -29,7 +29,7 @@ V4 = "v4.channel.k8s.io"
 
 
 class ExecRecorder:
-    """Records sessions anew, in one pod."""
+    """Records sessions again, in one pod."""
 
     def __init__(self, peer: Peer, exchanges: Iterable[Exchange]) -> None:
         self._peer = peer
@@ -81,7 +81,7 @@ class ExecRecorder:
 
 
 class Session:
-    """One session: how much has come, and what was taken down of it."""
+    """One session: how much has been received, and the record of it."""
 
     def __init__(self, client: WebSocketClient) -> None:
         self._client = client

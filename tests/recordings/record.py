@@ -7,8 +7,8 @@ directory of their own. So a newer server is added:
     python -m pytest tests/fakeapiserver_tests/test_replay_rest.py --recording /tmp/new/rest.json
     python -m pytest tests/fakeapiserver_tests/test_exec_recordings.py --recording /tmp/new/exec-v5.json
 
-The tests tell what the fake answers differently. It speaks as one version does: mend it, and let the new file take the
-old one's place.
+The tests show what the fake answers differently. It speaks as one version does: correct it, and replace the old file by
+the new one.
 
 What is needed: the rights of an administrator; for exec a node that runs ``--image`` (or a pod that is there
 already, ``--pod``). What is done: the definitions of crds.yaml are created unless there, a namespace (``--namespace``,

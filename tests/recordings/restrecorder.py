@@ -26,7 +26,7 @@ ROOT = "/apis/devserver.io/v1"
 
 
 class RestRecorder:
-    """Records one session anew; ``created`` holds all that may have to be deleted afterwards."""
+    """Records one session again; ``created`` holds what may have to be deleted afterwards."""
 
     def __init__(self, peer: Peer, recording: Recording, namespace: str) -> None:
         self._peer = peer

@@ -124,7 +124,7 @@ def _is_about(memory: object, spec: object) -> bool:
     """Whether what was handled is the spec as it stands; where that cannot be told, it is taken to
     be.
     """
-    handled = _json(memory)
+    handled = json_or_none(memory) if isinstance(memory, str) else None
     return not isinstance(handled, dict) or "spec" not in handled or handled["spec"] == spec
 
 

@@ -37,11 +37,6 @@ LOOK_LIMIT = 5.0
 """Seconds for one look: a server that does not answer it may answer the next, over another
 connection.
 """
-PATIENCE = 300.0
-"""Seconds of nothing but failures after which the failure itself is reported."""
-
-_PASSING = (TransportError, ServerError, TooManyRequestsError, NotFoundError)
-"""A 404 among them is one that proves nothing: from a proxy, or an API server that is starting."""
 
 
 def wait_for_ready(live: LiveObject, deadline: Deadline, fail_fast: bool, teller: Teller) -> None:

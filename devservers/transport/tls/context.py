@@ -160,7 +160,10 @@ def _load_client_certificate(context: ssl.SSLContext, certificate: ClientCertifi
 def _explain_bad_pair(certificate: ClientCertificate, reason: str) -> str:
     pem, key = certificate.certificate, certificate.key
     if "MISMATCH" in reason:
-        return f"{key}: is not the key of {pem}; take both from the same place (a renewed certificate needs its own key)"
+        return (
+            f"{key}: is not the key of {pem}; "
+            "take both from the same place (a renewed certificate needs its own key)"
+        )
     if b"PRIVATE KEY-----" not in key.read():
         return f"{key}: contains no PEM private key; copy it there again"
     if b"-----BEGIN CERTIFICATE-----" not in pem.read():

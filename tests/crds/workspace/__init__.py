@@ -1,1 +1,1 @@
-"""Tests of the sync room."""
+"""Tests of file sync: real shells and tars in directories that stand for containers (``boxes``)."""
