@@ -224,11 +224,20 @@ move "$2" "$1"
 ! there "$1" || mv -f "$litter/aside" "$2/${1##*/}"
 }
 
-# as put, into a directory $2 that may be of another file system put_across() { heal "$2" set --
-"$1" "$2" "$2/$marker-$$-$host" (umask 077; mkdir "$3") || { failed=88; return 0; } if { (cd "$1" &&
-tar -c -f - .) || : >"$litter/broken"; } | (cd "$3" && umask 0 && tar -x -o -f -) && [ ! -f
-"$litter/broken" ]; then put "$3" "$2" again else printf '%s: nothing was changed there\n' "$2" >&2
-failed=88 fi rm -rf "$3" }
+# as put, into a directory $2 that may be of another file system
+put_across() {
+heal "$2"
+set -- "$1" "$2" "$2/$marker-$$-$host"
+(umask 077; mkdir "$3") || { failed=88; return 0; }
+if { (cd "$1" && tar -c -f - .) || : >"$litter/broken"; } | (cd "$3" && umask 0 && tar -x -o -f -) &&
+[ ! -f "$litter/broken" ]; then
+put "$3" "$2" again
+else
+printf '%s: nothing was changed there\n' "$2" >&2
+failed=88
+fi
+rm -rf "$3"
+}
 
 # a line of the input is "MODE NAME//", with newlines in the name perhaps; $1 comes before each name
 change() {
