@@ -248,7 +248,7 @@ class TestClusters:
 
     def test_tls_server_name_is_kept_and_must_be_a_host_name(self) -> None:
         assert cluster_config(**{"tls-server-name": "kubernetes.default"}).tls.server_name == "kubernetes.default"
-        assert "tls-server-name is not a host name" in problem_of(document(cluster={"tls-server-name": "a b"}))
+        assert "tls-server-name must be a host name" in problem_of(document(cluster={"tls-server-name": "a b"}))
 
     @pytest.mark.parametrize(
         ("cluster", "said"),
@@ -277,8 +277,8 @@ class TestUsers:
             ({"tokenFile": "/t", "username": "u"}, "has a token and a user name with password; remove one"),
             ({"tokenFile": "/no/such/token"}, "/no/such/token): cannot be read: No such file"),
             ({"username": "a:b", "password": "p"}, "colon"),
-            ({"client-key": "LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0t"}, "put it into client-key-data (in base64)"),
-            ({"tokenFile": "eyJhbGciOiJSUzI1NiJ9.e30.x"}, "tokenFile holds the thing itself (not shown)"),
+            ({"client-key": "LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0t"}, "move it to client-key-data (in base64)"),
+            ({"tokenFile": "eyJhbGciOiJSUzI1NiJ9.e30.x"}, "tokenFile must be a file path but contains the token its"),
             ({"client-certificate-data": B64}, "has a client certificate and no key"),
             ({"client-key-data": B64}, "has a client key and no certificate"),
             ({"client-key-data": "*"}, "client-key-data is not valid base64"),

@@ -153,8 +153,8 @@ class TestImports:
     @pytest.mark.parametrize(
         ("source", "said"),
         [
-            ("import nosuchmodule", "the package PyYAML that reads it cannot be imported (No module named 'nosuch"),
-            ("", "but the module yaml that is found is another one ("),
+            ("import nosuchmodule", "which reads YAML, cannot be imported (No module named 'nosuch"),
+            ("", "but the module yaml is another one ("),
         ],
     )
     def test_a_yaml_that_is_not_pyyaml_is_told_as_such(self, tmp_path: Path, source: str, said: str) -> None:

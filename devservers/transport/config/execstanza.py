@@ -13,7 +13,7 @@ from typing import Any
 from ..auth.plugin import ALWAYS, API_VERSIONS, GROUP, IF_AVAILABLE, NEVER, PluginCommand
 from ..text import without_terminal_controls
 from ..tls.pem import PEMSource
-from .kubeconfig import Entry
+from .entry import Entry
 
 _EXTENSION = f"{GROUP}/exec"
 

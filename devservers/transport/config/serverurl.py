@@ -70,9 +70,7 @@ def parse_server_url(url: str, source: str) -> ServerURL:
         )
     host = plain_host(host)
     if not is_host(host) or port == 0:
-        raise KubeConfigError(
-            f"{source}: the server's URL names no valid host and port; {_REMEDY}"
-        )
+        raise KubeConfigError(f"{source}: the server's URL names no valid host and port; {_REMEDY}")
     return ServerURL(scheme, host, port, _clean_path(parts.path, source))
 
 
