@@ -1,8 +1,9 @@
-"""Exec credential plugins (``client.authentication.k8s.io``): a command prints a token or a certificate.
+"""Exec credential plugins (``client.authentication.k8s.io``): commands that print credentials.
 
-:class:`ExecPlugin` keeps the answer until it expires, and lets one thread at a time run the command:
-fifty requests with an expired token run it once. The command learns from ``KUBERNETES_EXEC_INFO``
-what is asked of it and answers on stdout with an ExecCredential in JSON. ``process.py`` runs it.
+:class:`ExecPlugin` keeps the answer until it expires, and lets one thread at a time run the
+command: fifty requests with an expired token run it once. The command learns from
+``KUBERNETES_EXEC_INFO`` what is asked of it and answers on stdout with an ExecCredential in JSON.
+``process.py`` runs it.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class PluginCommand:
 
 
 class ExecPlugin(Authorizer):
-    """The credentials that a plugin gives: kept until they expire, renewed by one thread for all."""
+    """The credentials that a plugin prints: kept until they expire, renewed by one thread."""
 
     def __init__(self, plugin: PluginCommand, wall_clock: Callable[[], float] = time.time) -> None:
         self._plugin = plugin

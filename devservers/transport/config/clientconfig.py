@@ -1,4 +1,4 @@
-"""One API server: where it is, how it is verified, who we are to it. What everything else is given."""
+"""One API server: where it is, how it is verified, and who we are to it."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class ClientConfig:
         return f"proxy-url of {self.source}"
 
     def proxy(self) -> Optional[Proxy]:
-        """The proxy for every connection to this server (REST, watch and exec alike), None for none.
+        """The proxy for every connection to this server (REST, watch and exec), None for none.
 
         ``proxy_url`` is used as it is. The environment is read now; it never applies to loopback
         addresses.
@@ -113,7 +113,7 @@ class ClientConfig:
         return proxy_from_environment(self.scheme, self.host, self.port)
 
     def cluster_id(self) -> ClusterID:
-        """What tells this cluster from others. It contains no secret, and does not depend on the user."""
+        """What tells this cluster from others, whoever asks. It contains no secret."""
         import hashlib
 
         ca = b""

@@ -1,7 +1,8 @@
 """From the entries of a kubeconfig to a :class:`ClientConfig`: a context, its cluster and its user.
 
-kubectl's rules decide what is valid. What is not is refused here, while the configuration is loaded,
-with the file and the entry in the message, instead of as a puzzling 401 or TLS failure later.
+kubectl's rules decide what is valid. What is not is refused here, while the configuration is
+loaded, with the file and the entry in the message, instead of as a puzzling 401 or TLS failure
+later.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ class _Rereading:
         self._user_version = choice.user_version()
         self._server_version = choice.server_version()
         self._lock = ForkSafeLock()
-        # The last new credentials and their version: threads share them, and so run one plugin once.
+        # The last new credentials and their version: threads share them, and run one plugin once.
         self._found: Optional[tuple[object, Credentials]] = None
 
     def changed_credentials(self) -> Optional[Credentials]:
@@ -184,7 +185,7 @@ def _referred_entry(entries: Mapping[str, Entry], context: Entry, kind: str) -> 
 
 
 def _server(cluster: Entry, user: Optional[Entry]) -> str:
-    """The URL of the server. A bare ``host:port`` is https if TLS is configured, as in client-go."""
+    """The server's URL. A bare ``host:port`` is https if TLS is configured, as in client-go."""
     server = cluster.text("server").strip()
     if not server:
         raise cluster.wrong("names no server; set it to the API server's URL, https://HOST:PORT")
@@ -215,7 +216,7 @@ def _tls_settings(cluster: Entry) -> TLSSettings:
 
 
 def _pem_source(entry: Entry, key: str) -> Optional[PEMSource]:
-    """The PEM at ``key`` (a file, which must be readable) or ``key-data`` (base64), None for neither."""
+    """The PEM at ``key`` (a readable file) or ``key-data`` (base64), None for neither."""
     data, path = entry.data(f"{key}-data"), entry.path(key)
     if data and path:
         raise entry.wrong(f"{key} and {key}-data are both set; remove one of them")
@@ -266,7 +267,7 @@ def _client_certificate(user: Entry) -> Optional[ClientCertificate]:
 
 
 def _authorizer(user: Entry, cluster: Entry) -> Authorizer:
-    """Where the Authorization header comes from: tokenFile, token, username or exec, in this order."""
+    """Where the Authorization header comes from: tokenFile, else token, username, exec."""
     token = user.text("token").strip(BLANKS)
     token_path = user.path("tokenFile")
     username = user.text("username")

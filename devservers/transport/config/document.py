@@ -1,7 +1,7 @@
-"""From the bytes of a kubeconfig file to plain data: JSON on the standard library, YAML with PyYAML.
+"""From the bytes of a kubeconfig file to plain data: JSON by itself, YAML with PyYAML.
 
-A parser's own exception never gets into a message or traceback: it quotes the text around the fault,
-which may be a secret.
+A parser's own exception never gets into a message or traceback: it quotes the text around the
+fault, which may be a secret.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def _load_yaml(text: str, path: str) -> Any:
         ) from error
     if not hasattr(yaml, "YAMLError"):
         raise _YAMLMissingError(
-            f"{subject}: is YAML, which the package PyYAML reads, but the module yaml is another one "
-            f"({getattr(yaml, '__file__', None)}); rename it, or run `pip install pyyaml`"
+            f"{subject}: is YAML, which the package PyYAML reads, but the module yaml is another "
+            f"one ({getattr(yaml, '__file__', None)}); rename it, or run `pip install pyyaml`"
         )
     from .goyaml import first_document
 

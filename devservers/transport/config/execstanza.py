@@ -1,4 +1,4 @@
-"""The ``exec`` entry of a kubeconfig user, read and checked: which credential plugin to run, and how.
+"""The ``exec`` entry of a kubeconfig user: which credential plugin to run, and how.
 
 Imported only for a user that has one.
 """

@@ -48,8 +48,8 @@ def first_document(text: str) -> Any:
 def _check_depth(text: str) -> None:
     """Raise RecursionError if depth is what made libyaml report a syntax error.
 
-    libyaml has had a depth limit of its own since 0.2.6 and words of its own for it. Python's parser
-    has none.
+    libyaml has had a depth limit of its own since 0.2.6 and words of its own for it. Python's
+    parser has none.
     """
     import yaml
 
@@ -62,9 +62,9 @@ def _check_depth(text: str) -> None:
 def _check_size(text: str, loader_class: Any) -> None:
     """Go through the events of the first document, which takes neither stack nor memory.
 
-    Both limits keep a document from ending the process: before 0.2.6 libyaml recursed on the C stack
-    without a limit, and merge keys (``<<``) copy what an alias stands for, so that a dozen lines of
-    aliases to aliases fill any memory.
+    Both limits keep a document from ending the process: before 0.2.6 libyaml recursed on the C
+    stack without a limit, and merge keys (``<<``) copy what an alias stands for, so that a dozen
+    lines of aliases to aliases fill any memory.
     """
     anchored: dict[Any, int] = {}  # nodes under each anchor
     open_nodes: list[list[Any]] = [[None, 0]]  # anchor and size so far; the document first

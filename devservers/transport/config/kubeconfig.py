@@ -129,5 +129,5 @@ _IS_CONTENT = re.compile(
 
 
 def is_content(value: str) -> bool:
-    """Whether ``value`` is a kubeconfig itself and not the path of one. Then it must not be shown."""
+    """Whether ``value`` is not a path but a kubeconfig itself, which must not be shown."""
     return bool(_IS_CONTENT.search(value)) and not os.path.exists(value)

@@ -1,9 +1,10 @@
 """Which proxy, if any, leads to the API server: one decision for REST, watch and exec. Pure.
 
 A cluster's ``proxy-url`` is used as it is. Otherwise the environment decides, by the rules of Go's
-``httpproxy``, which kubectl follows: upper case takes precedence over lower case; ``NO_PROXY`` lists
-``*``, addresses, CIDR ranges, domains (including their subdomains), ``.domain`` or ``*.domain``
-(subdomains only), each optionally with ``:port``. Loopback addresses are never proxied.
+``httpproxy``, which kubectl follows: upper case takes precedence over lower case; ``NO_PROXY``
+lists ``*``, addresses, CIDR ranges, domains (including their subdomains), ``.domain`` or
+``*.domain`` (subdomains only), each optionally with ``:port``. Loopback addresses are never
+proxied.
 """
 
 from __future__ import annotations
@@ -88,8 +89,8 @@ def _split(url: str, source: str) -> tuple[SplitResult, Optional[int]]:
     except ValueError:
         pass
     raise KubeConfigError(
-        f"{source}: is not a URL (not shown: it may contain a password); write http://host:port, and "
-        "percent-encode special characters in user name and password"
+        f"{source}: is not a URL (not shown: it may contain a password); write http://host:port, "
+        "and percent-encode special characters in user name and password"
     )
 
 

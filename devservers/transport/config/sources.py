@@ -1,8 +1,8 @@
 """Which cluster: :func:`load_config` takes the first source there is.
 
 The order: an explicit kubeconfig, the files of ``KUBECONFIG``, ``~/.kube/config``, the service
-account of the pod. Nothing is guessed: a source that exists but is broken is an error, and when there
-is none the error lists every place that was checked. The environment is read at call time.
+account of the pod. Nothing is guessed: a source that exists but is broken is an error, and when
+there is none the error lists every place that was checked. The environment is read at call time.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ def load_config(
     """The configuration of this process, from the first source there is.
 
     Args:
-        kubeconfig: path of a kubeconfig file, which must exist, or a dict with its content; no other
-            source is considered then.
+        kubeconfig: path of a kubeconfig file, which must exist, or a dict with its content;
+            no other source is considered then.
         context: name of a context instead of the current one; in-cluster configuration has none.
         namespace: default namespace instead of the one of the context or service account. In a pod,
             a context without one means that of the pod.
 
     Raises:
         KubeConfigError: no source, or a broken one; the message says which, where and what to do.
-        MissingDependencyError: the kubeconfig is YAML and PyYAML is not installed (JSON needs none).
+        MissingDependencyError: the kubeconfig is YAML, and PyYAML is not installed.
     """
     if kubeconfig is not None and not isinstance(kubeconfig, (str, os.PathLike, Mapping)):
         raise TypeError(
@@ -88,7 +88,7 @@ def load(
 def _with_pod_namespace(
     config: ClientConfig, environ: Mapping[str, str], service_account: str
 ) -> ClientConfig:
-    """``config``, with the namespace of the pod if it names none and this is a pod, as in kubectl."""
+    """``config``, in a pod with the pod's namespace if it names none, as in kubectl."""
     if config.namespace is not None or incluster.missing_pieces(environ, service_account):
         return config
     return replace(config, namespace=incluster.pod_namespace(environ, service_account))

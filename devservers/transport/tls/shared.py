@@ -1,4 +1,4 @@
-"""The TLS context that the connections of one client share, replaced when a certificate is rotated."""
+"""The TLS context that a client's connections share, replaced when a certificate is rotated."""
 
 from __future__ import annotations
 
