@@ -26,7 +26,7 @@ def seconds(value: object, name: str) -> float:
         raise TypeError(f"{name}: must be a number of seconds, not {type(value).__name__}{advice}")
     try:
         number = float(value)
-    except OverflowError:  # an int that no float can hold
+    except OverflowError:  # an int too large for a float
         number = float("inf") if value > 0 else -1.0  # type: ignore[operator]
     except (TypeError, ValueError) as error:
         raise TypeError(

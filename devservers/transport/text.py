@@ -36,7 +36,7 @@ def shown_path(path: str) -> str:
 
 
 def json_or_none(text: Union[str, bytes]) -> Any:
-    """The value that ``text`` holds as JSON, None if it is not JSON.
+    """The value of ``text`` as JSON, None if it is not JSON.
 
     Whoever asks has to check the type anyway, so that ``null`` and no JSON at all need no telling
     apart. Nesting beyond Python's limit counts as no JSON, too.

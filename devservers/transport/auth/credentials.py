@@ -244,7 +244,9 @@ class Credentials:
 
     def read_again(self) -> Optional[Credentials]:
         """See ``read_again`` of the class."""
-        return None if self._read_again is None else self._read_again()
+        if self._read_again is None:
+            return None
+        return self._read_again()
 
     def adopt(self, accepted: Credentials) -> None:
         """Become ``accepted``: credentials read again, which the API server has accepted."""
@@ -267,7 +269,9 @@ class Credentials:
         user = self._user
         credential = user.authorizer.renewed(refused.credential, deadline or Deadline(None))
         identity = _identity(user, credential)
-        return None if identity.shown == refused.shown else identity
+        if identity.shown == refused.shown:
+            return None
+        return identity
 
     def __repr__(self) -> str:
         return f"Credentials({self._user.authorizer!r})"

@@ -91,7 +91,9 @@ class ExecPlugin(Authorizer):
             self._running.release()
 
     def _acquire(self, seconds: Optional[float]) -> bool:
-        return self._running.acquire(timeout=-1 if seconds is None else seconds)
+        if seconds is None:
+            return self._running.acquire()
+        return self._running.acquire(timeout=seconds)
 
 
 def _run_plugin(plugin: PluginCommand, deadline: Deadline) -> tuple[float, Credential]:
@@ -111,7 +113,9 @@ def _run_plugin(plugin: PluginCommand, deadline: Deadline) -> tuple[float, Crede
 
 def _exec_info(plugin: PluginCommand, interactive: bool) -> str:
     """The request, byte for byte as kubectl writes it: some plugins read it with grep."""
-    spec: dict[str, Any] = {} if plugin.cluster is None else {"cluster": plugin.cluster}
+    spec: dict[str, Any] = {}
+    if plugin.cluster is not None:
+        spec["cluster"] = plugin.cluster
     spec["interactive"] = interactive
     request = {"kind": "ExecCredential", "apiVersion": plugin.api_version, "spec": spec}
     text = json.dumps(request, separators=(",", ":"))  # ASCII: the environment may not be UTF-8

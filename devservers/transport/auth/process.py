@@ -117,7 +117,10 @@ class PluginRun:
     def _kill(self, process: subprocess.Popen[bytes]) -> None:
         """Kill the plugin and, if it has a session of its own, all that it started."""
         try:
-            process.kill() if self.interactive else os.killpg(process.pid, signal.SIGKILL)
+            if self.interactive:
+                process.kill()
+            else:
+                os.killpg(process.pid, signal.SIGKILL)
         except OSError:
             process.kill()
         _close_pipes(process)  # a survivor must not keep them open
@@ -206,7 +209,9 @@ class _Output:
                         selector.unregister(key.fileobj)
                 if len(self.stdout) > _STDOUT_LIMIT:
                     return _TOO_MUCH_OUTPUT
-        return "" if within.wait(partial(_has_ended, process)) else _OUT_OF_TIME
+        if within.wait(partial(_has_ended, process)):
+            return ""
+        return _OUT_OF_TIME
 
     def _keep_stdout(self, data: bytes) -> None:
         self.stdout += data

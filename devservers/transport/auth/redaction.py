@@ -82,7 +82,6 @@ def details_without_commands(details: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _cause_without_command(cause: Any) -> Any:
-    message = cause.get("message") if isinstance(cause, Mapping) else None
-    if not isinstance(message, str):
+    if not isinstance(cause, Mapping) or not isinstance(cause.get("message"), str):
         return cause
-    return {**cause, "message": without_command(message)}
+    return {**cause, "message": without_command(cause["message"])}

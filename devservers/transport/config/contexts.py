@@ -105,7 +105,7 @@ def client_config(
 
 
 class _Rereading:
-    """Notices when a kubeconfig has other credentials by now.
+    """Notices when the credentials in a kubeconfig have been changed.
 
     It looks at the user of the context as it was. The server must not have changed: new credentials
     are never sent to another server than the one beside them, and a client stays with its server.

@@ -117,12 +117,12 @@ def _from_argument(
 
 
 def _reader(paths: list[str]) -> partial[KubeConfig]:
-    """A function that reads the files anew, wherever the process has gone meanwhile."""
+    """A function that reads the files again, whatever the working directory is then."""
     return partial(_read_again, [os.path.abspath(path) for path in paths])
 
 
 def _read_again(paths: list[str]) -> KubeConfig:
-    """What the files say now. Those that are missing count as little as they did at first."""
+    """What the files say now. Missing ones are ignored, as they were at first."""
     found = [kube for path in paths if (kube := read(path)) is not None]
     if not found:
         files = shown_path(os.pathsep.join(paths))
