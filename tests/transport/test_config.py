@@ -192,7 +192,7 @@ class TestNothingFound:
         assert all("no-\\udcff-text" in problem for problem in problems)
         assert all(problem.encode() for problem in problems)
 
-    def test_a_file_without_contexts_is_told_as_that(self, machine: Machine) -> None:
+    def test_a_file_without_contexts_is_reported_as_that(self, machine: Machine) -> None:
         write(machine.home / ".kube" / "config", {"kind": "Config"})
         with pytest.raises(KubeConfigError, match="contains no contexts"):
             machine.load()
