@@ -1,7 +1,7 @@
-"""Arguments are checked where they enter: a wrong one is refused by its name, before any request is sent.
+"""Arguments are checked where they enter, and a wrong one is refused before any request is sent.
 
-A wrong type is a TypeError, a wrong value a ValueError, and the message begins with the name of the
-argument. Each kind of argument has its rule here and nowhere else, so that every timeout means the
+A wrong type is a TypeError, a wrong value a ValueError, and the message begins with the argument's
+name. Each kind of argument has its rule here and nowhere else, so that every timeout means the
 same. Pure.
 """
 
@@ -16,17 +16,17 @@ FIELD_MANAGER_LIMIT = 128
 
 
 def seconds(value: object, name: str) -> float:
-    """A number of seconds, at least 0; infinity is no limit.
+    """A number of seconds, at least 0; infinity means no limit.
 
-    Whatever has a value as a float will do (int, Decimal, Fraction, the numbers of numpy), but
-    neither True, nor text, nor a timedelta.
+    Anything that converts to a float is one (int, Decimal, Fraction, numpy's numbers), except
+    booleans, strings and timedeltas.
     """
     if isinstance(value, bool) or not hasattr(value, "__float__"):
         advice = " (pass its total_seconds())" if hasattr(value, "total_seconds") else ""
         raise TypeError(f"{name}: must be a number of seconds, not {type(value).__name__}{advice}")
     try:
         number = float(value)
-    except OverflowError:  # an int that no float can hold
+    except OverflowError:  # an int too large for a float
         number = float("inf") if value > 0 else -1.0  # type: ignore[operator]
     except (TypeError, ValueError) as error:
         raise TypeError(
@@ -38,7 +38,7 @@ def seconds(value: object, name: str) -> float:
 
 
 def timeout(value: object, name: str = "timeout") -> Optional[float]:
-    """The same, or None for no limit."""
+    """A number of seconds, at least 0; None means no limit."""
     return None if value is None else seconds(value, name)
 
 
@@ -53,14 +53,14 @@ def count(value: object, name: str, least: int) -> int:
 
 
 def flag(value: object, name: str) -> bool:
-    """True or False: what else is true is mostly a mistake (``dry_run="false"``)."""
+    """True or False; other true values are mostly mistakes (``dry_run="false"``)."""
     if not isinstance(value, bool):
         raise TypeError(f"{name}: must be True or False, not {type(value).__name__}")
     return value
 
 
 def flags(**values: object) -> None:
-    """Several of them, by their names."""
+    """Several arguments that must be True or False."""
     for name, value in values.items():
         flag(value, name)
 
@@ -111,14 +111,14 @@ def mapping(value: object, name: str) -> Mapping[Any, Any]:
 
 
 def path(value: object, name: str) -> str:
-    """A path as a string that is not empty; bytes are no path here."""
+    """A path as a string that is not empty. Paths given as bytes are refused."""
     found = os.fspath(value) if hasattr(value, "__fspath__") else value
     if not isinstance(found, str):
         raise TypeError(f"{name}: must be a path (str or os.PathLike), not {type(found).__name__}")
     if not found:
         raise ValueError(f"{name}: the path is empty")
     if "\0" in found:
-        raise ValueError(f"{name}: the path {found!r} holds a NUL character")
+        raise ValueError(f"{name}: the path {found!r} contains a NUL character")
     return found
 
 
@@ -127,6 +127,7 @@ def field_manager(value: object) -> str:
     name = text(value, "field_manager")
     if len(name.encode()) > FIELD_MANAGER_LIMIT or not name.isprintable():
         raise ValueError(
-            f"field_manager: must be printable and no more than {FIELD_MANAGER_LIMIT} bytes, not {name[:40]!r}"
+            f"field_manager: must be printable and no more than {FIELD_MANAGER_LIMIT} bytes, "
+            f"not {name[:40]!r}"
         )
     return name

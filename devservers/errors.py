@@ -4,27 +4,27 @@
 
     DevServersError
     ├── KubeConfigError (ValueError)           no usable configuration, or a broken one
-    ├── MissingDependencyError (ImportError)   yaml or websocket-client is needed here and not installed
-    ├── TransportError                         no (whole) answer from the API server
-    │   ├── ConnectionFailedError              refused, reset, DNS, cut in the middle
+    ├── MissingDependencyError (ImportError)   yaml or websocket-client is not installed
+    ├── TransportError                         no answer from the API server, or half of one
+    │   ├── ConnectionFailedError              refused, reset, DNS, cut off in the middle
     │   ├── TLSError                           certificate or handshake
-    │   ├── ProtocolError                      an answer that is not what the protocol says
+    │   ├── ProtocolError                      an answer that breaks the protocol
     │   └── RequestTimeoutError (TimeoutError)
     ├── APIError                               the API server answered with a failure Status
     │   ├── BadRequestError 400   UnauthorizedError 401   ForbiddenError 403   NotFoundError 404
     │   ├── ConflictError 409  └── AlreadyExistsError 409   ExpiredError 410   InvalidError 422
     │   ├── TooManyRequestsError 429
     │   └── ServerError 5xx  └── NotServedError 404 without a Status
-    ├── WaitError                              .report says what was seen last
+    ├── WaitError                              .report says what was last seen
     │   └── WaitTimeoutError (TimeoutError)   ResourceDeletedError   ResourceFailedError
     ├── ExecError
     │   ├── ExecTimeoutError (TimeoutError)    with the partial output
-    │   ├── ExecConnectionLostError            no status, or no proof of success: the exit code is unknown
+    │   ├── ExecConnectionLostError            no status, or no proof of success
     │   └── CommandNotFoundError   CommandFailedError (check=True)
     └── SyncError
 
-A failure Status is turned into an exception by its ``reason`` (see :data:`REASONS`), and where that is absent or new,
-by its ``code``. No message holds a token, a key or a request body.
+A failure Status is turned into an exception by its ``reason`` (see :data:`REASONS`), and where that
+is absent or new, by its ``code``. No message holds a token, a key or a request body.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class Kind(Protocol):
-        """What tells a kind of object from others, as :class:`~.transport.resources.Resource` has it."""
+        """A kind of object, such as a :class:`~.transport.resources.Resource`."""
 
         @property
         def group(self) -> str: ...
@@ -83,7 +83,7 @@ E = TypeVar("E", bound="APIError")
 
 
 class DevServersError(Exception):
-    """Base of everything this package raises on its own account. Copies and pickles keep all of it."""
+    """Base of all exceptions of this package. Copying and pickling keep their attributes."""
 
     def __reduce__(self) -> Any:
         return _rebuild, (type(self), self.args, self.__dict__.copy())
@@ -99,11 +99,14 @@ def _rebuild(
 
 
 class APIWarning(UserWarning):
-    """The API server did what it was asked, and has something to say about it: a deprecated API, a dropped field."""
+    """The API server did as asked, with a warning: a deprecated API, a dropped field."""
 
 
 class KubeConfigError(DevServersError, ValueError):
-    """No usable Kubernetes configuration; the message names the file and entry at fault and what to do."""
+    """No usable Kubernetes configuration.
+
+    The message names the file and entry at fault and says what to do.
+    """
 
 
 class MissingDependencyError(DevServersError, ImportError):
@@ -111,7 +114,7 @@ class MissingDependencyError(DevServersError, ImportError):
 
 
 class TransportError(DevServersError):
-    """The API server gave no whole answer.
+    """The API server gave no complete answer.
 
     Attributes:
         nothing_sent: True if no byte of the request went out: it cannot have been executed.
@@ -121,7 +124,7 @@ class TransportError(DevServersError):
 
 
 class ConnectionFailedError(TransportError):
-    """The connection was refused, reset, cut in the middle of an answer, or the host name did not resolve.
+    """The connection was refused, reset or cut off in an answer, or the host did not resolve.
 
     Attributes:
         may_pass: False where trying again would not help (a proxy that refuses).
@@ -133,32 +136,32 @@ class ConnectionFailedError(TransportError):
 
 
 class TLSError(TransportError):
-    """The TLS handshake failed: unknown authority, wrong host name, expired certificate, wrong key."""
+    """The TLS handshake failed: unknown authority, wrong name, expired certificate, wrong key."""
 
 
 class ProtocolError(TransportError):
-    """The peer answered with something that the protocol does not allow (a redirect, HTML, no subprotocol…).
+    """The peer's answer breaks the protocol (a redirect, HTML, no subprotocol…).
 
     Attributes:
-        not_upgraded: True if an upgrade was answered by an ordinary HTTP answer: nothing was started.
+        not_upgraded: True if the answer to an upgrade was a plain HTTP answer: nothing was started.
     """
 
     not_upgraded: bool = False
 
 
 class RequestTimeoutError(TransportError, TimeoutError):
-    """No whole answer came within the time given."""
+    """No complete answer came within the time given."""
 
 
 class APIError(DevServersError):
-    """The API server refused: a ``Status`` of kind ``Failure`` (Kubernetes API conventions, "Response Status Kind").
+    """The API server refused with a failure ``Status`` (Kubernetes API conventions).
 
     Attributes:
         status: the HTTP status code.
         reason: the machine-readable reason (``"NotFound"``), ``""`` if the server gave none.
         message: the server's sentence.
-        details: the ``details`` object of the Status (``name``, ``group``, ``kind``, ``uid``…), ``{}`` if none.
-        causes: ``details.causes``: one ``{"reason", "message", "field"}`` per broken field of an ``Invalid``.
+        details: the ``details`` of the Status (``name``, ``group``, ``kind``…), ``{}`` if none.
+        causes: ``details.causes``: a ``{"reason", "message", "field"}`` per invalid field.
         retry_after: seconds after which the server asks to be tried again, or None.
     """
 
@@ -183,11 +186,11 @@ class APIError(DevServersError):
         super().__init__(message)
 
     def with_hint(self: E, hint: str) -> E:
-        """The same error, its text ending in advice."""
+        """A copy whose text ends in advice."""
         return self.recast(type(self), hint)
 
     def recast(self, kind: type[E], hint: str) -> E:
-        """The same failure as an exception of another class, its text ending in advice."""
+        """A copy of another class, whose text ends in advice."""
         twin = kind.__new__(kind)
         twin.args = self.args
         twin.__dict__.update(self.__dict__, _hint=hint)
@@ -214,7 +217,7 @@ class BadRequestError(APIError):
 
 
 class UnauthorizedError(APIError):
-    """401: no credentials, or credentials that the API server does not accept (expired, rotated, wrong cluster)."""
+    """401: no credentials, or some that the API server does not accept (they may have expired)."""
 
 
 class ForbiddenError(APIError):
@@ -222,7 +225,7 @@ class ForbiddenError(APIError):
 
 
 class NotFoundError(APIError):
-    """404: no such object, or no such kind of object (is the CustomResourceDefinition installed?)."""
+    """404: no such object, or no such kind (a CustomResourceDefinition that is not installed)."""
 
     def is_about(self, resource: Kind, name: str) -> bool:
         """Whether this proves that the object ``name`` of ``resource`` is not there.
@@ -236,14 +239,14 @@ class NotFoundError(APIError):
 
 
 class ConflictError(APIError):
-    """409: the object has changed since it was read, or a precondition does not hold."""
+    """409: the object has changed since it was read, or a precondition failed."""
 
     @property
     def is_about_uid(self) -> bool:
-        """Whether the object of that name is another one than the request was meant for, or has gone.
+        """Whether the object was deleted, or recreated, since it was read.
 
-        The server has no field that says so, only the sentences that Kubernetes has used since 1.20
-        (and ours).
+        No field of the Status says so, only the sentences that Kubernetes has used since 1.20, and
+        our own.
         """
         return self.reason == "Conflict" and any(sign in self.message for sign in _UID_SIGNS)
 
@@ -266,27 +269,27 @@ class ExpiredError(APIError):
 
 
 class InvalidError(APIError):
-    """422: the object breaks its schema or a rule of the API; ``causes`` lists each field."""
+    """422: the object violates its schema or a rule of the API; ``causes`` lists the fields."""
 
 
 class TooManyRequestsError(APIError):
-    """429: the API server sheds load; ``retry_after`` says when to try again."""
+    """429: the API server is overloaded; ``retry_after`` says when to try again."""
 
 
 class ServerError(APIError):
-    """5xx: the API server, or a proxy before it, failed."""
+    """5xx: the API server failed, or a proxy in front of it."""
 
 
 class NotServedError(ServerError):
-    """404 without a ``Status``, for a kind that has been served before: it says nothing of any object.
+    """404 without a ``Status``, for a kind that was served before: no object is proved missing.
 
-    So answer an API server that is starting, and a proxy that has lost it; reads are sent again
+    An API server that is starting answers so, and a proxy that has lost it. Reads are sent again
     until their time is up.
     """
 
 
 class WaitError(DevServersError):
-    """A wait ended without what was waited for; ``report`` is the text of what was seen last."""
+    """What was waited for did not happen; ``report`` says what was last seen."""
 
     def __init__(self, message: str, *, report: str = "") -> None:
         self.report = report
@@ -310,7 +313,7 @@ class ExecError(DevServersError):
 
     Attributes:
         command: the command as sent, a list of strings.
-        stdout_bytes, stderr_bytes: the output that had arrived, whole bytes as sent by the container.
+        stdout_bytes, stderr_bytes: the output that had arrived, undecoded.
     """
 
     def __init__(
@@ -342,7 +345,7 @@ class ExecTimeoutError(ExecError, TimeoutError):
 
 
 class ExecConnectionLostError(ExecError):
-    """The stream ended without a status, or with a success that is not proved: the exit code is unknown.
+    """The stream ended without a status or a proof of success: the exit code is unknown.
 
     The message says whether the command was killed, or may still run.
     """
@@ -364,7 +367,7 @@ class CommandFailedError(ExecError):
 
 
 class SyncError(DevServersError):
-    """A file transfer failed; the message holds what the remote ``tar`` or shell wrote to stderr."""
+    """A file transfer failed; the message includes what the remote shell or tar wrote to stderr."""
 
 
 REASONS: dict[str, type[APIError]] = {
@@ -398,8 +401,5 @@ CODES: dict[int, type[APIError]] = {
 
 def error_class(status: int, reason: str) -> type[APIError]:
     """The exception class for a Status: by reason, else by HTTP code, else :class:`APIError`."""
-    return (
-        REASONS.get(reason)
-        or CODES.get(status)
-        or (ServerError if 500 <= status < 600 else APIError)
-    )
+    fallback = ServerError if 500 <= status < 600 else APIError
+    return REASONS.get(reason) or CODES.get(status) or fallback

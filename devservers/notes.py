@@ -4,7 +4,10 @@ from __future__ import annotations
 
 
 def add_note(error: BaseException, text: str) -> None:
-    """Attach ``text`` to ``error``: as a note, before Python 3.11 (which shows no notes) as a warning as well."""
+    """Attach ``text`` to ``error`` as a note.
+
+    Python before 3.11 does not show notes: there it is a warning as well.
+    """
     if hasattr(error, "add_note"):
         error.add_note(text)
         return

@@ -1,9 +1,9 @@
-"""What to do about a refusal: the sentence after the server's own, where one is certain to be right.
+"""What to do about a refusal: the sentence after the server's own, where one is sure to be right.
 
-Most of it is about 403, which has many authors. A Role helps only if the authorizer refused this very
-request; quotas, admission policies, webhooks, impersonation and proxies refuse whatever a Role
-grants. So the server's sentence is read and compared with what was asked. What is not recognized gets
-no advice, since wrong advice costs more than none. Pure.
+Most of it is about 403, which has many authors. A Role helps only if the authorizer refused this
+very request; quotas, admission policies, webhooks, impersonation and proxies refuse whatever a Role
+grants. So the server's sentence is read and compared with what was asked. What is not recognized
+gets no advice, since wrong advice costs more than none. Pure.
 """
 
 from __future__ import annotations
@@ -63,7 +63,10 @@ def _for_long_command(refusal: _Refusal) -> str:
 def _for_unreachable_kubelet(refusal: _Refusal) -> str:
     signs = ("error dialing backend", "error sending request")
     if refusal.code == 500 and any(sign in refusal.message for sign in signs):
-        return "the API server cannot reach the kubelet of the pod's node; check that the node is ready"
+        return (
+            "the API server cannot reach the kubelet of the pod's node; "
+            "check that the node is ready"
+        )
     return ""
 
 
@@ -160,8 +163,9 @@ def _for_authorizer(refusal: _Refusal) -> str:
         return ""
     if denied["user"] == _ANONYMOUS:
         return (
-            "the API server saw no credentials that it knows: none were sent, a proxy removed them, "
-            "or the client certificate belongs to another cluster; check the user of the kubeconfig"
+            "the API server saw no credentials that it knows: none were sent, a proxy removed "
+            "them, or the client certificate belongs to another cluster; check the user of the "
+            "kubeconfig"
         )
     if _IMPERSONATION.match(denied["verb"]):
         return (

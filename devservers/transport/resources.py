@@ -27,10 +27,14 @@ class Resource(NamedTuple):
 
     @property
     def api_version(self) -> str:
+        """``apiVersion`` of its objects."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
     def collection(self, namespace: Optional[str]) -> str:
-        """Path of the collection; ``namespace`` None means all namespaces, or a cluster-scoped kind."""
+        """Path of the collection; ``namespace`` None: of all namespaces, or a cluster-scoped kind.
+
+        Raises: ValueError for a namespace that is not valid, or given for a cluster-scoped kind.
+        """
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
         if namespace is None:
             return f"{root}/{self.plural}"
@@ -41,9 +45,12 @@ class Resource(NamedTuple):
         return f"{root}/namespaces/{validate_namespace(namespace)}/{self.plural}"
 
     def item(self, namespace: Optional[str], name: str, subresource: str = "") -> str:
-        """Path of one object, or of a subresource of it."""
+        """Path of one object, or of a subresource of it.
+
+        Raises: ValueError for a name or namespace that is not valid, or a missing namespace.
+        """
         if self.namespaced and namespace is None:
-            raise ValueError(f"{self.kind} {name!r} is namespaced: a namespace is needed")
+            raise ValueError(f"{self.kind} {name!r} is namespaced: a namespace is required")
         path = f"{self.collection(namespace)}/{quote(validate_name(name), safe='')}"
         return f"{path}/{subresource}" if subresource else path
 
@@ -53,72 +60,89 @@ EVENTS = Resource("", "v1", "events", "Event", True)
 
 
 def with_query(path: str, query: Optional[Query]) -> str:
-    """``path?query``; pairs whose value is None are left out, True and False become ``true`` and ``false``."""
+    """``path?query``, without the pairs whose value is None; booleans are ``true``, ``false``."""
     if not query:
         return path
     pairs = query.items() if isinstance(query, Mapping) else query
-    encoded = urlencode([(key, _text(value)) for key, value in pairs if value is not None])
+    encoded = urlencode([(key, _query_value(value)) for key, value in pairs if value is not None])
     return f"{path}?{encoded}" if encoded else path
 
 
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _query_value(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value)
 
 
 class RequestInfo(NamedTuple):
-    """What a request asks for, in the terms of RBAC (the API server's RequestInfo)."""
+    """What a request asks for, in the terms of RBAC (the API server's RequestInfo).
+
+    Of a path that names no resource, ``verb`` is method and path and the rest is empty.
+    """
 
     verb: str
-    group: str
-    resource: str
-    subresource: str
-    namespace: str
-    name: str
+    group: str = ""
+    resource: str = ""
+    subresource: str = ""
+    namespace: str = ""
+    name: str = ""
 
     def __str__(self) -> str:
+        """``get devservers.devserver.io "dev" in namespace "team"``."""
         if not self.resource:
             return self.verb
-        qualified = self.resource + (f".{self.group}" if self.group else "")
-        target = qualified + (f"/{self.subresource}" if self.subresource else "")
-        name = f' "{self.name}"' if self.name else ""
-        where = f' in namespace "{self.namespace}"' if self.namespace else ""
-        return f"{self.verb} {target}{name}{where}"
+        text = f"{self.verb} {self.resource}"
+        if self.group:
+            text += f".{self.group}"
+        if self.subresource:
+            text += f"/{self.subresource}"
+        if self.name:
+            text += f' "{self.name}"'
+        if self.namespace:
+            text += f' in namespace "{self.namespace}"'
+        return text
 
     @property
     def qualified_resource(self) -> str:
         """The resource as rules name it: ``pods``, ``pods/exec``."""
-        return self.resource + (f"/{self.subresource}" if self.subresource else "")
-
-    def may_be_refused_as(self, verb: str) -> bool:
-        """Whether an authorizer that refuses this request may say ``verb``.
-
-        A WebSocket upgrade is a GET and needs ``create``, too, since Kubernetes 1.35; an apply that
-        makes the object is a PATCH and needs ``create``.
-        """
-        return verb in self._verbs or (self.verb == "patch" and verb == "create")
+        if self.subresource:
+            return f"{self.resource}/{self.subresource}"
+        return self.resource
 
     @property
-    def _verbs(self) -> list[str]:
-        return (
-            ["get", "create"]
-            if self.subresource in ("exec", "portforward", "attach")
-            else [self.verb]
-        )
+    def _required_verbs(self) -> list[str]:
+        """A WebSocket upgrade is a GET, and since Kubernetes 1.35 it needs ``create``, too."""
+        if self.subresource in _UPGRADES:
+            return ["get", "create"]
+        return [self.verb]
+
+    def may_be_refused_as(self, verb: str) -> bool:
+        """Whether an authorizer that refuses this request may name ``verb`` as what is refused.
+
+        An apply that creates the object is a PATCH and needs ``create``.
+        """
+        return verb in self._required_verbs or (self.verb == "patch" and verb == "create")
 
     def rule(self, refused: str = "") -> str:
-        """The Role rule that allows this request, as YAML flow; ``refused`` is the verb that was refused."""
-        verbs = dict.fromkeys([*self._verbs, *([refused] if refused else [])])
+        """The Role rule that allows this request, as YAML flow; ``refused`` is the refused verb."""
+        verbs = dict.fromkeys(self._required_verbs)
+        if refused:
+            verbs[refused] = None
         quoted = ", ".join(f'"{verb}"' for verb in verbs)
-        return f'{{apiGroups: ["{self.group}"], resources: ["{self.qualified_resource}"], verbs: [{quoted}]}}'
+        return (
+            f'{{apiGroups: ["{self.group}"], resources: ["{self.qualified_resource}"], '
+            f"verbs: [{quoted}]}}"
+        )
 
 
+_UPGRADES = ("exec", "portforward", "attach")
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 _ITEM_VERBS = {"GET": "get", "DELETE": "delete"}
 _COLLECTION_VERBS = {"GET": "list", "DELETE": "deletecollection"}
 
 
 def request_info(method: str, target: str) -> RequestInfo:
-    """Read a request line the way the API server does; pure, used for messages only."""
+    """A request line as the API server reads it."""
     path, _, query = target.partition("?")
     parts = path.strip("/").split("/")
     if parts[0] == "api" and len(parts) > 2:
@@ -126,19 +150,20 @@ def request_info(method: str, target: str) -> RequestInfo:
     elif parts[0] == "apis" and len(parts) > 3:
         group, rest = parts[1], parts[3:]
     else:
-        return RequestInfo(f"{method} {path}", "", "", "", "", "")
+        return RequestInfo(f"{method} {path}")
     namespace = ""
     if rest[0] == "namespaces" and len(rest) > 2:
         namespace, rest = rest[1], rest[2:]
     resource, name, subresource = (*rest, "", "")[:3]
-    verb = _VERBS.get(method) or (_ITEM_VERBS if name else _COLLECTION_VERBS).get(method, method)
+    by_scope = _ITEM_VERBS if name else _COLLECTION_VERBS
+    verb = _VERBS.get(method) or by_scope.get(method, method)
     if verb == "list" and ("watch=1" in query or "watch=true" in query):
         verb = "watch"
     return RequestInfo(verb, group, resource, subresource, namespace, name)
 
 
 def kind_path(target: str) -> str:
-    """What the requests for all objects of a kind have in common: ``/apis/devserver.io/v1/devservers``.
+    """What the requests for a kind have in common: ``/apis/devserver.io/v1/devservers``.
 
     ``""`` for a path that leads to no kind.
     """

@@ -1,9 +1,9 @@
 """From a failure Status to an exception, with advice where some is certain to fit.
 
-:func:`failure_of` does that for a Status, wherever it comes from. :func:`failure_answer` does it for
-an HTTP answer that is not 2xx: what answered may be a proxy, whose answer is no Status. Then the code
-decides the exception, and of the body only a short plain text is shown. Credentials that the answer
-echoes are cut out.
+:func:`failure_of` does that for a Status, wherever it comes from. :func:`failure_answer` does it
+for an HTTP answer that is not 2xx: what answered may be a proxy, whose answer is no Status. Then
+the code decides the exception, and of the body only a short plain text is shown. Credentials that
+the answer echoes are cut out.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def failure_answer(
 ) -> Exception:
     """The exception for an HTTP answer that is not 2xx.
 
-    A 404 that is no Status is a :class:`NotServedError`; :class:`ServedKinds` decides what it means.
+    A 404 that is no Status is a :class:`NotServedError`; :class:`ServedKinds` decides what it
+    means.
 
     Args:
         method, target: the request's.
@@ -107,8 +108,8 @@ def _redirect_refused(
         host = None
     return ProtocolError(
         f"{request_info(method, target)}: the server redirects ({code}) to "
-        f"{host or 'an unnamed host'}; redirects are refused so that credentials stay with the server "
-        "they are meant for; check the server URL in the kubeconfig"
+        f"{host or 'an unnamed host'}; redirects are refused so that credentials stay with the "
+        "server they are meant for; check the server URL in the kubeconfig"
     )
 
 

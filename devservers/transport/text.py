@@ -16,17 +16,17 @@ _TERMINAL_CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f
 
 
 def has_controls(text: str) -> bool:
-    """Whether there is an ASCII control character in ``text``: it could end a header line or URL."""
+    """Whether ``text`` contains an ASCII control character, which could end a header or URL."""
     return _CONTROLS.search(text) is not None
 
 
 def without_terminal_controls(text: str) -> str:
-    """``text`` without what would move a terminal's cursor or set colors; newlines and tabs stay."""
+    """``text`` without what would move a cursor or set colors; newlines and tabs stay."""
     return _TERMINAL_CONTROLS.sub("", text)
 
 
 def printable(text: str, replacement: str = " ") -> str:
-    """``text`` with ``replacement`` for each character that cannot be printed, line breaks included."""
+    """``text`` with ``replacement`` for what cannot be printed, line breaks included."""
     return "".join(letter if letter.isprintable() else replacement for letter in text)
 
 
@@ -36,7 +36,7 @@ def shown_path(path: str) -> str:
 
 
 def json_or_none(text: Union[str, bytes]) -> Any:
-    """The value that ``text`` holds as JSON, None if it is not JSON.
+    """The value of ``text`` as JSON, None if it is not JSON.
 
     Whoever asks has to check the type anyway, so that ``null`` and no JSON at all need no telling
     apart. Nesting beyond Python's limit counts as no JSON, too.

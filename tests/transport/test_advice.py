@@ -48,7 +48,7 @@ def advised(message: str, method: str = "GET", target: str = SERVER, code: int =
         ("GET", SERVER, denial("get") + ': RBAC: role.rbac.authorization.k8s.io "x" not found', '["devservers"]'),
     ],
 )
-def test_a_right_that_lacks_is_told_with_the_rule_that_grants_it(
+def test_a_missing_permission_comes_with_the_rule_that_grants_it(
     method: str, target: str, message: str, rule: str
 ) -> None:
     said = advised(message, method, target)
@@ -93,7 +93,7 @@ def test_a_refusal_of_something_else_or_by_somebody_else_gets_no_rule(message: s
 # who else refuses
 
 
-def test_who_is_nobody_to_the_server_is_told_of_credentials() -> None:
+def test_an_anonymous_user_is_advised_about_credentials() -> None:
     said = advised(denial("get", user="system:anonymous"))
     assert said.startswith("the API server saw no credentials that it knows: none were sent")
     assert "Role" not in said
@@ -109,7 +109,7 @@ def test_who_is_nobody_to_the_server_is_told_of_credentials() -> None:
         denial("impersonate:user-info", "users", "authentication.k8s.io", ""),
     ],
 )
-def test_who_may_not_act_as_another_user_is_told_of_impersonation(message: str) -> None:
+def test_a_user_who_may_not_impersonate_is_advised_about_that(message: str) -> None:
     said = advised(message)
     assert said.startswith(
         'the kubeconfig\'s user acts as another one (its keys as, as-groups…), which "jane" may not do'
@@ -139,7 +139,7 @@ OBJECT = 'devservers.devserver.io "dev" is forbidden: '
         ),
     ],
 )
-def test_a_refusal_that_no_role_would_mend_is_told_with_what_would(message: str, said: str) -> None:
+def test_a_refusal_that_no_role_would_lift_comes_with_what_would(message: str, said: str) -> None:
     found = advised(message, "POST", SERVERS)
     assert found.startswith(said)
     assert "a Role" not in found
@@ -176,7 +176,7 @@ def test_the_authorizers_sentence_without_a_status_is_hearsay() -> None:
         (SERVER, "a proxy refused it"),
     ],
 )
-def test_what_kubectl_proxy_refuses_is_not_laid_to_the_user(target: str, said: str) -> None:
+def test_a_refusal_of_kubectl_proxy_is_attributed_to_it(target: str, said: str) -> None:
     found = refused(target, b"Forbidden\n", "text/plain; charset=utf-8")
     assert said in found
     assert "Role" not in found
@@ -205,7 +205,7 @@ TOO_LONG = "send long data through input=, or upload it as a file"
         (500, "InternalError", "OCI runtime exec failed: exec /bin/sh: Argument list too long: unknown", 100),
     ],
 )
-def test_a_command_that_is_too_long_is_told_with_another_way(code: int, reason: str, message: str, size: int) -> None:
+def test_a_command_that_is_too_long_comes_with_another_way(code: int, reason: str, message: str, size: int) -> None:
     assert advised(message, target=EXEC + "?command=" + "x" * size, code=code, reason=reason).endswith(TOO_LONG)
 
 
@@ -213,7 +213,7 @@ def test_a_command_that_is_too_long_is_told_with_another_way(code: int, reason: 
     ("target", "code", "reason", "size"),
     [(EXEC, 400, "", 100), (EXEC, 400, "BadRequest", 20_000), (SERVERS, 400, "", 20_000), (SERVERS, 414, "", 20_000)],
 )
-def test_what_is_not_too_long_or_no_command_is_not_told_so(
+def test_a_short_command_or_another_request_gets_no_such_advice(
     target: str, code: int, reason: Optional[str], size: int
 ) -> None:
     assert advised("no", target=f"{target}?x={'x' * size}", code=code, reason=reason or "") == ""

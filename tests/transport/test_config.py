@@ -161,7 +161,7 @@ class TestNothingFound:
             machine.load()
         said = str(caught.value)
         assert "KUBECONFIG: not set" in said
-        assert f"~/.kube/config: no such file ({machine.home}/.kube/config)" in said
+        assert f"~/.kube/config ({machine.home}/.kube/config): no such file" in said
         assert "KUBERNETES_SERVICE_HOST is not set" in said
         assert "Set KUBECONFIG to a kubeconfig file" in said
 
@@ -192,9 +192,9 @@ class TestNothingFound:
         assert all("no-\\udcff-text" in problem for problem in problems)
         assert all(problem.encode() for problem in problems)
 
-    def test_a_file_without_contexts_is_told_as_that(self, machine: Machine) -> None:
+    def test_a_file_without_contexts_is_reported_as_that(self, machine: Machine) -> None:
         write(machine.home / ".kube" / "config", {"kind": "Config"})
-        with pytest.raises(KubeConfigError, match="holds no contexts"):
+        with pytest.raises(KubeConfigError, match="contains no contexts"):
             machine.load()
 
     def test_it_is_a_value_error_too(self, machine: Machine) -> None:

@@ -62,7 +62,7 @@ class TestStanza:
             ({"provideClusterInfo": "yes"}, "provideClusterInfo must be true or false"),
         ],
     )
-    def test_a_broken_stanza_is_told_by_key(self, change: dict[str, Any], said: str) -> None:
+    def test_a_broken_stanza_is_reported_by_key(self, change: dict[str, Any], said: str) -> None:
         stanza = {"apiVersion": f"{GROUP}/v1", "command": "aws", "interactiveMode": "Never", **change}
         with pytest.raises(KubeConfigError) as caught:
             user_config(exec=stanza)

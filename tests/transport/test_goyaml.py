@@ -75,7 +75,7 @@ for begin, count, end in {DEEP!r}:
 
 
 @pytest.mark.parametrize("behind", ["", "\nb: " + "[" * 2_000])
-def test_a_fault_before_any_depth_is_told_by_its_line(behind: str) -> None:
+def test_a_syntax_error_before_any_depth_is_reported_by_line(behind: str) -> None:
     with pytest.raises(KubeConfigError, match="is not valid YAML: line 2, column 1: "):
         parse(f"a: 1\n@{behind}".encode(), "config")
 
@@ -93,5 +93,5 @@ def test_depth_and_aliases_of_daily_life_are_fine() -> None:
     assert parse(text.encode(), "config").clusters["a"].text("server") == "https://x"
 
 
-def test_an_alias_to_what_it_stands_in_is_no_endless_loop() -> None:
+def test_an_alias_inside_its_own_anchor_is_not_an_endless_loop() -> None:
     assert parse(b"q: &a [*a, *a]\nusers: []", "config").users == {}

@@ -52,7 +52,7 @@ def test_an_ipv6_host_gets_brackets(account: Path, host: str) -> None:
     assert in_cluster_config(environ(host, "6443"), directory=str(account)).server == "https://[fd00::1]:6443"
 
 
-def test_a_pod_may_be_told_its_namespace_by_a_variable(account: Path) -> None:
+def test_a_variable_may_name_the_pods_namespace(account: Path) -> None:
     told = {**environ(), "POD_NAMESPACE": "told"}
     assert in_cluster_config(told, directory=str(account)).namespace == "told"
     assert in_cluster_config(told, "asked", directory=str(account)).namespace == "asked"

@@ -182,7 +182,7 @@ class TestContexts:
         assert (config.server, config.namespace) == ("http://other.example", "two")
         assert config.credentials.identity().headers == []
 
-    def test_a_missing_context_is_told_with_those_there_are(self) -> None:
+    def test_a_missing_context_is_reported_with_those_there_are(self) -> None:
         with pytest.raises(KubeConfigError, match=r"context 'stage' does not exist \(contexts there: dev, prod\)"):
             config_of(self.two_contexts(), context="stage")
 
@@ -195,7 +195,7 @@ class TestContexts:
         assert "use-context" in said
 
     @pytest.mark.parametrize("kind", ["cluster", "user"])
-    def test_a_context_that_refers_to_nothing_is_told_with_what_there_is(self, kind: str) -> None:
+    def test_a_reference_to_a_missing_entry_is_reported_with_those_there_are(self, kind: str) -> None:
         said = problem_of(_referring(kind, "gone"))
         assert f"context 'dev' in {FILE}: its {kind} 'gone' does not exist" in said
         assert ("main" if kind == "cluster" else "alice") in said
@@ -248,7 +248,7 @@ class TestClusters:
 
     def test_tls_server_name_is_kept_and_must_be_a_host_name(self) -> None:
         assert cluster_config(**{"tls-server-name": "kubernetes.default"}).tls.server_name == "kubernetes.default"
-        assert "tls-server-name is not a host name" in problem_of(document(cluster={"tls-server-name": "a b"}))
+        assert "tls-server-name must be a host name" in problem_of(document(cluster={"tls-server-name": "a b"}))
 
     @pytest.mark.parametrize(
         ("cluster", "said"),
@@ -263,7 +263,7 @@ class TestClusters:
             ({"proxy-url": ["http://p"]}, "proxy-url must be a string"),
         ],
     )
-    def test_a_broken_cluster_is_told_by_key(self, cluster: dict[str, Any], said: str) -> None:
+    def test_a_broken_cluster_is_reported_by_key(self, cluster: dict[str, Any], said: str) -> None:
         assert said in problem_of(document(cluster=cluster))
 
 
@@ -277,8 +277,8 @@ class TestUsers:
             ({"tokenFile": "/t", "username": "u"}, "has a token and a user name with password; remove one"),
             ({"tokenFile": "/no/such/token"}, "/no/such/token): cannot be read: No such file"),
             ({"username": "a:b", "password": "p"}, "colon"),
-            ({"client-key": "LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0t"}, "put it into client-key-data (in base64)"),
-            ({"tokenFile": "eyJhbGciOiJSUzI1NiJ9.e30.x"}, "tokenFile holds the thing itself (not shown)"),
+            ({"client-key": "LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0t"}, "move it to client-key-data (in base64)"),
+            ({"tokenFile": "eyJhbGciOiJSUzI1NiJ9.e30.x"}, "tokenFile must be a file path but contains the token its"),
             ({"client-certificate-data": B64}, "has a client certificate and no key"),
             ({"client-key-data": B64}, "has a client key and no certificate"),
             ({"client-key-data": "*"}, "client-key-data is not valid base64"),
@@ -296,7 +296,7 @@ class TestUsers:
             ({"token": "\ud800"}, "token is not valid Unicode text"),
         ],
     )
-    def test_a_broken_user_is_told_by_entry_and_key(self, user: dict[str, Any], said: str) -> None:
+    def test_a_broken_user_is_reported_by_entry_and_key(self, user: dict[str, Any], said: str) -> None:
         told = problem_of(document(user=user))
         assert said in told
         assert "user 'alice' in /etc/kube/config" in told
@@ -342,7 +342,7 @@ class TestUsers:
 
 
 class TestPaths:
-    def test_relative_paths_resolve_against_the_file_that_holds_the_entry(self, tmp_path: Path) -> None:
+    def test_relative_paths_resolve_against_the_file_of_their_entry(self, tmp_path: Path) -> None:
         (tmp_path / "pki").mkdir()
         for name in ("ca.crt", "client.crt", "client.key"):
             (tmp_path / "pki" / name).write_text(name)

@@ -209,7 +209,7 @@ def test_new_credentials_that_are_refused_too_are_not_kept(server: FakeAPIServer
 def test_credentials_for_another_server_are_not_sent_to_this_one(server: FakeAPIServer, path: Path) -> None:
     client = client_of(says(path, server, token="stale"))
     says(path, server, {"server": "https://elsewhere.example"}, token=GOOD)
-    assert "leads to another server, CA or proxy by now: make a new client" in refused(client)
+    assert "now leads to another server, CA or proxy: create a new client" in refused(client)
     assert statuses(server) == [401]
 
 

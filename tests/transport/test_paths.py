@@ -37,7 +37,7 @@ def test_a_namespace_for_a_cluster_scoped_kind_is_refused() -> None:
 
 
 def test_a_namespaced_object_needs_a_namespace() -> None:
-    with pytest.raises(ValueError, match="a namespace is needed"):
+    with pytest.raises(ValueError, match="a namespace is required"):
         DEVSERVERS.item(None, "dev")
 
 

@@ -41,13 +41,13 @@ def test_a_missing_command_shows_the_install_hint() -> None:
     assert "Run `get no-such-plugin`." in str(caught.value)
 
 
-def test_a_file_that_is_not_executable_is_told_as_that(tmp_path: Path) -> None:
+def test_a_file_that_is_not_executable_is_reported_as_that(tmp_path: Path) -> None:
     plugin = printing(tmp_path)
     plugin.path.chmod(0o644)
     assert "this user may not execute the command" in failure_of(plugin)
 
 
-def test_a_file_that_is_no_program_is_told_as_that(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_program_is_reported_as_that(tmp_path: Path) -> None:
     plugin = printing(tmp_path)
     plugin.path.write_bytes(b"\x7fELF, not really")
     assert "not a program for this machine" in failure_of(plugin)
@@ -60,7 +60,7 @@ def test_an_exit_code_comes_with_stderr(tmp_path: Path) -> None:
     assert "s3cret" not in message
 
 
-def test_a_signal_is_told_as_a_signal(tmp_path: Path) -> None:
+def test_a_signal_is_reported_as_a_signal(tmp_path: Path) -> None:
     assert "was killed by signal 15" in failure_of(Plugin(tmp_path, "kill -TERM $$"))
 
 
@@ -122,9 +122,7 @@ def test_the_command_is_looked_for_on_our_path_and_not_on_that_of_its_env(
 
 
 @pytest.mark.parametrize("path", ["", ".", "here", ":"])
-def test_a_relative_directory_of_path_holds_no_plugins(
-    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_relative_directories_of_path_are_ignored(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plugin = printing(tmp_path / "here")
     plugin.stanza["command"] = plugin.path.name
     monkeypatch.chdir(tmp_path / "here" if path != "here" else tmp_path)

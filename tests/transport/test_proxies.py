@@ -8,7 +8,7 @@ import pytest
 
 from devservers.errors import KubeConfigError
 from devservers.transport.config.clientconfig import ClientConfig
-from devservers.transport.config.proxies import Proxy, excluded, is_loopback, parse_proxy, proxy_from_environment
+from devservers.transport.config.proxies import Proxy, is_excluded, is_loopback, parse_proxy, proxy_from_environment
 
 PROXY = "http://proxy.example:3128"
 
@@ -101,7 +101,7 @@ class TestEnvironment:
     ],
 )
 def test_no_proxy_follows_the_rules_of_gos_httpproxy(no_proxy: str, host: str, port: int, direct: bool) -> None:
-    assert excluded(host, port, no_proxy) is direct
+    assert is_excluded(host, port, no_proxy) is direct
 
 
 class TestProxyURL:

@@ -153,11 +153,11 @@ class TestImports:
     @pytest.mark.parametrize(
         ("source", "said"),
         [
-            ("import nosuchmodule", "the package PyYAML that reads it cannot be imported (No module named 'nosuch"),
-            ("", "but the module yaml that is found is another one ("),
+            ("import nosuchmodule", "which reads YAML, cannot be imported (No module named 'nosuch"),
+            ("", "but the module yaml is another one ("),
         ],
     )
-    def test_a_yaml_that_is_not_pyyaml_is_told_as_such(self, tmp_path: Path, source: str, said: str) -> None:
+    def test_a_yaml_module_that_is_not_pyyaml_is_reported_as_such(self, tmp_path: Path, source: str, said: str) -> None:
         (tmp_path / "yaml.py").write_text(source)
         (tmp_path / "config").write_text("kind: Config\n")
         code = f"sys.path.insert(0, {str(tmp_path)!r})\nfrom devservers.transport import load_config\n"
@@ -219,7 +219,7 @@ print(load_config().source)
 """
         assert run_python(code) == f"kubeconfig {home}/.kube/config, context 'dev'"
 
-    def test_an_unknown_uid_without_home_is_told_that_home_is_not_set(self) -> None:
+    def test_an_unknown_uid_without_home_reads_that_home_is_not_set(self) -> None:
         code = """
 import pwd
 def unknown(uid): raise KeyError(uid)
@@ -246,7 +246,7 @@ class TestReadOnlyFileSystem:
         assert said.startswith("TLSError False client-certificate-data of user 'alice'")
         assert "neither in-memory files (memfd and /proc) nor a writable temporary directory" in said
 
-    def test_a_system_that_lets_no_file_grow_is_told_the_same(self, kubeconfig: Path) -> None:
+    def test_a_file_size_limit_of_zero_is_reported_in_the_same_way(self, kubeconfig: Path) -> None:
         limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
         assert "nor a writable temporary directory" in run_python(limit + failing(connect_code(kubeconfig)))
 

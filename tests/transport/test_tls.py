@@ -78,7 +78,7 @@ class TestTrust:
         assert (context.verify_mode, context.check_hostname) == (ssl.CERT_NONE, False)
 
     @pytest.mark.parametrize("pem", [b"", b"no pem", b"-----BEGIN CERTIFICATE-----"])
-    def test_what_holds_no_certificate_names_its_entry(self, pem: bytes) -> None:
+    def test_a_ca_without_a_certificate_names_its_entry(self, pem: bytes) -> None:
         with pytest.raises(KubeConfigError, match=f"{CA}: contains no PEM certificate"):
             trusting(pem)
 
@@ -88,7 +88,7 @@ class TestTrust:
             trusting(damaged)
         assert caught.value.__context__ is None
 
-    def test_a_ca_file_that_vanished_is_told_with_its_path(self, tmp_path: Path) -> None:
+    def test_a_ca_file_that_vanished_is_reported_with_its_path(self, tmp_path: Path) -> None:
         with pytest.raises(
             KubeConfigError, match=r"certificate-authority of x \(.*/gone\): cannot be read: No such file"
         ):
@@ -101,7 +101,7 @@ def with_blank_lines(pem: bytes) -> bytes:
 
 class TestAuthorities:
     @pytest.mark.parametrize("change", [with_blank_lines, lambda pem: b"# a remark\n" + pem.replace(b"\n", b"\r\n")])
-    def test_a_bundle_may_be_laid_out_loosely(self, change: Callable[[bytes], bytes]) -> None:
+    def test_a_bundle_may_have_blank_lines_and_remarks(self, change: Callable[[bytes], bytes]) -> None:
         bundle = change(authority("another").pem) + change(authority().pem)
         assert len(trusting(bundle).get_ca_certs()) == 2
 
@@ -173,7 +173,7 @@ class TestClientCertificates:
             (None, b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "crt / key: OpenSSL cannot use"),
         ],
     )
-    def test_what_openssl_cannot_use_is_told_by_entry(
+    def test_a_pair_that_openssl_cannot_use_is_reported_by_entry(
         self, certificate: Optional[bytes], key: Optional[bytes], said: str
     ) -> None:
         pair = authority().issue("alice@x.example")
@@ -188,7 +188,7 @@ class TestClientCertificates:
         with pytest.raises(TLSError, match="key: the key is encrypted; store it unencrypted"):
             make_context(TLSSettings(), ClientCertificate(certificate, PEMSource("key", encrypted_key())))
 
-    def test_material_never_shows_in_a_repr(self) -> None:
+    def test_no_repr_shows_the_pem(self) -> None:
         pair = authority().issue("alice@x.example").as_client()
         assert "BEGIN" not in repr(pair) + str(pair.key) + repr(TLSSettings(pair.certificate))
 
@@ -204,7 +204,7 @@ class TestClientCertificates:
         ("TLSV1_ALERT_INTERNAL_ERROR", "TLSV1_ALERT_INTERNAL_ERROR"),
     ],
 )
-def test_an_alert_of_the_server_is_told_as_what_to_do(reason: str, said: str) -> None:
+def test_an_alert_of_the_server_becomes_advice(reason: str, said: str) -> None:
     error = ssl.SSLError(1, reason)
     error.reason = reason
     certificate = ClientCertificate(PEMSource("crt", b""), PEMSource("key", b""))
@@ -230,6 +230,6 @@ def test_an_alert_that_comes_while_the_request_is_sent_is_not_lost() -> None:
 
 
 @pytest.mark.parametrize("failure", [ssl.SSLEOFError(8, "end"), http.client.BadStatusLine("x"), OSError("reset")])
-def test_without_an_alert_the_reset_is_told(failure: Exception) -> None:
+def test_without_an_alert_the_reset_is_reported(failure: Exception) -> None:
     with pytest.raises(ConnectionResetError, match="while the request was sent"):
         _early_answer(Broken(failure))  # type: ignore[arg-type]

@@ -1,10 +1,10 @@
-"""Who we are to the API server: bearer tokens, basic authentication, client certificates and impersonation.
+"""Who we are to the API server: tokens, passwords, client certificates and impersonation.
 
 An :class:`Authorizer` knows where the ``Authorization`` header comes from and how to get a newer
 one; exec plugins (``plugin.py``) are another kind of it. :class:`Credentials` adds the client
 certificate and impersonation. Values are asked for per request and never copied, so that a rotated
-token is used at once. All are thread-safe, and none shows a value: reprs are fixed, and a value that
-cannot be a header is refused by naming where it came from.
+token is used at once. All are thread-safe, and none shows a value: reprs are fixed, and a value
+that cannot be a header is refused by naming where it came from.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def check_token(token: str, source: str) -> str:
         raise KubeConfigError(f"{source}: the token is empty; log in again or ask for a new token")
     if not _TOKEN.match(token):
         raise KubeConfigError(
-            f"{source}: the token contains a space, a line break or another character that a header "
-            "cannot carry (not shown); store the bare token, nothing before or after it"
+            f"{source}: the token contains a space, a line break or another character that a "
+            "header cannot carry (not shown); store the bare token, nothing before or after it"
         )
     return token
 
@@ -171,7 +171,7 @@ class TokenFile(Authorizer):
 
 @dataclass(frozen=True)
 class Impersonation:
-    """Act as another user (Kubernetes "User impersonation"): the ``as…`` keys of a kubeconfig user."""
+    """Act as another user (Kubernetes' user impersonation): the ``as…`` keys of a user entry."""
 
     user: str
     uid: str = ""
@@ -192,7 +192,7 @@ class Impersonation:
 
 
 def _extra_header(key: str) -> str:
-    """Header names allow few characters and have no case; the API server decodes percent-escapes here."""
+    """The name of a header has no case and few characters; this one may be percent-encoded."""
     return "Impersonate-Extra-" + quote(key.lower(), safe="!#$&'*+-.^_`|~")
 
 
@@ -244,7 +244,9 @@ class Credentials:
 
     def read_again(self) -> Optional[Credentials]:
         """See ``read_again`` of the class."""
-        return None if self._read_again is None else self._read_again()
+        if self._read_again is None:
+            return None
+        return self._read_again()
 
     def adopt(self, accepted: Credentials) -> None:
         """Become ``accepted``: credentials read again, which the API server has accepted."""
@@ -261,13 +263,15 @@ class Credentials:
     def renewed(self, refused: Identity, deadline: Optional[Deadline] = None) -> Optional[Identity]:
         """After a 401 to ``refused``: who we are with newer credentials, None if there are none.
 
-        Credentials that another thread has renewed meanwhile count: a plugin runs once, however many
-        requests were refused.
+        Credentials that another thread has renewed meanwhile count: a plugin runs once, however
+        many requests were refused.
         """
         user = self._user
         credential = user.authorizer.renewed(refused.credential, deadline or Deadline(None))
         identity = _identity(user, credential)
-        return None if identity.shown == refused.shown else identity
+        if identity.shown == refused.shown:
+            return None
+        return identity
 
     def __repr__(self) -> str:
         return f"Credentials({self._user.authorizer!r})"
@@ -280,6 +284,6 @@ def _identity(user: _User, credential: Credential) -> Identity:
     certificate = user.certificate or credential.certificate  # the configured one takes precedence
     if certificate is None:
         return Identity(credential, headers)
-    # The version is taken before the certificate is read. If it is replaced in between, a connection
-    # is opened once more than needed; the other way round it would keep the old one.
+    # The version is taken before the certificate is read. If it is replaced in between, a
+    # connection is opened once more than needed; the other way round it would keep the old one.
     return Identity(credential, headers, certificate, certificate.version())

@@ -1,8 +1,9 @@
-"""Exec credential plugins (``client.authentication.k8s.io``): a command prints a token or a certificate.
+"""Exec credential plugins (``client.authentication.k8s.io``): commands that print credentials.
 
-:class:`ExecPlugin` keeps the answer until it expires, and lets one thread at a time run the command:
-fifty requests with an expired token run it once. The command learns from ``KUBERNETES_EXEC_INFO``
-what is asked of it and answers on stdout with an ExecCredential in JSON. ``process.py`` runs it.
+:class:`ExecPlugin` keeps the answer until it expires, and lets one thread at a time run the
+command: fifty requests with an expired token run it once. The command learns from
+``KUBERNETES_EXEC_INFO`` what is asked of it and answers on stdout with an ExecCredential in JSON.
+``process.py`` runs it.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class PluginCommand:
 
 
 class ExecPlugin(Authorizer):
-    """The credentials that a plugin gives: kept until they expire, renewed by one thread for all."""
+    """The credentials that a plugin prints: kept until they expire, renewed by one thread."""
 
     def __init__(self, plugin: PluginCommand, wall_clock: Callable[[], float] = time.time) -> None:
         self._plugin = plugin
@@ -90,7 +91,9 @@ class ExecPlugin(Authorizer):
             self._running.release()
 
     def _acquire(self, seconds: Optional[float]) -> bool:
-        return self._running.acquire(timeout=-1 if seconds is None else seconds)
+        if seconds is None:
+            return self._running.acquire()
+        return self._running.acquire(timeout=seconds)
 
 
 def _run_plugin(plugin: PluginCommand, deadline: Deadline) -> tuple[float, Credential]:
@@ -110,7 +113,9 @@ def _run_plugin(plugin: PluginCommand, deadline: Deadline) -> tuple[float, Crede
 
 def _exec_info(plugin: PluginCommand, interactive: bool) -> str:
     """The request, byte for byte as kubectl writes it: some plugins read it with grep."""
-    spec: dict[str, Any] = {} if plugin.cluster is None else {"cluster": plugin.cluster}
+    spec: dict[str, Any] = {}
+    if plugin.cluster is not None:
+        spec["cluster"] = plugin.cluster
     spec["interactive"] = interactive
     request = {"kind": "ExecCredential", "apiVersion": plugin.api_version, "spec": spec}
     text = json.dumps(request, separators=(",", ":"))  # ASCII: the environment may not be UTF-8

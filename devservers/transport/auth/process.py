@@ -52,7 +52,7 @@ class PluginRun:
     """One run of a plugin: its command and environment, and what messages call it.
 
     Attributes:
-        interactive: it may use the terminal; its stderr then goes there, and it stays in our session.
+        interactive: it may use the terminal, which its stderr goes to; it stays in our session.
         private: names of variables in ``env`` that the kubeconfig set; their values are not shown.
     """
 
@@ -117,7 +117,10 @@ class PluginRun:
     def _kill(self, process: subprocess.Popen[bytes]) -> None:
         """Kill the plugin and, if it has a session of its own, all that it started."""
         try:
-            process.kill() if self.interactive else os.killpg(process.pid, signal.SIGKILL)
+            if self.interactive:
+                process.kill()
+            else:
+                os.killpg(process.pid, signal.SIGKILL)
         except OSError:
             process.kill()
         _close_pipes(process)  # a survivor must not keep them open
@@ -176,7 +179,8 @@ class _Output:
         The pipes' end is not the plugin's: a child may keep them open after it, and it may close
         them and live on. So whether the process has ended is checked whenever something was read
         and at least every ``_QUIET`` seconds. Once it has, what is still to be read is read until
-        there is a pause, but for no more than ``_LINGER`` seconds, since a child may write for ever.
+        there is a pause, but for no more than ``_LINGER`` seconds, since a child may write for
+        ever.
         """
         import selectors
 
@@ -205,7 +209,9 @@ class _Output:
                         selector.unregister(key.fileobj)
                 if len(self.stdout) > _STDOUT_LIMIT:
                     return _TOO_MUCH_OUTPUT
-        return "" if within.wait(partial(_has_ended, process)) else _OUT_OF_TIME
+        if within.wait(partial(_has_ended, process)):
+            return ""
+        return _OUT_OF_TIME
 
     def _keep_stdout(self, data: bytes) -> None:
         self.stdout += data
@@ -245,7 +251,8 @@ def _explain_refused_start(error: Exception, install_hint: str) -> str:
             f"this user may not execute the command; correct its permissions or reinstall it{hint}"
         )
     if number == errno.ENOEXEC:
-        return f"the command is not a program for this machine (wrong architecture, or no #! line){hint}"
+        why = "wrong architecture, or no #! line"
+        return f"the command is not a program for this machine ({why}){hint}"
     if isinstance(error, ValueError):
         return "the command, its arguments or env contain a NUL or cannot be encoded"
     reason = getattr(error, "strerror", None) or type(error).__name__

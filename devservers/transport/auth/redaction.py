@@ -3,8 +3,8 @@
 The secrets are mostly known (:func:`redact`). Three sources may repeat them:
 
 - an answer that echoes the request's ``Authorization`` header (:func:`secrets_in_headers`);
-- a Status about exec, which quotes the URL with which the API server called the kubelet: the command
-  is in it, and the variables to be set (:func:`without_command`);
+- a Status about exec, which quotes the URL with which the API server called the kubelet: it
+  contains the command and the variables to be set (:func:`without_command`);
 - the stderr of a credential plugin, which may also contain secrets of its own
   (:func:`redact_unmistakable`).
 
@@ -54,7 +54,7 @@ def redact_unmistakable(text: str) -> str:
 
 
 def secrets_in_headers(headers: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """What must not be shown of the request headers: the credentials, with and without their scheme."""
+    """What must not be shown of request headers: the credentials, with and without their scheme."""
     for name, value in headers:
         if name == "Authorization":
             yield value
@@ -82,7 +82,6 @@ def details_without_commands(details: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _cause_without_command(cause: Any) -> Any:
-    message = cause.get("message") if isinstance(cause, Mapping) else None
-    if not isinstance(message, str):
+    if not isinstance(cause, Mapping) or not isinstance(cause.get("message"), str):
         return cause
-    return {**cause, "message": without_command(message)}
+    return {**cause, "message": without_command(cause["message"])}

@@ -1,0 +1,16 @@
+"""Which cluster? From files and environment to a :class:`~.clientconfig.ClientConfig`.
+
+Start reading at :mod:`.sources`. In the order of the way from a file to a configuration:
+
+sources       ``load_config``: the first of kubeconfig=, KUBECONFIG, ~/.kube/config, service account
+incluster     the service account of the pod
+kubeconfig    files: read, taken apart into named entries, merged
+document      their bytes as plain data: JSON, or YAML by way of
+goyaml        YAML as kubectl reads it, within bounds
+entry         typed access to one mapping of a kubeconfig, with errors that name it
+contexts      context, cluster and user as one configuration, and every conflict in them
+execstanza    a user's ``exec`` entry
+clientconfig  ``ClientConfig``: the result, which everything else is given
+proxies       which proxy leads to the server
+serverurl     the server's address in one normal form
+"""

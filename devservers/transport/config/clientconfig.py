@@ -1,4 +1,4 @@
-"""Where one API server is and how to talk to it: immutable, thread-safe, silent about secrets."""
+"""One API server: where it is, how it is verified, and who we are to it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Optional
 from ... import arguments
 from ...errors import KubeConfigError
 from ..auth.credentials import Credentials, Identity
-from ..locks import ForkSafeLock
-from ..tls.context import InsecureTLSWarning, TLSSettings, make_context
-from ..tls.pem import ClientCertificate
+from ..tls.context import TLSSettings
+from ..tls.shared import SharedContext
 from .proxies import DEFAULT_PORTS, Proxy, parse_proxy, proxy_from_environment
 from .serverurl import ServerURL, parse_server_url
 
@@ -19,35 +18,25 @@ if TYPE_CHECKING:
 
 
 ClusterID = tuple[str, str]
-"""The server's URL, and a digest of what it is verified by."""
-
-
-class _ContextCache:
-    """The TLS context in use; contexts hold the parsed CA bundle and are worth keeping between connections."""
-
-    def __init__(self) -> None:
-        self.lock = ForkSafeLock()
-        self.version: object = None
-        self.context: Optional[ssl.SSLContext] = None
-        self.certificate: Optional[ClientCertificate] = None
-        self.warned = False
+"""The server's URL, and a digest of what verifies it."""
 
 
 @dataclass(frozen=True, eq=False)
 class ClientConfig:
-    """Where the API server is and how to talk to it. Immutable, thread-safe, and silent about secrets.
+    """Where the API server is and how to talk to it. Thread-safe; shows no secret.
 
     Attributes:
-        server: ``https://host:6443``, perhaps with a path prefix, without a trailing slash.
-        namespace: that of the context or service account; None if it names none.
+        server: ``https://host:6443``, optionally with a path prefix, without a trailing slash.
+        namespace: that of the context or service account, None if it names none.
         credentials: who we are; anonymous by default.
         tls: how the server is verified.
         proxy_url: a proxy for this cluster, whatever the environment says.
-        proxy_from_environment: whether ``HTTPS_PROXY`` and its kin count when there is no ``proxy_url``.
+        proxy_from_environment: whether ``HTTPS_PROXY`` and the like count without a ``proxy_url``.
         source: where all this comes from, for messages.
         user_agent: replaces the default ``User-Agent``.
 
-    Raises KubeConfigError (a ValueError) for a server that is not an http or https URL.
+    Raises: KubeConfigError (a ValueError) for a server or proxy that is not an http or https URL;
+        TypeError for an attribute of another type.
     """
 
     server: str
@@ -59,25 +48,29 @@ class ClientConfig:
     user_agent: Optional[str] = None
     proxy_from_environment: bool = True
     _url: ServerURL = field(init=False, repr=False)
-    _cache: _ContextCache = field(init=False, repr=False, default_factory=_ContextCache)
+    _context: SharedContext = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("server", "source"):
-            _check_type(getattr(self, name), name, str, "a string")
+            _check_type(name, getattr(self, name), str, "a string")
         for name in ("namespace", "proxy_url", "user_agent"):
             if getattr(self, name) is not None:
-                _check_type(getattr(self, name), name, str, "a string")
-        _check_type(self.credentials, "credentials", Credentials, "Credentials")
-        _check_type(self.tls, "tls", TLSSettings, "TLSSettings")
+                _check_type(name, getattr(self, name), str, "a string")
+        _check_type("credentials", self.credentials, Credentials, "Credentials")
+        _check_type("tls", self.tls, TLSSettings, "TLSSettings")
         arguments.flag(self.proxy_from_environment, "proxy_from_environment")
         url = parse_server_url(self.server, self.source or "server")
         object.__setattr__(self, "_url", url)
         object.__setattr__(self, "server", str(url))
+        object.__setattr__(self, "_context", SharedContext(self.tls, self.server, self.source))
         if self.proxy_url:
             parse_proxy(self.proxy_url, self._proxy_source)
 
     def __repr__(self) -> str:
-        return f"ClientConfig(server={self.server!r}, namespace={self.namespace!r}, source={self.source!r})"
+        return (
+            f"ClientConfig(server={self.server!r}, namespace={self.namespace!r}, "
+            f"source={self.source!r})"
+        )
 
     @property
     def scheme(self) -> str:
@@ -101,12 +94,17 @@ class ClientConfig:
 
     @property
     def _proxy_source(self) -> str:
-        return f"proxy-url of {self.source}" if self.source else "proxy_url"
+        if not self.source:
+            return "proxy_url"
+        return f"proxy-url of {self.source}"
 
     def proxy(self) -> Optional[Proxy]:
-        """The proxy for every connection to this server (REST, watch and exec alike), None for none.
+        """The proxy for every connection to this server (REST, watch and exec), None for none.
 
-        ``proxy_url`` is used as it stands; the environment is read now and never applies to loopback addresses.
+        ``proxy_url`` is used as it is. The environment is read now; it never applies to loopback
+        addresses.
+
+        Raises: KubeConfigError for a proxy variable that is not a proxy's URL.
         """
         if self.proxy_url:
             return parse_proxy(self.proxy_url, self._proxy_source)
@@ -115,53 +113,27 @@ class ClientConfig:
         return proxy_from_environment(self.scheme, self.host, self.port)
 
     def cluster_id(self) -> ClusterID:
-        """What tells this cluster from others. It holds no secret and does not depend on who is asking."""
+        """What tells this cluster from others, whoever asks. It contains no secret."""
         import hashlib
 
-        try:
-            ca = self.tls.ca.read() if self.tls.ca else b""
-        except KubeConfigError:
-            ca = b"unreadable"
-        verified_by = b"\0".join([b"".join(ca.split()), (self.tls.server_name or "").encode()])
+        ca = b""
+        if self.tls.ca is not None:
+            try:
+                ca = self.tls.ca.read()
+            except KubeConfigError:
+                ca = b"unreadable"
+        verified_by = b"".join(ca.split()) + b"\0" + (self.tls.server_name or "").encode()
         return self.server, hashlib.sha256(verified_by).hexdigest()
 
     def ssl_context(self, identity: Optional[Identity] = None) -> ssl.SSLContext:
-        """The TLS context for the next connection: kept until the CA or the client certificate changes.
+        """The TLS context for the next connection, in which ``identity`` is who we are.
 
-        Files that are being replaced at this moment (a certificate that is new, and a key that is not) change nothing
-        as yet: the context of before serves until they can be used.
+        Raises: KubeConfigError, TLSError for a CA or client certificate that cannot be used.
         """
         identity = identity or self.credentials.identity()
-        version = (self.tls.version(), identity.version)
-        cache = self._cache
-        with cache.lock:
-            if cache.context is not None and cache.version == version:
-                return cache.context
-            self._warn_if_insecure()
-            try:
-                context = make_context(self.tls, identity.certificate)
-            except KubeConfigError:
-                if cache.context is None or cache.certificate != identity.certificate:
-                    raise
-                return cache.context
-            cache.context, cache.version, cache.certificate = context, version, identity.certificate
-            return context
-
-    def _warn_if_insecure(self) -> None:
-        if not self.tls.insecure or self._cache.warned:
-            return
-        import warnings
-
-        self._cache.warned = True
-        source = self.source or "TLSSettings"
-        warnings.warn(
-            f"insecure-skip-tls-verify ({source}): the certificate of {self.server} is not verified; "
-            "anybody on the way can read and change what is sent: set certificate-authority-data instead",
-            InsecureTLSWarning,
-            stacklevel=2,
-        )
+        return self._context.current(identity.certificate, identity.version)
 
 
-def _check_type(value: object, name: str, wanted: type, told: str) -> None:
+def _check_type(name: str, value: object, wanted: type, described: str) -> None:
     if not isinstance(value, wanted):
-        raise TypeError(f"{name}: must be {told}, not {type(value).__name__}")
+        raise TypeError(f"{name}: must be {described}, not {type(value).__name__}")

@@ -1,7 +1,8 @@
-"""From the entries of a kubeconfig to a :class:`ClientConfig`: context, cluster and user, and every conflict in them.
+"""From the entries of a kubeconfig to a :class:`ClientConfig`: a context, its cluster and its user.
 
-kubectl's rules decide what is legal. What is refused is refused here, when the configuration is loaded, with the file
-and the entry in the message, rather than as a puzzling 401 or TLS failure later.
+kubectl's rules decide what is valid. What is not is refused here, while the configuration is
+loaded, with the file and the entry in the message, instead of as a puzzling 401 or TLS failure
+later.
 """
 
 from __future__ import annotations
@@ -26,11 +27,31 @@ from ..text import shown_path
 from ..tls.context import TLSSettings
 from ..tls.pem import ClientCertificate, PEMSource
 from .clientconfig import ClientConfig
-from .kubeconfig import Entry, KubeConfig
+from .entry import Entry
+from .kubeconfig import KubeConfig
 from .serverurl import is_host
 
+_SERVER_KEYS = (
+    "server",
+    "proxy-url",
+    "tls-server-name",
+    "insecure-skip-tls-verify",
+    "certificate-authority-data",
+)
+_TLS_KEYS = (
+    "certificate-authority",
+    "certificate-authority-data",
+    "insecure-skip-tls-verify",
+    "client-certificate",
+    "client-certificate-data",
+)
+_OTHER_CREDENTIALS = ("token", "tokenFile", "username", "exec")
+_CREDENTIALS = (*_OTHER_CREDENTIALS, "client-certificate", "client-certificate-data")
+
 _AUTH_PROVIDER_ADVICE = {
-    "gcp": "install gke-gcloud-auth-plugin and run `gcloud container clusters get-credentials` again",
+    "gcp": (
+        "install gke-gcloud-auth-plugin and run `gcloud container clusters get-credentials` again"
+    ),
     "azure": "install kubelogin (Azure) and run `kubelogin convert-kubeconfig`",
     "oidc": "use an exec plugin such as kubelogin (`kubectl oidc-login`)",
     "openstack": "use the exec plugin client-keystone-auth",
@@ -38,98 +59,95 @@ _AUTH_PROVIDER_ADVICE = {
 
 
 class _Choice(NamedTuple):
-    """A context, and what it names."""
+    """A context and the entries that it refers to."""
 
     name: str
     context: Entry
     cluster: Entry
     user: Optional[Entry]
 
-    def whom(self) -> object:
-        """Equal as long as the user's entry is unchanged."""
+    def user_version(self) -> object:
+        """A value that changes when the user's entry does."""
         if self.user is None:
             return None
         return self.user.body, os.path.dirname(os.path.abspath(self.user.file))
 
-    def where(self) -> object:
-        """Equal as long as the context leads to the same server, verified in the same way."""
-        body = self.cluster.body
-        return [body.get(key) for key in _WHERE], self.cluster.path("certificate-authority")
-
-
-_WHERE = (
-    "server",
-    "proxy-url",
-    "tls-server-name",
-    "insecure-skip-tls-verify",
-    "certificate-authority-data",
-)
+    def server_version(self) -> object:
+        """A value that changes when the server does, or the way it is reached or verified."""
+        values = [self.cluster.body.get(key) for key in _SERVER_KEYS]
+        return values, self.cluster.path("certificate-authority")
 
 
 def client_config(
-    kube: KubeConfig, context: Optional[str], namespace: Optional[str],
+    kube: KubeConfig,
+    context: Optional[str],
+    namespace: Optional[str],
     read_again: Optional[Callable[[], KubeConfig]] = None,
-) -> ClientConfig:  # fmt: skip
-    """The configuration of one context (by default the current one) of ``kube``.
+) -> ClientConfig:
+    """The configuration of one context of ``kube``, by default the current one.
 
-    ``read_again`` reads the files of ``kube`` anew, for the day on which the credentials are refused.
+    ``read_again`` reads the files of ``kube`` anew; it is called when the credentials are refused.
+
+    Raises: KubeConfigError naming the file and the entry that is wrong.
     """
     choice = _choose(kube, context)
-    follow = None if read_again is None else _Reading(read_again, choice).changed_credentials
+    reread = None
+    if read_again is not None:
+        reread = _Rereading(read_again, choice).changed_credentials
     return ClientConfig(
         server=_server(choice.cluster, choice.user),
         namespace=namespace or choice.context.text("namespace") or None,
-        credentials=_credentials(choice, follow),
+        credentials=_credentials(choice, reread),
         tls=_tls_settings(choice.cluster),
         proxy_url=choice.cluster.text("proxy-url") or None,
         source=f"kubeconfig {shown_path(choice.context.file)}, context {choice.name!r}",
     )
 
 
-class _Reading:
-    """Where credentials were read, to find out whether something else stands there by now.
+class _Rereading:
+    """Notices when the credentials in a kubeconfig have been changed.
 
-    What is followed is the user of the context of that time. Its server is not: new credentials are never sent to
-    another server than the one that stands beside them, and a client stays with the server that it knows.
+    It looks at the user of the context as it was. The server must not have changed: new credentials
+    are never sent to another server than the one beside them, and a client stays with its server.
     """
 
     def __init__(self, read: Callable[[], KubeConfig], choice: _Choice) -> None:
         self._read = read
         self._name = choice.name
-        self._whom, self._where = choice.whom(), choice.where()
+        self._user_version = choice.user_version()
+        self._server_version = choice.server_version()
         self._lock = ForkSafeLock()
-        self._found: Optional[tuple[object, Credentials]] = (
-            None  # so that many threads find one plugin, and run it once
-        )
+        # The last new credentials and their version: threads share them, and run one plugin once.
+        self._found: Optional[tuple[object, Credentials]] = None
 
     def changed_credentials(self) -> Optional[Credentials]:
-        """The credentials of the user's entry, None if it says what it said.
+        """The credentials of the user's entry, None if it has not changed.
 
         Raises: KubeConfigError if they cannot be used, or are meant for another server.
         """
         choice = _choose(self._read(), self._name)
-        if choice.whom() == self._whom:
+        version = choice.user_version()
+        if version == self._user_version:
             return None
-        if choice.where() != self._where:
+        if choice.server_version() != self._server_version:
             raise choice.context.wrong(
-                "leads to another server, CA or proxy by now: make a new client (devservers.reset() makes one for the "
-                "whole process)"
+                "now leads to another server, CA or proxy: create a new client "
+                "(devservers.reset() creates one for the whole process)"
             )
         if choice.user is None or not any(choice.user.body.get(key) for key in _CREDENTIALS):
-            raise (choice.user or choice.context).wrong(
-                "names no credentials any more; is it being written?"
-            )
+            entry = choice.user or choice.context
+            raise entry.wrong("names no credentials any more; perhaps it is being written")
         with self._lock:
-            if self._found is None or self._found[0] != choice.whom():
-                follow = _Reading(self._read, choice).changed_credentials
-                self._found = choice.whom(), _credentials(choice, follow)
+            if self._found is None or self._found[0] != version:
+                reread = _Rereading(self._read, choice).changed_credentials
+                self._found = version, _credentials(choice, reread)
             return self._found[1]
 
 
 def _choose(kube: KubeConfig, context: Optional[str]) -> _Choice:
     name, entry = _choose_context(kube, context)
-    cluster = _referred(kube.clusters, entry, "cluster")
-    user = _referred(kube.users, entry, "user")
+    cluster = _referred_entry(kube.clusters, entry, "cluster")
+    user = _referred_entry(kube.users, entry, "user")
     if cluster is None:
         raise entry.wrong("names no cluster; set its cluster")
     return _Choice(name, entry, cluster, user)
@@ -141,7 +159,7 @@ def _choose_context(kube: KubeConfig, wanted: Optional[str]) -> tuple[str, Entry
     if not name:
         raise KubeConfigError(
             f"kubeconfig {kube}: has no current-context (contexts there: {there}); "
-            "run `kubectl config use-context NAME`, or give context=NAME"
+            "run `kubectl config use-context NAME`, or pass context=NAME"
         )
     if name not in kube.contexts:
         which = "context" if wanted else "current-context"
@@ -152,7 +170,7 @@ def _choose_context(kube: KubeConfig, wanted: Optional[str]) -> tuple[str, Entry
     return name, kube.contexts[name]
 
 
-def _referred(entries: Mapping[str, Entry], context: Entry, kind: str) -> Optional[Entry]:
+def _referred_entry(entries: Mapping[str, Entry], context: Entry, kind: str) -> Optional[Entry]:
     """The cluster or user that a context names, None if it names none."""
     name = context.text(kind)
     if not name:
@@ -160,48 +178,45 @@ def _referred(entries: Mapping[str, Entry], context: Entry, kind: str) -> Option
     if name not in entries:
         there = ", ".join(sorted(entries)) or "none"
         raise context.wrong(
-            f"its {kind} {name!r} does not exist ({kind}s there: {there}); correct the name or add the {kind}"
+            f"its {kind} {name!r} does not exist ({kind}s there: {there}); "
+            f"correct the name or add the {kind}"
         )
     return entries[name]
 
 
 def _server(cluster: Entry, user: Optional[Entry]) -> str:
+    """The server's URL. A bare ``host:port`` is https if TLS is configured, as in client-go."""
     server = cluster.text("server").strip()
     if not server:
         raise cluster.wrong("names no server; set it to the API server's URL, https://HOST:PORT")
     if "://" in server:
         return server
-    tls_is_set_up = any(
-        entry.body.get(key) for entry in (cluster, user) if entry for key in _TLS_KEYS
-    )
-    return (
-        f"https://{server}" if tls_is_set_up else f"http://{server}"
-    )  # a bare host:port, as client-go reads it
-
-
-_TLS_KEYS = (
-    "certificate-authority", "certificate-authority-data", "insecure-skip-tls-verify",
-    "client-certificate", "client-certificate-data",
-)  # fmt: skip
+    entries = [cluster] if user is None else [cluster, user]
+    scheme = "http"
+    if any(entry.body.get(key) for entry in entries for key in _TLS_KEYS):
+        scheme = "https"
+    return f"{scheme}://{server}"
 
 
 def _tls_settings(cluster: Entry) -> TLSSettings:
-    ca = pem_source(cluster, "certificate-authority")
+    ca = _pem_source(cluster, "certificate-authority")
     insecure = cluster.flag("insecure-skip-tls-verify")
     if ca is not None and insecure:
         raise cluster.wrong(
-            "a certificate authority and insecure-skip-tls-verify exclude each other; remove the latter"
+            "a certificate authority and insecure-skip-tls-verify exclude each other; "
+            "remove the latter"
         )
     name = cluster.text("tls-server-name").strip("[]")
     if name and not is_host(name):
         raise cluster.wrong(
-            "tls-server-name is not a host name or address; set it to a name in the server's certificate"
+            "tls-server-name must be a host name or address; "
+            "set it to a name from the server's certificate"
         )
     return TLSSettings(ca, name or None, insecure)
 
 
-def pem_source(entry: Entry, key: str) -> Optional[PEMSource]:
-    """The PEM at ``key`` (a file, which must be readable) or ``key-data`` (base64); None for neither."""
+def _pem_source(entry: Entry, key: str) -> Optional[PEMSource]:
+    """The PEM at ``key`` (a readable file) or ``key-data`` (base64), None for neither."""
     data, path = entry.data(f"{key}-data"), entry.path(key)
     if data and path:
         raise entry.wrong(f"{key} and {key}-data are both set; remove one of them")
@@ -209,19 +224,16 @@ def pem_source(entry: Entry, key: str) -> Optional[PEMSource]:
         return PEMSource(f"{key}-data of {entry}", data=data)
     if not path:
         return None
-    _require_readable(entry, key, path)
-    return PEMSource(f"{key} of {entry}", path=path)
-
-
-def _require_readable(entry: Entry, key: str, path: str) -> None:
     try:
         with open(path, "rb"):
-            return
+            pass
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a path"
         raise entry.wrong(
-            f"{key} names {shown_path(path)}, which cannot be read: {reason}; correct the path or restore the file"
+            f"{key} names {shown_path(path)}, which cannot be read: {reason}; "
+            "correct the path or restore the file"
         ) from error
+    return PEMSource(f"{key} of {entry}", path=path)
 
 
 def _credentials(
@@ -239,7 +251,8 @@ def _credentials(
 
 
 def _client_certificate(user: Entry) -> Optional[ClientCertificate]:
-    certificate, key = pem_source(user, "client-certificate"), pem_source(user, "client-key")
+    certificate = _pem_source(user, "client-certificate")
+    key = _pem_source(user, "client-key")
     if certificate is None and key is None:
         return None
     if key is None:
@@ -247,30 +260,25 @@ def _client_certificate(user: Entry) -> Optional[ClientCertificate]:
     if certificate is not None:
         return ClientCertificate(certificate, key)
     if any(user.body.get(name) for name in _OTHER_CREDENTIALS):
-        return None  # a key that is left over from a certificate does no harm; kubectl does not look at it, either
+        return None  # kubectl ignores a key that is left over from a certificate, too
     raise user.wrong(
         "has a client key and no certificate; add client-certificate or client-certificate-data"
     )
 
 
-_OTHER_CREDENTIALS = ("token", "tokenFile", "username", "exec")
-_CREDENTIALS = (*_OTHER_CREDENTIALS, "client-certificate", "client-certificate-data")
-
-
 def _authorizer(user: Entry, cluster: Entry) -> Authorizer:
-    token, token_path, username = (
-        user.text("token").strip(BLANKS),
-        user.path("tokenFile"),
-        user.text("username"),
-    )
+    """Where the Authorization header comes from: tokenFile, else token, username, exec."""
+    token = user.text("token").strip(BLANKS)
+    token_path = user.path("tokenFile")
+    username = user.text("username")
     plugin, provider = user.child("exec"), user.child("auth-provider")
     if username and (token or token_path):
         raise user.wrong("has a token and a user name with password; remove one of the two")
     if provider is not None:
         raise _auth_provider_error(user, provider, plugin is not None)
     if token_path:
-        static = BearerToken(token, f"token of {user}") if token else None
-        authorizer = TokenFile(token_path, f"tokenFile of {user}", instead=static)
+        until_read = BearerToken(token, f"token of {user}") if token else None
+        authorizer = TokenFile(token_path, f"tokenFile of {user}", instead=until_read)
         authorizer.current(
             Deadline(None)
         )  # a missing file is an error now, not at the first request
@@ -299,17 +307,15 @@ def _auth_provider_error(user: Entry, provider: Entry, has_exec: bool) -> KubeCo
 
 def _impersonation(user: Entry) -> Optional[Impersonation]:
     name, uid, groups = user.text("as"), user.text("as-uid"), user.texts("as-groups")
+    extra: dict[str, list[str]] = {}
     extra_entry = user.child("as-user-extra")
-    extra = (
-        {_extra_key(user, key): extra_entry.texts(key) for key in extra_entry.body}
-        if extra_entry
-        else {}
-    )
-    if not name:
-        if uid or groups or extra:
-            raise user.wrong("as-uid, as-groups and as-user-extra need `as`: the user to act as")
-        return None
-    return Impersonation(name, uid, groups, extra, f"impersonation of {user}")
+    if extra_entry is not None:
+        extra = {_extra_key(user, key): extra_entry.texts(key) for key in extra_entry.body}
+    if name:
+        return Impersonation(name, uid, groups, extra, f"impersonation of {user}")
+    if uid or groups or extra:
+        raise user.wrong("as-uid, as-groups and as-user-extra need `as`: the user to act as")
+    return None
 
 
 def _extra_key(user: Entry, key: object) -> str:

@@ -1,4 +1,4 @@
-"""The ``exec`` entry of a kubeconfig user, read and checked: which credential plugin to run, and how.
+"""The ``exec`` entry of a kubeconfig user: which credential plugin to run, and how.
 
 Imported only for a user that has one.
 """
@@ -13,7 +13,7 @@ from typing import Any
 from ..auth.plugin import ALWAYS, API_VERSIONS, GROUP, IF_AVAILABLE, NEVER, PluginCommand
 from ..text import without_terminal_controls
 from ..tls.pem import PEMSource
-from .kubeconfig import Entry
+from .entry import Entry
 
 _EXTENSION = f"{GROUP}/exec"
 

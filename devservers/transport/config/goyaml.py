@@ -20,7 +20,7 @@ _STRINGS_IN_GO = (_YAML + "timestamp", _YAML + "value")
 _NUMBERS = (_YAML + "int", _YAML + "float")
 
 _DEEPEST = 100  # collections inside each other
-_LARGEST = 1_000_000  # nodes, each alias counted as all that it stands for
+_LARGEST = 1_000_000  # nodes, each alias counted with all that it refers to
 
 _OPENING = ("MappingStartEvent", "SequenceStartEvent")
 _CLOSING = ("MappingEndEvent", "SequenceEndEvent")
@@ -48,23 +48,23 @@ def first_document(text: str) -> Any:
 def _check_depth(text: str) -> None:
     """Raise RecursionError if depth is what made libyaml report a syntax error.
 
-    libyaml has had a depth limit of its own since 0.2.6 and words of its own for it. Python's parser
-    has none.
+    libyaml has had a depth limit of its own since 0.2.6 and words of its own for it. Python's
+    parser has none.
     """
     import yaml
 
     try:
         _check_size(text, yaml.SafeLoader)
     except yaml.YAMLError:
-        pass  # not too deep: libyaml's error stands
+        pass  # not too deep: libyaml's error is the one to raise
 
 
 def _check_size(text: str, loader_class: Any) -> None:
     """Go through the events of the first document, which takes neither stack nor memory.
 
-    Both limits keep a document from ending the process: before 0.2.6 libyaml recursed on the C stack
-    without a limit, and merge keys (``<<``) copy what an alias stands for, so that a dozen lines of
-    aliases to aliases fill any memory.
+    Both limits keep a document from ending the process: before 0.2.6 libyaml recursed on the C
+    stack without a limit, and merge keys (``<<``) copy what an alias refers to, so that a dozen
+    lines of aliases to aliases fill any memory.
     """
     anchored: dict[Any, int] = {}  # nodes under each anchor
     open_nodes: list[list[Any]] = [[None, 0]]  # anchor and size so far; the document first

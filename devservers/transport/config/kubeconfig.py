@@ -1,144 +1,26 @@
-"""kubeconfig files: reading, merging, and typed access to their entries.
+"""kubeconfig files: read, taken apart into named entries, and merged.
 
-Parsing and merging are pure. An :class:`Entry` remembers the file it stands in: relative paths resolve against that
-file, and every error can name it. Only what is asked for is checked, unknown keys are ignored, and no value that was
-found ever appears in a message (it may be a secret in the wrong place), nor does a parser's own exception, which quotes
-the text around the fault.
+Parsing and merging are pure. kubectl's rules apply: unknown keys are ignored, and of several files
+the first that has an entry wins all of it.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from ...arguments import is_encodable
-from ...errors import KubeConfigError, MissingDependencyError
-from ..text import json_or_none, shown_path
-
-_IS_NO_PATH = re.compile(
-    r"\n|-----BEGIN|\A\s*(LS0tLS1|eyJ[\w-]{8,}\.)|[^/]{256}"
-)  # PEM, its base64, a JSON web token
-_SHORT_FLAGS = {
-    "y": True,
-    "Y": True,
-    "n": False,
-    "N": False,
-}  # booleans of YAML 1.1 that PyYAML takes for text
-_TYPE_NAMES = {
-    dict: "a mapping",
-    list: "a list",
-    str: "a string",
-    bool: "true or false",
-    type(None): "null",
-}
-
-
-class _YAMLMissingError(MissingDependencyError, KubeConfigError):
-    """PyYAML is needed to read this kubeconfig: no configuration, for want of a package."""
-
-
-def _kind_of(value: object) -> str:
-    return _TYPE_NAMES.get(
-        type(value), "a number" if isinstance(value, (int, float)) else "something else"
-    )
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A named entry of a kubeconfig (or a mapping inside of one) and the file that holds it."""
-
-    label: str  # "user 'alice'"
-    file: str
-    body: Mapping[str, Any] = field(repr=False)
-
-    def __str__(self) -> str:
-        return f"{self.label} in {shown_path(self.file)}"
-
-    def wrong(self, problem: str) -> KubeConfigError:
-        return KubeConfigError(f"{self}: {problem}")
-
-    def text(self, key: str) -> str:
-        """The string at ``key``, ``""`` if there is none."""
-        value = self.body.get(key)
-        if value is None:
-            return ""
-        if not isinstance(value, str):
-            raise self.wrong(f"{key} must be a string, not {_kind_of(value)}; put it in quotes")
-        return self._encodable(key, value)
-
-    def flag(self, key: str) -> bool:
-        value = self.body.get(key)
-        if value is None:
-            return False
-        if isinstance(value, str):
-            value = _SHORT_FLAGS.get(value, value)
-        if not isinstance(value, bool):
-            raise self.wrong(f"{key} must be true or false, not {_kind_of(value)}")
-        return value
-
-    def texts(self, key: str) -> list[str]:
-        """The list of strings at ``key``."""
-        values = self.items(key)
-        if not all(isinstance(value, str) for value in values):
-            raise self.wrong(f"{key} must be a list of strings; put each in quotes")
-        return [self._encodable(key, value) for value in values]
-
-    def _encodable(self, key: str, value: str) -> str:
-        if not is_encodable(value):
-            raise self.wrong(f"{key} is not valid Unicode text")
-        return value
-
-    def items(self, key: str) -> list[Any]:
-        value = self.body.get(key)
-        if value is None:
-            return []
-        if not isinstance(value, list):
-            raise self.wrong(f"{key} must be a list, not {_kind_of(value)}")
-        return value
-
-    def child(self, key: str) -> Optional[Entry]:
-        """The mapping at ``key`` as an entry of its own, None if there is none."""
-        value = self.body.get(key)
-        if value is None:
-            return None
-        if not isinstance(value, dict):
-            raise self.wrong(f"{key} must be a mapping, not {_kind_of(value)}")
-        return Entry(f"{key} of {self.label}", self.file, value)
-
-    def data(self, key: str) -> bytes:
-        """The base64-encoded bytes at ``key``, ``b""`` if there are none."""
-        encoded = "".join(self.text(key).split())
-        try:
-            return b64decode(encoded.encode("ascii"), validate=True)
-        except ValueError:
-            pass
-        raise self.wrong(
-            f"{key} is not valid base64 (not shown); encode the PEM file with `base64 -w0`"
-        )
-
-    def path(self, key: str) -> str:
-        """The path at ``key``, resolved against the directory of the file; ``""`` if there is none."""
-        value = self.text(key)
-        if _IS_NO_PATH.search(value):
-            where = "token" if key == "tokenFile" else f"{key}-data (in base64)"
-            raise self.wrong(
-                f"{key} holds the thing itself (not shown), not the path of a file; put it into {where}"
-            )
-        return self.resolve(value) if value else ""
-
-    def resolve(self, path: str) -> str:
-        if "\0" in path:
-            raise self.wrong("a path holds a NUL character")
-        return os.path.join(os.path.dirname(os.path.abspath(self.file)), path)
+from ...errors import KubeConfigError
+from ..text import shown_path
+from .document import load_document
+from .entry import Entry, kind_of
 
 
 @dataclass(frozen=True)
 class KubeConfig:
-    """What one or several merged files say, by name."""
+    """What one file says, or several merged ones: their entries by name."""
 
     files: tuple[str, ...]
     current_context: str = ""
@@ -151,27 +33,26 @@ class KubeConfig:
 
 
 def merge(configs: Iterable[KubeConfig]) -> KubeConfig:
-    """kubectl's rules: the first file that has a name wins the whole entry, the first current-context counts."""
-    configs = list(configs)
+    """Several files as one: the first with an entry of a name wins, as does its current-context."""
+    files: list[str] = []
+    current_context = ""
     clusters: dict[str, Entry] = {}
     contexts: dict[str, Entry] = {}
     users: dict[str, Entry] = {}
-    for config in reversed(configs):
-        clusters.update(config.clusters)
-        contexts.update(config.contexts)
-        users.update(config.users)
-    current = next((config.current_context for config in configs if config.current_context), "")
-    return KubeConfig(
-        tuple(file for config in configs for file in config.files),
-        current,
-        clusters,
-        contexts,
-        users,
-    )
+    for config in configs:
+        files += config.files
+        current_context = current_context or config.current_context
+        clusters = {**config.clusters, **clusters}
+        contexts = {**config.contexts, **contexts}
+        users = {**config.users, **users}
+    return KubeConfig(tuple(files), current_context, clusters, contexts, users)
 
 
 def read(path: str) -> Optional[KubeConfig]:
-    """The kubeconfig at ``path``, None if there is no such file."""
+    """The kubeconfig at ``path``, None if there is no such file.
+
+    Raises: KubeConfigError if it cannot be read or is malformed.
+    """
     try:
         with open(path, "rb") as file:
             data = file.read()
@@ -186,119 +67,67 @@ def read(path: str) -> Optional[KubeConfig]:
     return parse(data, path)
 
 
-_IS_CONTENT = re.compile(
-    r"[\r\n]|\A\s*[{\"']|\b(?:apiVersion|clusters|contexts|users|current-context)\"?\s*:|-----BEGIN"
-    r"|\A\s*(?:YXBp|Y2x1|Y29u|Y3Vy|dXNl|a2lu|eyJ|LS0t)[\w+/=-]{40,}\s*\Z"  # the base64 of how one begins
-)
-
-
-def is_content(value: str) -> bool:
-    """Whether this is what a kubeconfig says, and not the path of one: then it must never be shown."""
-    return bool(_IS_CONTENT.search(value)) and not os.path.exists(value)
+def parse(data: bytes, path: str) -> KubeConfig:
+    """The kubeconfig in ``data`` (YAML or JSON, UTF-8); nothing in it is an empty configuration."""
+    document = load_document(data, path)
+    if document is None:
+        return KubeConfig((path,))
+    return _from_document(document, path)
 
 
 def from_mapping(document: Mapping[str, Any]) -> KubeConfig:
-    """The kubeconfig that was given as a dict. Relative paths in it are relative to the working directory."""
-    return _of_document(dict(document), "(a dict)")
+    """A kubeconfig given as a dict. Its relative paths are relative to the working directory."""
+    return _from_document(dict(document), "(a dict)")
 
 
-def parse(data: bytes, path: str) -> KubeConfig:
-    """The kubeconfig that ``data`` (YAML or JSON, UTF-8) holds; an empty file is an empty configuration."""
-    document = _load_document(_decode(data, path), path)
-    return KubeConfig((path,)) if document is None else _of_document(document, path)
-
-
-def _of_document(document: object, path: str) -> KubeConfig:
+def _from_document(document: object, path: str) -> KubeConfig:
     if not isinstance(document, dict):
         raise KubeConfigError(
-            f"kubeconfig {shown_path(path)}: must be a mapping, not {_kind_of(document)}; is it a kubeconfig at all?"
+            f"kubeconfig {shown_path(path)}: must be a mapping, not {kind_of(document)}; "
+            "check that it is a kubeconfig"
         )
     top = Entry("kubeconfig", path, document)
     if top.text("kind") not in ("", "Config") or top.text("apiVersion") not in ("", "v1"):
         raise KubeConfigError(
-            f"kubeconfig {shown_path(path)}: is of another kind; a kubeconfig has `apiVersion: v1`, `kind: Config`"
+            f"kubeconfig {shown_path(path)}: is of another kind; "
+            "a kubeconfig has `apiVersion: v1`, `kind: Config`"
         )
     return KubeConfig(
-        (path,),
-        top.text("current-context"),
-        _named(top, "clusters", "cluster"),
-        _named(top, "contexts", "context"),
-        _named(top, "users", "user"),
+        files=(path,),
+        current_context=top.text("current-context"),
+        clusters=_named_entries(top, "clusters", "cluster"),
+        contexts=_named_entries(top, "contexts", "context"),
+        users=_named_entries(top, "users", "user"),
     )
 
 
-def _named(top: Entry, section: str, kind: str) -> dict[str, Entry]:
+def _named_entries(top: Entry, section: str, kind: str) -> dict[str, Entry]:
+    """A list of ``{name: NAME, KIND: {…}}`` as a dict of its inner mappings."""
     entries: dict[str, Entry] = {}
     for number, item in enumerate(top.items(section), 1):
         if item is None:
             continue
         if not isinstance(item, dict):
-            raise top.wrong(f"entry {number} of {section} must be a mapping, not {_kind_of(item)}")
+            raise top.wrong(f"entry {number} of {section} must be a mapping, not {kind_of(item)}")
         name = Entry(f"entry {number} of {section}", top.file, item).text("name")
         if not name:
-            continue  # nothing can refer to it; kubectl reads on, too
+            continue  # nothing can refer to it; kubectl ignores it, too
         if name in entries:
             raise top.wrong(f"{section} has {name!r} twice; rename or remove one of them")
         label = f"{kind} {name!r}"
-        body = Entry(label, top.file, item).child(kind)
-        entries[name] = Entry(label, top.file, body.body if body else {})
+        inner = Entry(label, top.file, item).child(kind)
+        entries[name] = Entry(label, top.file, inner.body if inner else {})
     return entries
 
 
-def _decode(data: bytes, path: str) -> str:
-    encoding = (
-        "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    )  # PowerShell's `>` writes UTF-16
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError:
-        pass
-    raise KubeConfigError(f"kubeconfig {shown_path(path)}: is not UTF-8 text; save it as UTF-8")
+_IS_CONTENT = re.compile(
+    r"[\r\n]|\A\s*[{\"']|\b(?:apiVersion|clusters|contexts|users|current-context)\"?\s*:"
+    r"|-----BEGIN"
+    # base64 of how a kubeconfig begins
+    r"|\A\s*(?:YXBp|Y2x1|Y29u|Y3Vy|dXNl|a2lu|eyJ|LS0t)[\w+/=-]{40,}\s*\Z"
+)
 
 
-def _load_document(text: str, path: str) -> Any:
-    if text.lstrip()[:1] == "{":
-        document = json_or_none(text)
-        if document is not None:
-            return document  # else it may be YAML's flow style, which looks much the same
-    elif not text.strip():
-        return None
-    return _load_yaml(text, path)
-
-
-def _load_yaml(text: str, path: str) -> Any:
-    try:
-        import yaml
-    except ImportError as error:
-        is_absent = isinstance(error, ModuleNotFoundError) and error.name == "yaml"
-        why = "is not installed" if is_absent else f"cannot be imported ({error})"
-        raise _YAMLMissingError(
-            f"kubeconfig {shown_path(path)}: is YAML, and the package PyYAML that reads it {why}; "
-            "run `pip install pyyaml`, or write it as JSON with `kubectl config view --raw --flatten -o json`"
-        ) from error
-    if not hasattr(yaml, "YAMLError"):
-        raise _YAMLMissingError(
-            f"kubeconfig {shown_path(path)}: is YAML, which the package PyYAML reads, but the module yaml that is "
-            f"found is another one ({getattr(yaml, '__file__', None)}): rename it, or run `pip install pyyaml`"
-        )
-    from .goyaml import first_document
-
-    try:
-        return first_document(text)
-    except yaml.YAMLError as error:
-        problem = _describe_yaml_error(error)
-    except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as error:
-        problem = f"holds a value that cannot be read ({type(error).__name__})"
-    except RecursionError:
-        problem = "is nested too deeply, or its aliases multiply"
-    raise KubeConfigError(
-        f"kubeconfig {shown_path(path)}: is not valid YAML: {problem}; mend it, or write it anew"
-    )
-
-
-def _describe_yaml_error(error: Exception) -> str:
-    """Line and kind of the fault. Quoted parts of the text are cut off: they may be part of a secret."""
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark is not None else ""
-    problem = re.split(r"""['"]""", getattr(error, "problem", None) or "unreadable text")[0].strip()
-    return where + (problem or "unreadable text")
+def is_content(value: str) -> bool:
+    """Whether ``value`` is not a path but a kubeconfig itself, which must not be shown."""
+    return bool(_IS_CONTENT.search(value)) and not os.path.exists(value)

@@ -1,8 +1,9 @@
-"""Which proxy, if any, leads to the API server: one decision for REST, watch and exec.
+"""Which proxy, if any, leads to the API server: one decision for REST, watch and exec. Pure.
 
-A cluster's ``proxy-url`` is used as it stands. Otherwise the environment decides, by the rules of Go's ``httpproxy``
-(which kubectl follows): upper case before lower case; ``NO_PROXY`` holds ``*``, addresses, CIDR ranges, domains (with
-their subdomains), ``.domain`` or ``*.domain`` (subdomains only), each perhaps with ``:port``. Loopback is never
+A cluster's ``proxy-url`` is used as it is. Otherwise the environment decides, by the rules of Go's
+``httpproxy``, which kubectl follows: upper case takes precedence over lower case; ``NO_PROXY``
+lists ``*``, addresses, CIDR ranges, domains (including their subdomains), ``.domain`` or
+``*.domain`` (subdomains only), each optionally with ``:port``. Loopback addresses are never
 proxied.
 """
 
@@ -20,12 +21,12 @@ from ...errors import KubeConfigError
 from ..text import has_controls
 from .serverurl import ascii_host, host_and_port, is_host, plain_host
 
-DEFAULT_PORTS = {"http": 80, "https": 443}
-
 if TYPE_CHECKING:
     import ipaddress
 
     _Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Proxy:
 
     @property
     def authority(self) -> str:
-        """``host:port``, brackets around an IPv6 address."""
+        """``host:port``, with brackets around an IPv6 address."""
         return host_and_port(self.host, self.port)
 
     def __str__(self) -> str:
@@ -55,13 +56,16 @@ class Proxy:
 
 
 def parse_proxy(url: str, source: str) -> Proxy:
-    """The proxy that ``url`` names; :class:`KubeConfigError`, which shows no part of it but the scheme."""
+    """The proxy that ``url`` names.
+
+    Raises: KubeConfigError naming ``source``; no part of the URL is shown.
+    """
     parts, port = _split(url, source)
     scheme = parts.scheme.lower()
     if scheme.startswith("socks"):
         raise KubeConfigError(
             f"{source}: SOCKS proxies are not supported; use an http:// or https:// proxy "
-            "(many SSH and SOCKS tools can offer one, privoxy for instance)"
+            "(privoxy, for instance, offers one in front of a SOCKS proxy)"
         )
     if scheme not in DEFAULT_PORTS:
         raise KubeConfigError(f"{source}: must begin with http:// or https:// (http://host:port)")
@@ -70,52 +74,66 @@ def parse_proxy(url: str, source: str) -> Proxy:
         raise KubeConfigError(
             f"{source}: names no valid host; a proxy is http://host:port or https://host:port"
         )
-    userinfo = (
-        None if parts.username is None else (unquote(parts.username), unquote(parts.password or ""))
-    )
+    userinfo = None
+    if parts.username is not None:
+        userinfo = (unquote(parts.username), unquote(parts.password or ""))
     return Proxy(scheme, host, port or DEFAULT_PORTS[scheme], source, userinfo)
 
 
 def _split(url: str, source: str) -> tuple[SplitResult, Optional[int]]:
     try:
-        # An environment that is not UTF-8 gives halves of surrogate pairs.
+        # not encodable: a value of an environment that is not UTF-8
         if " " not in url and not has_controls(url) and is_encodable(url):
             parts = urlsplit(url)
             return parts, parts.port
     except ValueError:
         pass
     raise KubeConfigError(
-        f"{source}: is not a URL (not shown: it may hold a password); write http://host:port, and percent-encode "
-        "what is special in a user name or password"
+        f"{source}: is not a URL (not shown: it may contain a password); write http://host:port, "
+        "and percent-encode special characters in user name and password"
     )
 
 
 def proxy_from_environment(
     scheme: str, host: str, port: int, environ: Optional[Mapping[str, str]] = None
 ) -> Optional[Proxy]:
-    """The proxy that the environment names for ``scheme://host:port``; None: connect directly."""
-    environ = os.environ if environ is None else environ
-    name, value = _first(environ, f"{scheme.upper()}_PROXY", f"{scheme}_proxy")
-    if not value or (name == "HTTP_PROXY" and environ.get("REQUEST_METHOD")):
-        return None  # in a CGI program HTTP_PROXY is a header of the request ("httpoxy")
-    if is_loopback(host) or excluded(host, port, _first(environ, "NO_PROXY", "no_proxy")[1]):
+    """The proxy that the environment names for ``scheme://host:port``, None to connect directly.
+
+    Raises: KubeConfigError for a proxy variable that is not a proxy's URL.
+    """
+    if environ is None:
+        environ = os.environ
+    name, value = _first_set(environ, f"{scheme.upper()}_PROXY", f"{scheme}_proxy")
+    if not value:
         return None
-    return parse_proxy(value if "://" in value else f"http://{value}", name)
+    if name == "HTTP_PROXY" and environ.get("REQUEST_METHOD"):
+        return None  # in a CGI program HTTP_PROXY is a header of the request ("httpoxy")
+    _, no_proxy = _first_set(environ, "NO_PROXY", "no_proxy")
+    if is_loopback(host) or is_excluded(host, port, no_proxy):
+        return None
+    if "://" not in value:
+        value = f"http://{value}"
+    return parse_proxy(value, name)
 
 
-def _first(environ: Mapping[str, str], *names: str) -> tuple[str, str]:
-    return next(
-        ((name, environ[name].strip()) for name in names if environ.get(name, "").strip()),
-        (names[0], ""),
-    )
+def _first_set(environ: Mapping[str, str], *names: str) -> tuple[str, str]:
+    """Name and value of the first of ``names`` that is not blank."""
+    for name in names:
+        value = environ.get(name, "").strip()
+        if value:
+            return name, value
+    return names[0], ""
 
 
 def is_loopback(host: str) -> bool:
-    address = _address(host)
-    return host.rstrip(".").lower() == "localhost" if address is None else address.is_loopback
+    """Whether ``host`` is this machine, by its name or address."""
+    address = _parse_address(host)
+    if address is None:
+        return host.rstrip(".").lower() == "localhost"
+    return address.is_loopback
 
 
-def excluded(host: str, port: int, no_proxy: str) -> bool:
+def is_excluded(host: str, port: int, no_proxy: str) -> bool:
     """Whether ``no_proxy`` (the value of ``NO_PROXY``) exempts ``host:port``."""
     host = host.rstrip(".").lower()
     entries = (entry.strip().lower() for entry in no_proxy.split(","))
@@ -125,26 +143,30 @@ def excluded(host: str, port: int, no_proxy: str) -> bool:
 def _matches(entry: str, host: str, port: int) -> bool:
     if entry == "*":
         return True
-    address = _address(host)
+    address = _parse_address(host)
     if "/" in entry:
-        return address is not None and _in_network(address, entry)
+        return address is not None and _is_in_network(address, entry)
     pattern, wanted_port = _split_port(entry)
     if wanted_port not in ("", str(port)):
         return False
-    listed = _address(pattern)
+    listed = _parse_address(pattern)
     if listed is not None:
         return listed == address
-    return _is_in_domain(host, pattern[1:] if pattern.startswith("*.") else pattern)
+    if pattern.startswith("*."):
+        pattern = pattern[1:]
+    return _is_in_domain(host, pattern)
 
 
 def _is_in_domain(host: str, domain: str) -> bool:
-    """Domains are compared as text, addresses too: ``.1.2`` exempts 10.0.1.2 (Go's rule)."""
-    below_only = domain.startswith(".")
-    name = ascii_host(domain[1:] if below_only else domain).rstrip(".")
-    return bool(name) and (host.endswith("." + name) or (host == name and not below_only))
+    """Domains are compared as text, and so are addresses: ``.1.2`` exempts 10.0.1.2 (Go's rule)."""
+    subdomains_only = domain.startswith(".")
+    name = ascii_host(domain[1:] if subdomains_only else domain).rstrip(".")
+    if not name:
+        return False
+    return host.endswith("." + name) or (host == name and not subdomains_only)
 
 
-def _in_network(address: _Address, network: str) -> bool:
+def _is_in_network(address: _Address, network: str) -> bool:
     import ipaddress
 
     try:
@@ -154,6 +176,7 @@ def _in_network(address: _Address, network: str) -> bool:
 
 
 def _split_port(entry: str) -> tuple[str, str]:
+    """Host and port of an entry; the port is ``""`` if there is none."""
     if entry.startswith("["):
         host, _, rest = entry[1:].partition("]")
         return host, rest[1:] if rest.startswith(":") else ""
@@ -163,12 +186,14 @@ def _split_port(entry: str) -> tuple[str, str]:
     return entry, ""
 
 
-def _address(host: str) -> Optional[_Address]:
-    import ipaddress  # not on the way of a process without proxy variables
+def _parse_address(host: str) -> Optional[_Address]:
+    """The IP address that ``host`` is, None for a name. An IPv4-mapped address is the IPv4 one."""
+    import ipaddress  # a process without proxy variables does not need it
 
     try:
         address = ipaddress.ip_address(host.strip("[]"))
     except ValueError:
         return None
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address
+    if isinstance(address, ipaddress.IPv6Address):
+        return address.ipv4_mapped or address
+    return address

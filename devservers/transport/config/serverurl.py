@@ -62,11 +62,13 @@ def parse_server_url(url: str, source: str) -> ServerURL:
     scheme = parts.scheme.lower()
     if scheme not in ("http", "https"):
         raise KubeConfigError(
-            f"{source}: the server must be an http or https URL, not of scheme {scheme!r}; {_REMEDY}"
+            f"{source}: the server must be an http or https URL, not of scheme {scheme!r}; "
+            f"{_REMEDY}"
         )
     if "@" in parts.netloc:
         raise KubeConfigError(
-            f"{source}: the server's URL contains a user name or password; put them in the user entry"
+            f"{source}: the server's URL contains a user name or password; "
+            "put them in the user entry"
         )
     host = plain_host(host)
     if not is_host(host) or port == 0:
@@ -81,7 +83,7 @@ def is_host(host: str) -> bool:
 
 
 def _clean_path(path: str, source: str) -> str:
-    """A path prefix as kubectl sends it: decoded, without ``//``, ``.`` and ``..``, encoded again."""
+    """A path prefix as kubectl sends it: without ``//``, ``.`` and ``..``, encoded anew."""
     if _BROKEN_ESCAPE.search(path):
         raise KubeConfigError(
             f"{source}: the path of the server's URL contains a % that starts no escape; {_REMEDY}/PATH"
@@ -111,7 +113,7 @@ def certificate_name(host: str) -> str:
 
 
 def plain_host(host: str) -> str:
-    """The host of a URL: an IPv6 address with its zone decoded (RFC 6874), or a name in DNS form."""
+    """The host of a URL: an IPv6 address, its zone decoded (RFC 6874), or a name in DNS form."""
     if ":" in host:
         return host.replace("%25", "%", 1)
     return ascii_host(host)

@@ -1,14 +1,14 @@
-"""Which cluster: :func:`load_config` takes the first source that there is.
+"""Which cluster: :func:`load_config` takes the first source there is.
 
-The order: an explicit kubeconfig, the files of ``KUBECONFIG``, ``~/.kube/config``, the service account of the pod we
-run in. Nothing is guessed: a source that is there but broken is an error, and when there is none the error lists every
-place that was looked at. The environment is read at call time.
+The order: an explicit kubeconfig, the files of ``KUBECONFIG``, ``~/.kube/config``, the service
+account of the pod. Nothing is guessed: a source that exists but is broken is an error, and when
+there is none the error lists every place that was checked. The environment is read at call time.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, Optional, Union
@@ -29,17 +29,18 @@ def load_config(
     *,
     namespace: Optional[str] = None,
 ) -> ClientConfig:
-    """The configuration of this process, from the first source that there is.
+    """The configuration of this process, from the first source there is.
 
     Args:
-        kubeconfig: path of a kubeconfig file, which must exist, or a dict of what one says; nothing else is looked at.
+        kubeconfig: path of a kubeconfig file, which must exist, or a dict with its content;
+            no other source is considered then.
         context: name of a context instead of the current one; in-cluster configuration has none.
-        namespace: default namespace instead of the one of the context or service account. In a pod, a context without
-            one means that of the pod.
+        namespace: default namespace instead of the one of the context or service account. In a pod,
+            a context without one means that of the pod.
 
     Raises:
         KubeConfigError: no source, or a broken one; the message says which, where and what to do.
-        MissingDependencyError: the kubeconfig is YAML and PyYAML is not installed (JSON needs nothing).
+        MissingDependencyError: the kubeconfig is YAML, and PyYAML is not installed.
     """
     if kubeconfig is not None and not isinstance(kubeconfig, (str, os.PathLike, Mapping)):
         raise TypeError(
@@ -57,122 +58,123 @@ def load(
     kubeconfig: Union[str, os.PathLike[str], Mapping[str, Any], None],
     context: Optional[str],
     namespace: Optional[str],
-    service_account: Optional[str] = None,
+    service_account: str = incluster.SERVICE_ACCOUNT,
 ) -> ClientConfig:
-    """The configuration from the first source that there is; ``service_account`` is the directory of the pod's."""
-    directory = service_account or incluster.SERVICE_ACCOUNT
-
-    def of_context(kube: KubeConfig, paths: Sequence[str]) -> ClientConfig:
-        again = partial(_read_again, [os.path.abspath(path) for path in paths]) if paths else None
-        config = client_config(kube, context, namespace, again)
-        if config.namespace is not None or incluster.missing_pieces(environ, directory):
-            return config
-        return replace(
-            config, namespace=incluster.pod_namespace(environ, directory)
-        )  # as kubectl has it
-
-    if isinstance(kubeconfig, Mapping):
-        return of_context(from_mapping(kubeconfig), [])
+    """As :func:`load_config`, with the environment and the service account's directory given."""
     if kubeconfig is not None:
-        path = os.path.expanduser(os.fspath(kubeconfig))
-        return of_context(_explicit(path), [path])
-    looked_at: list[str] = []
-    kube = _from_files(environ, looked_at)
+        config = _from_argument(kubeconfig, context, namespace)
+        return _with_pod_namespace(config, environ, service_account)
+
+    checked: list[str] = []
+    kube = _from_environment(environ, checked)
     if kube is not None and (context or kube.current_context):
-        return of_context(kube, _paths(environ))
-    missing = incluster.missing_pieces(environ, directory)
+        config = client_config(kube, context, namespace, _reader(_kubeconfig_paths(environ)))
+        return _with_pod_namespace(config, environ, service_account)
+    missing = incluster.missing_pieces(environ, service_account)
     if not missing and context is None:
-        return incluster.in_cluster_config(environ, namespace, directory)
+        return incluster.in_cluster_config(environ, namespace, service_account)
     if kube is not None and kube.contexts:
-        return client_config(kube, context, namespace)  # says that there is no current-context
-    looked_at.append(
-        "in-cluster service account: "
-        + ("; ".join(missing) or f"it has no contexts, and {context!r} was asked for")
+        return client_config(kube, context, namespace)  # raises: there is no current-context
+    why = "; ".join(missing) or f"it has no contexts, and {context!r} was asked for"
+    checked.append(f"in-cluster service account: {why}")
+    places = "\n".join(f"  - {shown_path(place)}" for place in checked)
+    raise KubeConfigError(
+        f"no Kubernetes configuration found. Looked at:\n{places}\n"
+        "Set KUBECONFIG to a kubeconfig file, write one to ~/.kube/config, pass kubeconfig=PATH, "
+        "or run in a pod with a service account."
     )
-    raise KubeConfigError(_nothing_found(looked_at))
 
 
-def _explicit(path: str) -> KubeConfig:
+def _with_pod_namespace(
+    config: ClientConfig, environ: Mapping[str, str], service_account: str
+) -> ClientConfig:
+    """``config``, in a pod with the pod's namespace if it names none, as in kubectl."""
+    if config.namespace is not None or incluster.missing_pieces(environ, service_account):
+        return config
+    return replace(config, namespace=incluster.pod_namespace(environ, service_account))
+
+
+def _from_argument(
+    kubeconfig: Union[str, os.PathLike[str], Mapping[str, Any]],
+    context: Optional[str],
+    namespace: Optional[str],
+) -> ClientConfig:
+    if isinstance(kubeconfig, Mapping):
+        return client_config(from_mapping(kubeconfig), context, namespace)
+    path = os.path.expanduser(os.fspath(kubeconfig))
     if is_content(path):
         raise KubeConfigError(
-            "kubeconfig: must be a file path but contains the kubeconfig itself (not shown); write it to a file and "
-            "give its path, or pass what it says as a dict"
+            "kubeconfig: must be a file path but contains the kubeconfig itself (not shown); "
+            "write it to a file and pass its path, or pass its content as a dict"
         )
     kube = read(path)
     if kube is None:
         raise KubeConfigError(
-            f"kubeconfig {shown_path(path)}: there is no such file; correct the path given as kubeconfig"
+            f"kubeconfig {shown_path(path)}: there is no such file; "
+            "correct the path given as kubeconfig"
         )
-    return kube
+    return client_config(kube, context, namespace, _reader([path]))
 
 
-def _read_again(paths: Sequence[str]) -> KubeConfig:
-    """What the files say by now; those that are missing count no more than they did at first."""
+def _reader(paths: list[str]) -> partial[KubeConfig]:
+    """A function that reads the files again, whatever the working directory is then."""
+    return partial(_read_again, [os.path.abspath(path) for path in paths])
+
+
+def _read_again(paths: list[str]) -> KubeConfig:
+    """What the files say now. Missing ones are ignored, as they were at first."""
     found = [kube for path in paths if (kube := read(path)) is not None]
     if not found:
-        raise KubeConfigError(
-            f"kubeconfig {shown_path(os.pathsep.join(paths))}: there is no such file any more"
-        )
+        files = shown_path(os.pathsep.join(paths))
+        raise KubeConfigError(f"kubeconfig {files}: there is no such file any more")
     return merge(found)
 
 
-def _from_files(environ: Mapping[str, str], looked_at: list[str]) -> Optional[KubeConfig]:
-    """The files of KUBECONFIG merged, or ~/.kube/config; None if there is no file at all."""
+def _from_environment(environ: Mapping[str, str], checked: list[str]) -> Optional[KubeConfig]:
+    """The files of KUBECONFIG merged, or ~/.kube/config; None if there is no file at all.
+
+    ``checked`` receives a line for each place without a usable configuration.
+    """
     value = environ.get("KUBECONFIG", "")
     if is_content(value):
         raise KubeConfigError(
-            "KUBECONFIG: must be a list of file paths but contains the kubeconfig itself (not shown); write it to a "
-            "file and set KUBECONFIG to its path"
+            "KUBECONFIG: must be a list of file paths but contains the kubeconfig itself "
+            "(not shown); write it to a file and set KUBECONFIG to its path"
         )
-    paths = _paths(environ)
+    paths = _kubeconfig_paths(environ)
     if value.strip(os.pathsep):
-        found = [
-            kube
-            for path in paths
-            if (kube := _noted(path, f"KUBECONFIG: {path}", looked_at)) is not None
-        ]
-        looked_at.append("~/.kube/config: not read, because KUBECONFIG is set")  # kubectl's rule
+        found = []
+        for path in paths:
+            kube = _read_noting(path, f"KUBECONFIG: {path}", checked)
+            if kube is not None:
+                found.append(kube)
+        checked.append("~/.kube/config: not read, because KUBECONFIG is set")  # kubectl's rule
         return merge(found) if found else None
-    looked_at.append("KUBECONFIG: not set")
+    checked.append("KUBECONFIG: not set")
     if not paths:
-        looked_at.append("~/.kube/config: HOME is not set")
+        checked.append("~/.kube/config: HOME is not set")
         return None
-    return _noted(paths[0], "~/.kube/config", looked_at)
+    return _read_noting(paths[0], f"~/.kube/config ({paths[0]})", checked)
 
 
-def _paths(environ: Mapping[str, str]) -> list[str]:
-    """Where the environment says that kubeconfig files are."""
-    listed = [path for path in environ.get("KUBECONFIG", "").split(os.pathsep) if path]
-    if listed:
-        return listed
-    home = _home(environ)
-    return [os.path.join(home, ".kube", "config")] if home else []
-
-
-def _noted(path: str, label: str, looked_at: list[str]) -> Optional[KubeConfig]:
+def _read_noting(path: str, place: str, checked: list[str]) -> Optional[KubeConfig]:
+    """The kubeconfig at ``path``; a line in ``checked`` says why it is of no use."""
     kube = read(path)
     if kube is None:
-        looked_at.append(
-            f"{label}: no such file" if label.endswith(path) else f"{label}: no such file ({path})"
-        )
+        checked.append(f"{place}: no such file")
     elif not kube.contexts:
-        looked_at.append(f"{label}: holds no contexts")
+        checked.append(f"{place}: contains no contexts")
     return kube
 
 
-def _home(environ: Mapping[str, str]) -> str:
-    if environ.get("HOME"):
-        return environ["HOME"]
-    home = (
-        "~" if "HOME" in environ else os.path.expanduser("~")
-    )  # the password database, which may not know this uid
-    return "" if home == "~" else home
-
-
-def _nothing_found(looked_at: list[str]) -> str:
-    places = "\n".join(f"  - {shown_path(place)}" for place in looked_at)
-    return (
-        f"no Kubernetes configuration found. Looked at:\n{places}\n"
-        "Set KUBECONFIG to a kubeconfig file, write one to ~/.kube/config, give kubeconfig=PATH, "
-        "or run in a pod with a service account."
-    )
+def _kubeconfig_paths(environ: Mapping[str, str]) -> list[str]:
+    """Where kubeconfig files are, according to the environment."""
+    listed = [path for path in environ.get("KUBECONFIG", "").split(os.pathsep) if path]
+    if listed:
+        return listed
+    home = environ.get("HOME", "")
+    if "HOME" not in environ:
+        home = os.path.expanduser("~")  # asks the password database, which may not know this uid
+        if home == "~":
+            return []
+    return [os.path.join(home, ".kube", "config")] if home else []

@@ -36,7 +36,7 @@ class TLSSettings:
 
     Attributes:
         ca: the authorities to trust; None: those of the system.
-        server_name: the name expected in the certificate (and sent as SNI) instead of the URL's host.
+        server_name: the name expected in the certificate, and sent as SNI, instead of the host.
         insecure: verify nothing.
     """
 

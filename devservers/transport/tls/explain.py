@@ -8,7 +8,7 @@ from .context import TLSSettings
 from .pem import ClientCertificate
 
 # X509_V_ERR_* of OpenSSL: no issuer, signed by another of the same name (the CA of every rebuilt
-# cluster is called "kubernetes"), self-signed, unverifiable, not a CA (24, and 79 from OpenSSL 3 on).
+# cluster is called "kubernetes"), self-signed, unverifiable, not a CA (24, in OpenSSL 3 also 79).
 _UNKNOWN_CA = frozenset({2, 7, 18, 19, 20, 21, 24, 79})
 _EXPIRED = frozenset({10, 15})
 _NOT_YET_VALID = frozenset({9})
@@ -67,7 +67,10 @@ def _explain_alert(reason: str, certificate: Optional[ClientCertificate]) -> str
     if "PROTOCOL_VERSION" in reason or "UNSUPPORTED_PROTOCOL" in reason:
         return "it offers no version of TLS that is safe (1.2 or newer); update the server, or the proxy in between"
     if "CERTIFICATE_REQUIRED" in reason:
-        return "it demands a client certificate; set client-certificate and client-key of the user entry"
+        return (
+            "it demands a client certificate; "
+            "set client-certificate and client-key of the user entry"
+        )
     if certificate is None and "HANDSHAKE_FAILURE" in reason:
         return (
             "it demands a client certificate (set client-certificate and client-key of the user "
@@ -76,7 +79,10 @@ def _explain_alert(reason: str, certificate: Optional[ClientCertificate]) -> str
     if "EXPIRED" in reason:
         return f"it says that {ours} has expired; log in again or renew it"
     if any(sign in reason for sign in _REJECTIONS):
-        return f"it does not accept {ours}: {reason}; check that it is for this cluster and still valid"
+        return (
+            f"it does not accept {ours}: {reason}; "
+            "check that it is for this cluster and still valid"
+        )
     return reason or "the handshake failed"
 
 

@@ -1,4 +1,4 @@
-"""Certificates and keys as they are configured: PEM bytes, or the path of a file that contains them.
+"""Certificates and keys as they are configured: PEM bytes, or the path of a file with them.
 
 A :class:`PEMSource` is read when a connection needs it and not before, so that a rotated file is
 noticed, and every error can name the kubeconfig entry that is at fault.
@@ -22,7 +22,7 @@ from ..text import shown_path
 
 @dataclass(frozen=True)
 class PEMSource:
-    """PEM bytes, or the path of a file that contains them; ``source`` names the kubeconfig entry."""
+    """PEM bytes, or the path of a file with them; ``source`` names the kubeconfig entry."""
 
     source: str
     data: Optional[bytes] = field(default=None, repr=False)
@@ -90,8 +90,8 @@ class PEMSource:
 
     def _nowhere_to_write(self, error: OSError) -> TLSError:
         return TLSError(
-            f"{self}: OpenSSL reads client certificates from files only, and this system has neither "
-            f"in-memory files (memfd and /proc) nor a writable temporary directory "
+            f"{self}: OpenSSL reads client certificates from files only, and this system has "
+            f"neither in-memory files (memfd and /proc) nor a writable temporary directory "
             f"({error.strerror}); mount a tmpfs and name it in TMPDIR, or let the kubeconfig name "
             "files instead of data"
         )
