@@ -18,7 +18,9 @@ def pass_on_warnings(headers: Message, doing: str) -> None:
     """``Warning`` headers (RFC 7234, code 299) as :class:`APIWarning`."""
     for header in headers.get_all("Warning") or ():
         for text in _WARNING.findall(header):
-            warn_user(f"{doing}: the API server warns: {re.sub(r'[^ -~]+', ' ', text.replace(chr(92), ''))}")
+            warn_user(
+                f"{doing}: the API server warns: {re.sub(r'[^ -~]+', ' ', text.replace(chr(92), ''))}"
+            )
 
 
 def warn_user(text: str, category: type[Warning] = APIWarning) -> None:
@@ -26,7 +28,9 @@ def warn_user(text: str, category: type[Warning] = APIWarning) -> None:
     import warnings
 
     frame, level = sys._getframe(1), 2
-    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).startswith(_PACKAGE):
+    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).startswith(
+        _PACKAGE
+    ):
         frame, level = frame.f_back, level + 1
     warnings.warn(text, category, stacklevel=level)
 

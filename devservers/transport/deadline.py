@@ -77,7 +77,10 @@ class Deadline:
     __slots__ = ("_at", "_clock", "cancellation", "seconds")
 
     def __init__(
-        self, seconds: Optional[float], clock: Clock = SYSTEM_CLOCK, cancellation: Optional[Cancellation] = None
+        self,
+        seconds: Optional[float],
+        clock: Clock = SYSTEM_CLOCK,
+        cancellation: Optional[Cancellation] = None,
     ) -> None:
         seconds = timeout(seconds)
         self.seconds: Optional[float] = None if seconds is None or seconds > FOREVER else seconds
@@ -131,7 +134,11 @@ class Backoff:
     """Capped exponential waits with full jitter, so that a thousand clients do not return in step."""
 
     def __init__(
-        self, first: float = 0.25, limit: float = 10.0, factor: float = 2.0, rand: Optional[Callable[[], float]] = None
+        self,
+        first: float = 0.25,
+        limit: float = 10.0,
+        factor: float = 2.0,
+        rand: Optional[Callable[[], float]] = None,
     ) -> None:
         self._first = first
         self._limit = limit

@@ -17,12 +17,22 @@ from .locks import ForkSafeLock
 if TYPE_CHECKING:
     from .rest import RESTClient
 
-_VARIABLES = ("KUBECONFIG", "HOME", "USERPROFILE", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT")
+_VARIABLES = (
+    "KUBECONFIG",
+    "HOME",
+    "USERPROFILE",
+    "KUBERNETES_SERVICE_HOST",
+    "KUBERNETES_SERVICE_PORT",
+)
 
 _lock = ForkSafeLock()
 _client: Optional[RESTClient] = None
-_defaults: WeakSet[RESTClient] = WeakSet()  # the one of now, and those of before that somebody still holds
-_made_under: Optional[tuple[Optional[str], ...]] = None  # None: configured, whatever the environment says
+_defaults: WeakSet[RESTClient] = (
+    WeakSet()
+)  # the one of now, and those of before that somebody still holds
+_made_under: Optional[tuple[Optional[str], ...]] = (
+    None  # None: configured, whatever the environment says
+)
 
 
 def default_client() -> RESTClient:

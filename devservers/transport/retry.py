@@ -130,12 +130,16 @@ class Attempts:
     ) -> bool:
         if error is None:
             self._succeeded = True
+            self.on_success()
             return False
         pause = self.pause_after(error)
         if pause is None:
             return False
         self._pause = pause
         return True
+
+    def on_success(self) -> None:
+        """For subclasses: the attempt did not fail."""
 
     def pause_after(self, error: BaseException) -> Optional[float]:
         """Seconds to wait after an attempt that failed with ``error``; None: it is the last one."""
@@ -203,7 +207,9 @@ class Patience:
         return now - self._failing_since > self._seconds
 
 
-def wait_after(error: BaseException, method: str, backoff: Backoff, *, repeatable: bool = False) -> Optional[float]:
+def wait_after(
+    error: BaseException, method: str, backoff: Backoff, *, repeatable: bool = False
+) -> Optional[float]:
     """Seconds to wait before a request that failed with ``error`` is sent again; None: report it.
 
     ``method`` is that of the request; an upgrade counts as a write, for what it starts may run.
@@ -221,7 +227,9 @@ def wait_after(error: BaseException, method: str, backoff: Backoff, *, repeatabl
     return 0.0 if error.on_kept_alive else backoff.next()
 
 
-def _wait_after_answer(method: str, status: int, retry_after: Optional[float], backoff: Backoff) -> Optional[float]:
+def _wait_after_answer(
+    method: str, status: int, retry_after: Optional[float], backoff: Backoff
+) -> Optional[float]:
     if status == 429 or (status == 503 and retry_after is not None):
         wait = backoff.next() if retry_after is None else retry_after
         return wait if wait <= LONGEST_WAIT else None

@@ -64,7 +64,11 @@ def _names_nothing(info: RequestInfo, error: APIError) -> bool:
     """A 404 that is no Status; or one for a whole collection, in which an absent object cannot be the reason."""
     if isinstance(error, NotServedError):
         return True
-    return isinstance(error, NotFoundError) and info.verb in ("list", "watch") and not error.details.get("name")
+    return (
+        isinstance(error, NotFoundError)
+        and info.verb in ("list", "watch")
+        and not error.details.get("name")
+    )
 
 
 def _missing_kind(info: RequestInfo, error: APIError) -> str:

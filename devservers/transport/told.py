@@ -90,7 +90,9 @@ def tell_resend(
     logger = listener(DEBUG)
     if logger is not None:
         request, why = shown_request(method, target), shown_failure(error)
-        logger.debug("%s: attempt %d failed (%s): %s in %.3f s", request, attempt, why, how, seconds)
+        logger.debug(
+            "%s: attempt %d failed (%s): %s in %.3f s", request, attempt, why, how, seconds
+        )
 
 
 def shown_request(method: str, target: str) -> str:

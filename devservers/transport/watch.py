@@ -102,7 +102,9 @@ class WatchState:
         before, self._known = self._known, {_key(item): _Known.of(item) for item in items}
         self.version = version
         now = self._known
-        gone = [old.item for key, old in before.items() if key not in now or now[key].uid != old.uid]
+        gone = [
+            old.item for key, old in before.items() if key not in now or now[key].uid != old.uid
+        ]
         changes = ((_change(before.get(key), known), known.item) for key, known in now.items())
         return [
             *({"type": "DELETED", "object": old} for old in gone),
@@ -152,7 +154,11 @@ def decode_event(line: bytes) -> Event:
         event = json.loads(line)
     except (ValueError, RecursionError):
         event = None
-    if isinstance(event, dict) and isinstance(event.get("type"), str) and isinstance(event.get("object"), dict):
+    if (
+        isinstance(event, dict)
+        and isinstance(event.get("type"), str)
+        and isinstance(event.get("object"), dict)
+    ):
         return event
     raise ProtocolError("the watch sent a line that is not a watch event")
 
@@ -174,7 +180,9 @@ class Watch:
         deadline: Optional[Deadline] = None, marks: bool = False,
     ) -> None:  # fmt: skip
         if resource_version is not None and not isinstance(resource_version, str):
-            raise TypeError(f"resource_version: must be a string, not {type(resource_version).__name__}")
+            raise TypeError(
+                f"resource_version: must be a string, not {type(resource_version).__name__}"
+            )
         begin = "" if resource_version in (None, "0") else resource_version
         self._client = client
         self._resource = resource
@@ -312,7 +320,9 @@ class Watch:
             "allowWatchBookmarks": True,
             "timeoutSeconds": self._timeout_seconds(),
         }
-        return self._client.stream(self._path, query=query, deadline=self._deadline, idle=IDLE_SECONDS)
+        return self._client.stream(
+            self._path, query=query, deadline=self._deadline, idle=IDLE_SECONDS
+        )
 
     def _timeout_seconds(self) -> int:
         """Five to ten minutes, so that the watches of a fleet do not end together; less if our own time is shorter."""
@@ -340,7 +350,9 @@ class Watch:
             return False
         self._empty_streams = 0
         raise ExpiredError(
-            "the server ends every watch from this version at once: it has expired", status=410, reason="Expired"
+            "the server ends every watch from this version at once: it has expired",
+            status=410,
+            reason="Expired",
         )
 
     def _failed(self, error: Exception) -> None:
@@ -358,7 +370,9 @@ class Watch:
 
 def _is_about_version(error: Exception) -> bool:
     """A version that is none is answered with 500, as if it could pass."""
-    return isinstance(error, ServerError) and error.message.startswith("resourceVersion: Invalid value")
+    return isinstance(error, ServerError) and error.message.startswith(
+        "resourceVersion: Invalid value"
+    )
 
 
 def _lines(answer: Answer) -> Generator[bytes, None, None]:
@@ -376,4 +390,8 @@ def _lines(answer: Answer) -> Generator[bytes, None, None]:
 def _error_of(status: Object, path: str) -> APIError:
     """The exception for an ERROR event. One of a kind nobody knows may pass, as client-go sees it; so may a 404."""
     error = failure_of(status, "GET", with_query(path, {"watch": True}))
-    return error.recast(ServerError, "") if isinstance(error, NotFoundError) or type(error) is APIError else error
+    return (
+        error.recast(ServerError, "")
+        if isinstance(error, NotFoundError) or type(error) is APIError
+        else error
+    )

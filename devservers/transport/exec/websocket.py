@@ -21,18 +21,16 @@ from urllib.parse import urlsplit
 from ...errors import (
     APIError,
     ConnectionFailedError,
-    DevServersError,
     MissingDependencyError,
     NotServedError,
     ProtocolError,
     RequestTimeoutError,
-    TransportError,
 )
 from ..auth.credentials import Identity
 from ..config.clientconfig import ClientConfig
 from ..deadline import Deadline
 from ..http.dial import connect
-from ..http.translate import guarded
+from ..http.translate import Rule, guarded
 from ..resources import Query, request_info, with_query
 from ..rest import RESTClient
 from ..status import failure_answer
@@ -176,13 +174,11 @@ def upgrade(
     """
     target = with_query(path, query)
 
-    def attempt(identity: Identity, fresh: bool) -> WebSocketStream:
-        with Exchange(UPGRADE, target, client.clock) as exchange:
-            stream = _attempt(client, target, subprotocols, identity, deadline)
+    for attempt in client.attempts(UPGRADE, target, deadline):
+        with attempt, Exchange(UPGRADE, target, client.clock) as exchange:
+            stream = _attempt(client, target, subprotocols, attempt.identity, deadline)
             exchange.status = http.client.SWITCHING_PROTOCOLS
-            return stream
-
-    return client.resend(UPGRADE, target, deadline, attempt)
+    return stream
 
 
 def _attempt(
@@ -262,15 +258,21 @@ def _refusal(
 
 
 def _guarded(config: ClientConfig, doing: str, call: Callable[[], T]) -> T:
-    """The boundary: exceptions of websocket-client become ours."""
-    try:
-        return guarded(config, doing, call)
-    except (DevServersError, Refused):
-        raise
-    except _library.WebSocketTimeoutException:
-        failure: TransportError = RequestTimeoutError(f"{doing}: no answer from {config.server} in the time given")
-    except _library.WebSocketConnectionClosedException:
-        failure = ConnectionFailedError(f"{doing}: the stream ended without a close frame")
-    except _library.WebSocketException as error:
-        failure = ProtocolError(f"{doing}: the WebSocket protocol is broken ({type(error).__name__})")
-    raise failure
+    """``call()``; exceptions of websocket-client become ours, too."""
+    return guarded(config, doing, call, LIBRARY)
+
+
+LIBRARY = (
+    Rule(
+        _library.WebSocketTimeoutException, RequestTimeoutError,
+        "{doing}: no answer from {server} in the time given", quotes=True,
+    ),
+    Rule(
+        _library.WebSocketConnectionClosedException, ConnectionFailedError,
+        "{doing}: the stream ended without a close frame", quotes=True,
+    ),
+    Rule(
+        _library.WebSocketException, ProtocolError,
+        "{doing}: the WebSocket protocol is broken ({kind})", quotes=True,
+    ),
+)  # fmt: skip

@@ -28,7 +28,9 @@ def system_lookup(host: str, port: int) -> list[Any]:
     return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
 
-def resolve(host: str, port: int, deadline: Deadline, lookup: Lookup = system_lookup) -> list[Address]:
+def resolve(
+    host: str, port: int, deadline: Deadline, lookup: Lookup = system_lookup
+) -> list[Address]:
     """The addresses of a host, in the system's order of preference.
 
     Raises:
@@ -65,7 +67,9 @@ class _Lookup:
 
     def result(self, deadline: Deadline) -> list[Any]:
         """What it found, or its error, if that comes within the deadline."""
-        if sys.is_finalizing():  # where a thread does not run any more, and one that is waited for hangs
+        if (
+            sys.is_finalizing()
+        ):  # where a thread does not run any more, and one that is waited for hangs
             self._run()
         else:
             self._run_beside()
