@@ -39,10 +39,12 @@ class ForkSafeLock:
         self._held.release()
 
     def __enter__(self) -> None:
-        self.acquire()
+        lock = self._lock
+        lock.acquire()
+        self._held = lock
 
     def __exit__(self, *exc: object) -> None:
-        self.release()
+        self._held.release()
 
     def renew(self) -> None:
         """In a forked child: be open."""

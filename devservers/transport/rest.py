@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
+from functools import partial
+from typing import Any, Callable, Optional
 
 from .. import arguments
 from ..errors import (
@@ -38,10 +39,6 @@ from .status import failure_answer
 from .text import json_or_none
 from .told import Exchange, tell_resend
 
-if TYPE_CHECKING:
-    pass
-
-T = TypeVar("T")
 Object = dict[str, Any]
 """A Kubernetes object as JSON."""
 
@@ -89,7 +86,7 @@ class RESTClient:
         self.served = ServedKinds()
         self.memory = Memory()
         self._timeout = timeout
-        self._pool = Pool(self.config)
+        self._pool = Pool(self.config, clock)
         self._opener = build_opener(self.config, self._pool)
         self._user_agent = check_header_text(self.config.user_agent or user_agent(), "user_agent")
 
@@ -178,82 +175,68 @@ class RESTClient:
             "DELETE", path, body=body, deadline=deadline, repeatable=uid is not None
         )
 
-    def list_page(
-        self, resource: Resource, namespace: Optional[str], *, selectors: Optional[Mapping[str, Optional[str]]] = None,
-        limit: Optional[int] = PAGE_SIZE, token: Optional[str] = None, deadline: Optional[Deadline] = None,
-    ) -> Object:  # fmt: skip
-        """One page of a list; ``token`` is the ``metadata.continue`` of the page before."""
-        query = {**(selectors or {}), "limit": limit, "continue": token}
-        return self.request("GET", resource.collection(namespace), query=query, deadline=deadline)
-
     def pages(
-        self, resource: Resource, namespace: Optional[str], *, selectors: Optional[Mapping[str, Optional[str]]] = None,
-        limit: int = PAGE_SIZE, deadline: Optional[Deadline] = None,
+        self, resource: Resource, namespace: Optional[str], *,
+        selectors: Optional[Mapping[str, Optional[str]]] = None,
+        limit: Optional[int] = PAGE_SIZE, deadline: Optional[Deadline] = None,
     ) -> Iterator[Object]:  # fmt: skip
-        """The pages of one consistent list. An expired token in mid-list is :class:`ExpiredError`: start again."""
-        token: Optional[str] = None
+        """The pages of one consistent list, of ``limit`` objects each; None: all in one.
+
+        Raises while iterating:
+            ExpiredError: the snapshot grew too old between two pages; start again.
+        """
+        path = resource.collection(namespace)
+        query = {**(selectors or {}), "limit": limit}
         while True:
-            page = self.list_page(
-                resource,
-                namespace,
-                selectors=selectors,
-                limit=limit,
-                token=token,
-                deadline=deadline,
-            )
+            page = self.request("GET", path, query=query, deadline=deadline)
             yield page
-            token = (page.get("metadata") or {}).get("continue") or None
-            if token is None:
+            query["continue"] = (page.get("metadata") or {}).get("continue")
+            if not query["continue"]:
                 return
 
     def list_all(
-        self, resource: Resource, namespace: Optional[str], *, selectors: Optional[Mapping[str, Optional[str]]] = None,
+        self, resource: Resource, namespace: Optional[str], *,
+        selectors: Optional[Mapping[str, Optional[str]]] = None,
         deadline: Optional[Deadline] = None,
     ) -> tuple[list[Object], str]:  # fmt: skip
-        """Every object and the resourceVersion of the list, page by page; a list that expires is begun again."""
-        for last_try in (False, False, True):
-            items: list[Object] = []
-            version = ""
-            try:
-                for page in self.pages(resource, namespace, selectors=selectors, deadline=deadline):
-                    items.extend(list_items(page, resource))
-                    version = (page.get("metadata") or {}).get("resourceVersion") or ""
-                return items, version
-            except ExpiredError:
-                if last_try:
-                    break
-        # The collection changes faster than it can be paged through: one unpaged list is always consistent.
-        page = self.list_page(
-            resource, namespace, selectors=selectors, limit=None, deadline=deadline
-        )
-        return list_items(page, resource), (page.get("metadata") or {}).get("resourceVersion") or ""
+        """Every object, and the resourceVersion of the list."""
+        scope = partial(self.pages, resource, namespace, selectors=selectors, deadline=deadline)
+        try:
+            pages = list(scope())
+        except ExpiredError:
+            # The server compacts its history faster than the pages come. As client-go does: a list
+            # in one piece needs no history.
+            pages = list(scope(limit=None))
+        items = [item for page in pages for item in list_items(page, resource)]
+        return items, (pages[-1].get("metadata") or {}).get("resourceVersion") or ""
 
-    # -- requests -------------------------------------------------------------------------------------------------
+    # -- requests ---------------------------------------------------------------------------------
 
     def request(
         self, method: str, path: str, *, query: Optional[Query] = None, body: object = None,
-        content_type: str = "application/json", deadline: Optional[Deadline] = None, repeatable: bool = False,
-        sending: Optional[Callable[[], None]] = None,
+        content_type: str = "application/json", deadline: Optional[Deadline] = None,
+        repeatable: bool = False, sending: Optional[Callable[[], None]] = None,
     ) -> Object:  # fmt: skip
-        """Send and decode: the JSON object of a 2xx answer. ``repeatable``: see :func:`.retry.wait_after`.
+        """Send, and decode the JSON object of a 2xx answer. ``repeatable``: see :mod:`.retry`.
 
         ``sending`` is called each time the first byte of the request is about to go out.
 
         Raises:
-            APIError: a subclass by the Status's reason. TransportError: no whole answer. ProtocolError: not JSON.
+            APIError: a subclass by the Status's reason. TransportError: no whole answer.
+            ProtocolError: the answer is not JSON.
         """
         target = with_query(path, query)
-        data = None if body is None else _encode(body)
         doing = _doing(method, target, body)
-        deadline = (deadline or Deadline(None, self.clock)).sooner(self._timeout)
-
-        def attempt(identity: Identity, fresh: bool) -> bytes:
-            return self._exchange(
-                method, target, data, content_type, identity, deadline, doing, fresh, sending
-            ).read()
-
+        limit = Deadline(self._timeout, self.clock)
+        if deadline is not None:
+            limit = deadline.sooner(self._timeout)
+        data = None if body is None else _encode(body)
+        url = self.config.server + target
+        request = Request(method, url, data, limit, doing=doing, sending=sending)
         try:
-            raw = self.resend(method, target, deadline, attempt, repeatable=repeatable)
+            for attempt in self.attempts(method, target, limit, repeatable=repeatable):
+                with attempt:
+                    raw = self._send_once(request, target, attempt, content_type).read()
         except (ConnectionFailedError, RequestTimeoutError) as error:
             error.args = (_told(error, doing, method),)
             raise
@@ -264,90 +247,48 @@ class RESTClient:
     def stream(
         self, path: str, *, query: Optional[Query] = None, deadline: Deadline, idle: float
     ) -> Answer:
-        """GET whose body is read as it comes; ``idle`` is the longest silence borne between two bytes, in seconds."""
+        """GET whose body is read as it comes.
+
+        ``idle`` is the longest silence tolerated between two bytes, in seconds. Until the answer
+        begins, the client's own timeout counts as well as ``deadline``.
+        """
         target = with_query(path, query)
-        first = deadline.sooner(self._timeout)
-
-        def attempt(identity: Identity, fresh: bool) -> Answer:
-            return self._exchange(
-                "GET", target, None, "", identity, first, _doing("GET", target, None), fresh
-            )
-
-        answer = self.resend("GET", target, first, attempt)
+        opening = deadline.sooner(self._timeout)
+        doing = _doing("GET", target, None)
+        request = Request("GET", self.config.server + target, None, opening, doing=doing)
+        for attempt in self.attempts("GET", target, opening):
+            with attempt:
+                answer = self._send_once(request, target, attempt)
         self.served.answered(target)
         answer.extend(deadline, idle)
         return answer
 
-    def resend(
-        self, method: str, target: str, deadline: Deadline, attempt: Callable[[Identity, bool], T], *,
-        repeatable: bool = False,
-    ) -> T:  # fmt: skip
-        """``attempt(identity, fresh)`` until it succeeds or nothing more may be tried.
-
-        What may go again is decided by :mod:`.retry`. Credentials that are refused (401) are renewed as :mod:`.login`
-        says, and the request is sent with the new ones; that is not counted. ``fresh`` is True from the second time on.
-        """
+    def attempts(
+        self, method: str, target: str, deadline: Deadline, *, repeatable: bool = False
+    ) -> RequestAttempts:
+        """The attempts at one request, each with the identity to send it with."""
         login = Login(self.config.credentials, deadline)
-        backoff = Backoff(first=0.1, limit=2.0)
-        patience = (
-            deadline if deadline.seconds is not None else deadline.sooner(retry.NOT_SERVED_PATIENCE)
+        return RequestAttempts(
+            method, target, deadline, login, self._pool.drop_idle, repeatable=repeatable
         )
-        again, failures, number = False, 0, 0
-        while True:
-            identity = login.identity()
-            number += 1
-            try:
-                result = attempt(identity, again)
-                login.answered()
-                return result
-            except (APIError, ConnectionFailedError) as error:
-                again = True
-                if isinstance(error, UnauthorizedError):
-                    self._pool.drop_idle()  # whatever it was that the server did not like about them
-                    if login.renew():
-                        tell_resend(
-                            method,
-                            target,
-                            error,
-                            number,
-                            0.0,
-                            "sending it with renewed credentials",
-                        )
-                        continue
-                    raise login.explained(error) from None
-                if isinstance(error, APIError):
-                    login.answered(error)
-                failures += not isinstance(error, NotServedError)
-                wait = retry.wait_after(error, method, backoff, repeatable=repeatable)
-                left = (patience if isinstance(error, NotServedError) else deadline).remaining()
-                if (
-                    wait is None
-                    or failures >= retry.ATTEMPTS
-                    or (left is not None and wait >= left)
-                ):
-                    raise
-                tell_resend(method, target, error, number, wait)
-            deadline.sleep(wait)
 
-    def _exchange(
-        self, method: str, target: str, data: Optional[bytes], content_type: str, identity: Identity,
-        deadline: Deadline, doing: str, fresh: bool, sending: Optional[Callable[[], None]] = None,
-    ) -> Answer:  # fmt: skip
-        """Send once; an answer other than 2xx is raised."""
+    def _send_once(
+        self, request: Request, target: str, attempt: RequestAttempts, content_type: str = ""
+    ) -> Answer:
+        """The answer to one sending; one other than 2xx is raised."""
+        method = request.get_method()
+        headers = self.headers(attempt.identity)
+        if request.body is not None:
+            headers.append(("Content-Type", content_type))
+        request.identity, request.header_list = attempt.identity, headers
+        request.fresh = attempt.number > 1
         with Exchange(method, target, self.clock) as exchange:
-            headers = self.headers(identity)
-            if data is not None:
-                headers.append(("Content-Type", content_type))
-            request = Request(
-                self.config.server + target, method, headers, data, deadline,
-                identity=identity, doing=doing, fresh=fresh, sending=sending,
-            )  # fmt: skip
             answer = self._opener.open(request, timeout=None)
             assert isinstance(answer, Answer)
             exchange.status = answer.status
             if not 200 <= answer.status < 300:
                 raise self._refusal(method, target, answer, headers)
-        pass_on_warnings(answer.headers, doing)
+        pass_on_warnings(answer.headers, request.doing)
         return answer
 
     def _refusal(
@@ -375,6 +316,69 @@ class RESTClient:
         ]
 
 
+class RequestAttempts(retry.Attempts):
+    """The attempts at one request: which failures pass (:mod:`.retry`), and as whom it is sent.
+
+    Credentials that are refused (401) are renewed as :mod:`.auth.login` says, and the request is
+    sent with the new ones at once; that is not counted as a failure.
+
+    Attributes:
+        identity: who sends the present attempt.
+    """
+
+    identity: Identity
+
+    def __init__(
+        self,
+        method: str,
+        target: str,
+        deadline: Deadline,
+        login: Login,
+        drop_idle: Callable[[], None],
+        *,
+        repeatable: bool,
+    ) -> None:
+        super().__init__(deadline, Backoff(first=0.1, limit=2.0), limit=retry.ATTEMPTS)
+        self._method = method
+        self._target = target
+        self._login = login
+        self._drop_idle = drop_idle
+        self._repeatable = repeatable
+        self._not_served_deadline = deadline
+        if deadline.seconds is None:
+            self._not_served_deadline = deadline.sooner(retry.NOT_SERVED_PATIENCE)
+
+    def __next__(self) -> RequestAttempts:
+        super().__next__()
+        self.identity = self._login.identity()
+        return self
+
+    def on_success(self) -> None:
+        self._login.answered()
+
+    def pause_after(self, error: BaseException) -> Optional[float]:
+        if isinstance(error, UnauthorizedError):
+            return self._renew(error)
+        if isinstance(error, APIError):
+            self._login.answered(error)
+        pause = retry.wait_after(error, self._method, self.backoff, repeatable=self._repeatable)
+        if pause is not None and isinstance(error, NotServedError):
+            pause = retry.fitting(pause, self._not_served_deadline)  # not counted
+        elif pause is not None:
+            pause = self.counted(pause)
+        if pause is not None:
+            tell_resend(self._method, self._target, error, self.number, pause)
+        return pause
+
+    def _renew(self, error: UnauthorizedError) -> float:
+        self._drop_idle()  # whatever the server did not like about these connections
+        if not self._login.renew():
+            raise self._login.explained(error) from None
+        how = "sending it with renewed credentials"
+        tell_resend(self._method, self._target, error, self.number, 0.0, how)
+        return 0.0
+
+
 def _doing(method: str, target: str, body: object) -> str:
     """What a request is for, for messages; the name of what is created stands in its body."""
     info = request_info(method, target)
@@ -389,9 +393,9 @@ def _told(error: TransportError, doing: str, method: str) -> str:
     text = str(error)
     if not text.startswith(doing):
         text = f"{doing}: {text}"
-    if method in retry.READS or error.nothing_sent:
-        return text
-    return f"{text}; it may have been executed"
+    if retry.may_have_been_executed(error, method):
+        return f"{text}; it may have been executed"
+    return text
 
 
 def list_items(page: Object, resource: Resource) -> list[Object]:

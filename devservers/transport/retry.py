@@ -130,12 +130,16 @@ class Attempts:
     ) -> bool:
         if error is None:
             self._succeeded = True
+            self.on_success()
             return False
         pause = self.pause_after(error)
         if pause is None:
             return False
         self._pause = pause
         return True
+
+    def on_success(self) -> None:
+        """For subclasses: the attempt did not fail."""
 
     def pause_after(self, error: BaseException) -> Optional[float]:
         """Seconds to wait after an attempt that failed with ``error``; None: it is the last one."""

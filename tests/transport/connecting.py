@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 from collections.abc import Iterator
 from typing import Any, Optional
 
@@ -13,6 +12,7 @@ from devservers.transport.auth.credentials import Credentials
 from devservers.transport.config.clientconfig import ClientConfig
 from devservers.transport.deadline import Deadline
 from devservers.transport.http.dial import connect
+from devservers.transport.http.stream import Stream
 from devservers.transport.tls.context import TLSSettings
 from devservers.transport.tls.pem import ClientCertificate, PEMSource
 
@@ -47,10 +47,15 @@ def tls_server(*names: str, days: int = 30, talk: Any = answer_http, **context: 
         yield server
 
 
-def exchange(sock: socket.socket, request: bytes = GET) -> bytes:
+def send(sock: Stream, data: bytes) -> None:
+    while data:
+        data = data[sock.send(data) :]
+
+
+def exchange(sock: Stream, request: bytes = GET) -> bytes:
     """Send a request, and give the whole answer."""
     with contextlib.closing(sock):
-        sock.sendall(request)
+        send(sock, request)
         return b"".join(iter(lambda: sock.recv(4096), b""))
 
 

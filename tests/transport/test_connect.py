@@ -14,7 +14,7 @@ from devservers.errors import ConnectionFailedError, RequestTimeoutError, TLSErr
 from devservers.transport.config.clientconfig import ClientConfig
 from devservers.transport.deadline import Deadline
 from devservers.transport.http.dial import connect
-from devservers.transport.http.translate import refusal_of_certificate
+from devservers.transport.http.translate import translate
 from devservers.transport.tls.context import InsecureTLSWarning
 from devservers.transport.tls.pem import PEMSource
 
@@ -47,6 +47,7 @@ class TestDirect:
         with serving() as server, contextlib.closing(
             connect(ClientConfig(f"http://127.0.0.1:{server.port}"), deadline())
         ) as sock:  # fmt: skip
+            assert isinstance(sock, socket.socket)
             assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
             assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
@@ -165,15 +166,16 @@ class TestTLSFailures:
             config = for_server(server, certificate=client)
             with contextlib.closing(connect(config, deadline())) as sock, pytest.raises(ssl.SSLError) as caught:
                 sock.recv(1)
-        refusal = refusal_of_certificate(caught.value, config)
-        assert refusal is not None
+        refusal = translate(caught.value, "get", config)
+        assert isinstance(refusal, TLSError)
         assert f"no TLS connection to {config.server}: it " in str(refusal)
         assert said in str(refusal)
 
     def test_a_broken_stream_is_no_refusal_of_a_certificate(self) -> None:
         error = ssl.SSLError(1, "x")
         error.reason = "DECRYPTION_FAILED_OR_BAD_RECORD_MAC"
-        assert refusal_of_certificate(error, ClientConfig("https://api.example")) is None
+        failure = translate(error, "get", ClientConfig("https://api.example"))
+        assert isinstance(failure, ConnectionFailedError)
 
     def test_a_server_that_hangs_up_in_the_handshake_is_a_failed_connection(self) -> None:
         with serving(lambda sock: None) as server:

@@ -8,6 +8,7 @@ import pty
 import threading
 from base64 import b64encode
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Optional
 
@@ -242,8 +243,8 @@ class TestAnswers:
             cluster = {"server": f"https://127.0.0.1:{server.port}", "certificate-authority-data": ca}
             config = using(plugin, cluster)
             for name in ("alice", "bob"):
-                with connect(config, Deadline(10)) as sock:
-                    sock.sendall(b"x")
+                with closing(connect(config, Deadline(10))) as sock:
+                    sock.send(b"x")
                     assert sock.recv(1) == b"x"
                 shown = server.seen[-1].client_certificate
                 assert shown is not None

@@ -38,6 +38,7 @@ def test_an_idle_dead_path_is_noticed_by_the_kernel_within_half_a_minute() -> No
     with serving() as server, contextlib.closing(
         connect(ClientConfig(f"http://127.0.0.1:{server.port}"), Deadline(10))
     ) as sock:  # fmt: skip
+        assert isinstance(sock, socket.socket)
         idle = getattr(socket, "TCP_KEEPIDLE", 0x10)  # macOS calls it TCP_KEEPALIVE
         assert sock.getsockopt(socket.IPPROTO_TCP, idle) == PROBE_AFTER
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) == PROBE_INTERVAL
@@ -49,6 +50,7 @@ def test_the_option_that_would_end_a_peer_which_does_not_read_is_not_set() -> No
     with serving() as server, contextlib.closing(
         connect(ClientConfig(f"http://127.0.0.1:{server.port}"), Deadline(10))
     ) as sock:  # fmt: skip
+        assert isinstance(sock, socket.socket)
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 0
 
 

@@ -29,7 +29,7 @@ class TestTLSInTLS:
     def sock(self) -> Iterator[TunnelledTLS]:
         context = server_context(authority().issue("127.0.0.1"))
         with proxying(context=context, resolve=HOSTS) as proxy, tls_server("api.example", talk=echo) as server:
-            sock: object = connect(proxied(server, proxy), deadline())
+            sock = connect(proxied(server, proxy), deadline())
             assert isinstance(sock, TunnelledTLS)
             with sock:
                 yield sock

@@ -100,7 +100,11 @@ def test_what_is_sent_again_is_told_with_the_reason_and_the_attempt(debug: pytes
 
 
 def test_a_connection_that_fails_is_told_as_such(debug: pytest.LogCaptureFixture) -> None:
-    with scripted(Peer.reset) as server, server.client(clock=FakeClock()) as client:
+    def ask_and_reset(peer: Peer) -> None:
+        peer.request()
+        peer.reset()
+
+    with scripted(ask_and_reset) as server, server.client(clock=FakeClock()) as client:
         with pytest.raises(errors.ConnectionFailedError):
             client.request("POST", "/x", body={})
     (record,) = debug.records

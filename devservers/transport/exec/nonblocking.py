@@ -21,13 +21,13 @@ from __future__ import annotations
 
 import io
 import re
-import socket
 import ssl
 from collections import deque
 from typing import Any, Optional
 
 from ..deadline import Deadline
 from ..http.sockets import dead_path, unanswered, wait_ready
+from ..http.stream import Stream
 
 READ_SIZE = 65536
 UNANSWERED_SECONDS = 120.0
@@ -41,7 +41,7 @@ _INFORMATIONAL = re.compile(rb"HTTP/1\.[01] 1(?!01)\d\d[ \r]")
 class Pipe:
     """What websocket-client takes for a socket. ``sent`` and ``received`` count bytes."""
 
-    def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
+    def __init__(self, sock: Stream, deadline: Deadline) -> None:
         self.sock = sock
         self.deadline = deadline
         self.queued = 0

@@ -17,14 +17,12 @@ import os
 import socket
 from collections.abc import Sequence
 from contextlib import closing
-from functools import partial
 from typing import NamedTuple, Optional, cast
 from urllib.parse import urlsplit
 
 from ...errors import (
     APIError,
     ConnectionFailedError,
-    DevServersError,
     MissingDependencyError,
     NotServedError,
     ProtocolError,
@@ -33,7 +31,7 @@ from ..auth.credentials import Identity
 from ..config.clientconfig import ClientConfig
 from ..deadline import Deadline
 from ..http.dial import connect
-from ..http.translate import guarded, translate
+from ..http.translate import Rule, exchanging, guarded, translate
 from ..resources import Query, request_info, with_query
 from ..rest import RESTClient
 from ..status import failure_answer
@@ -60,6 +58,17 @@ if not hasattr(
         "remove it (pip uninstall websocket, or rename the file), then pip install websocket-client"
     )
 
+LIBRARY = (
+    Rule(
+        _library.WebSocketConnectionClosedException, ConnectionFailedError,
+        "{doing}: the stream ended without a close frame", quotes=True,
+    ),
+    Rule(
+        _library.WebSocketException, ProtocolError,
+        "{doing}: the WebSocket protocol is broken ({kind})", quotes=True,
+    ),
+)  # fmt: skip
+"""What the exceptions of websocket-client mean."""
 UPGRADE = "UPGRADE"
 """The method by which a resend is judged: not a read, for what it starts may run."""
 
@@ -156,12 +165,7 @@ class WebSocketStream:
             # No wait of the library's: what the kernel says of a dead path (ETIMEDOUT) is a
             # TimeoutError to Python, and the library puts its own in the place of any of those.
             error = cast(Exception, error.__context__)
-        if isinstance(error, _library.WebSocketConnectionClosedException):
-            return ConnectionFailedError("receiving: the stream ended without a close frame")
-        if isinstance(error, _library.WebSocketException):
-            kind = type(error).__name__
-            return ProtocolError(f"receiving: the WebSocket protocol is broken ({kind})")
-        return translate(error, "receiving", self._config)
+        return translate(error, "receiving", self._config, LIBRARY)
 
     def wait(self, seconds: Optional[float]) -> bool:
         """Wait until something can be read (or sent, if something is queued); False when the time
@@ -208,14 +212,19 @@ def upgrade(
         TransportError: no connection, no answer in time, or an upgrade that breaks the protocol.
     """
     target = with_query(path, query)
-    once = partial(_upgrade_once, client, target, subprotocols, deadline)
-    return client.resend(UPGRADE, target, deadline, once)
+    for attempt in client.attempts(UPGRADE, target, deadline):
+        with attempt:
+            stream = _upgrade_once(client, target, subprotocols, deadline, attempt.identity)
+    return stream
 
 
 def _upgrade_once(
-    client: RESTClient, target: str, subprotocols: Sequence[str], deadline: Deadline,
-    identity: Identity, fresh: bool,
-) -> WebSocketStream:  # fmt: skip
+    client: RESTClient,
+    target: str,
+    subprotocols: Sequence[str],
+    deadline: Deadline,
+    identity: Identity,
+) -> WebSocketStream:
     """Connect, ask for the upgrade, and judge the answer."""
     config = client.config
     handshake = Handshake(subprotocols, str(request_info("GET", target)))
@@ -224,20 +233,19 @@ def _upgrade_once(
         sock = connect(config, deadline, identity, tunnel=True)
         server = urlsplit(config.server)
         try:
-            pipe = Pipe(sock, deadline)
-            pipe.send(handshake.request(server.path + target, server.netloc, headers))
-            pipe.flush()
-            head = pipe.read_head()
+            with exchanging(config, handshake.doing):
+                pipe = Pipe(sock, deadline)
+                pipe.send(handshake.request(server.path + target, server.netloc, headers))
+                pipe.flush()
+                head = pipe.read_head()
             if handshake.is_agreed(head):
                 exchange.status = http.client.SWITCHING_PROTOCOLS
                 return WebSocketStream(pipe, handshake.subprotocol(head), config)
             answer = http.client.HTTPResponse(cast(socket.socket, RefusedAnswer(pipe, head)))
             with closing(answer):
                 raise _refusal(client, target, handshake, answer, headers)
-        except BaseException as error:
+        except BaseException:
             sock.close()
-            if isinstance(error, OSError) and not isinstance(error, DevServersError):
-                raise translate(error, handshake.doing, config) from error
             raise
 
 

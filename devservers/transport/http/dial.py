@@ -1,12 +1,13 @@
 """The one place that opens connections to the API server: a name, TCP, perhaps a proxy, perhaps TLS.
 
-Every step honours the deadline and its cancellation: the socket does not block while the connection
+Every step honors the deadline and its cancellation: the socket does not block while the connection
 is being opened, and each wait is one that :meth:`Deadline.wait` can end. So ``stop()`` of a watch
-is felt in a connect to a host that drops packets, in a handshake with a silent peer, and in a
-lookup that a name server leaves hanging (see :mod:`.resolve`).
+takes effect during a connect to a host that drops packets, a handshake with a silent peer, and a
+lookup that a name server leaves unanswered (see :mod:`.resolve`).
 
-Every failure leaves here as one of this package's exceptions and with the socket closed. Messages name the host, the
-proxy setting or the certificate entry at fault, never credentials.
+Every failure leaves here as one of this package's exceptions (:mod:`.translate`), with the socket
+closed. Messages name the host, the proxy setting or the certificate entry at fault, and never hold
+credentials.
 """
 
 from __future__ import annotations
@@ -17,15 +18,9 @@ import re
 import socket
 import ssl
 from functools import partial
-from typing import Callable, NoReturn, Optional, TypeVar, Union, cast
+from typing import Callable, Optional, TypeVar
 
-from ...errors import (
-    ConnectionFailedError,
-    ProtocolError,
-    RequestTimeoutError,
-    TLSError,
-    TransportError,
-)
+from ...errors import ConnectionFailedError, ProtocolError, RequestTimeoutError, TransportError
 from ...version import __version__
 from ..auth.credentials import Identity
 from ..config.clientconfig import ClientConfig
@@ -33,17 +28,18 @@ from ..config.proxies import Proxy
 from ..config.serverurl import certificate_name, host_and_port
 from ..deadline import Deadline
 from ..tls.context import make_proxy_context
-from ..tls.explain import explain_handshake_failure, is_end_of_stream
+from ..tls.explain import explain_handshake_failure
 from ..tls.tunnel import TunnelledTLS
 from .resolve import Address, resolve
 from .sockets import tune, wait_ready
+from .stream import Stream
+from .translate import CONNECT, HANDSHAKE, LOOKUP, TUNNEL, translated
 
 CONNECT_TIMEOUT = 30.0
 """Seconds for one address, for CONNECT and for a handshake, where the caller gave no deadline."""
 _MAX_CONNECT_REPLY = 16 * 1024
 
 T = TypeVar("T")
-Stream = Union[socket.socket, ssl.SSLSocket, TunnelledTLS]
 
 
 def connect(
@@ -52,13 +48,14 @@ def connect(
     identity: Optional[Identity] = None,
     *,
     tunnel: bool = False,
-) -> socket.socket:
-    """A connected socket to the API server, ready for the first byte of HTTP.
+) -> Stream:
+    """A connection to the API server, ready for the first byte of HTTP.
 
-    For an https server the TLS handshake is done and verified. Through a proxy, https is tunnelled by ``CONNECT``; for
-    plain http only if ``tunnel`` (an upgrade would not survive the proxy), else the socket leads to the proxy and
-    requests must be in absolute form. ``identity`` is whose client certificate is shown; default: ours as of now. The
-    socket's timeout is what was left of the deadline; callers set their own.
+    For an https server the TLS handshake is done and verified. Through a proxy, https is tunneled
+    by ``CONNECT``; plain http only if ``tunnel`` (an upgrade would not survive the proxy), else the
+    connection leads to the proxy and requests must be in absolute form. ``identity`` is whose
+    client certificate is shown; default: ours as of now. The timeout of the stream is what was left
+    of the deadline; callers set their own.
 
     Raises:
         TransportError: ConnectionFailedError, TLSError, ProtocolError or RequestTimeoutError; its
@@ -67,32 +64,33 @@ def connect(
     """
     proxy = config.proxy()
     secure = config.scheme == "https"
-    host, port = (config.host, config.port) if proxy is None else (proxy.host, proxy.port)
-    target = config.server if proxy is None else f"the proxy {proxy}"
+    host, port, target = config.host, config.port, config.server
+    if proxy is not None:
+        host, port, target = proxy.host, proxy.port, f"the proxy {proxy}"
     stream: Optional[Stream] = None
     try:
-        stream = _open(host, port, target, deadline)
+        stream = sock = _open(host, port, target, deadline)
         if proxy is not None and proxy.scheme == "https":
-            stream = _proxy_tls(stream, config, proxy, deadline)
+            stream = sock = _proxy_tls(sock, config, proxy, deadline)
         if proxy is not None and (secure or tunnel):
-            _request_tunnel(stream, config, proxy, deadline)
+            _request_tunnel(sock, config, proxy, deadline)
         if secure:
-            stream = _server_tls(
-                stream, config, identity or config.credentials.identity(deadline), deadline
-            )
+            identity = identity or config.credentials.identity(deadline)
+            stream = _server_tls(sock, config, identity, deadline)
         stream.settimeout(_time_left(deadline, target))
     except BaseException as error:
         if stream is not None:
             stream.close()
         if isinstance(error, TransportError):
-            error.nothing_sent = True  # of any request: the socket has not been handed out yet
+            error.nothing_sent = True  # of any request: nobody has got this stream yet
         raise
-    return cast(socket.socket, stream)
+    return stream
 
 
 def _open(host: str, port: int, target: str, deadline: Deadline) -> socket.socket:
-    """Try each address of ``host``; one that does not answer gets no more than its share of the time."""
-    addresses = _addresses(host, port, target, deadline)
+    """Try each address of ``host``; each one gets no more than its share of the time."""
+    with translated(LOOKUP, target=target, host=host):
+        addresses = resolve(host, port, deadline)
     problem = OSError("no address")
     for index, address in enumerate(addresses):
         left = _time_left(deadline, target)
@@ -101,13 +99,8 @@ def _open(host: str, port: int, target: str, deadline: Deadline) -> socket.socke
             return _dial(address, deadline.sooner(share))
         except OSError as error:
             problem = error
-    if isinstance(problem, (socket.timeout, TimeoutError)):
-        raise RequestTimeoutError(
-            f"no connection to {target} in time; is the host up, and does a firewall or a missing VPN drop packets?"
-        ) from problem
-    raise ConnectionFailedError(
-        f"cannot connect to {target}: {problem.strerror or problem}; {_advice(problem)}"
-    ) from problem
+    with translated(CONNECT, target=target):
+        raise problem
 
 
 def _dial(address: Address, deadline: Deadline) -> socket.socket:
@@ -129,30 +122,6 @@ def _dial(address: Address, deadline: Deadline) -> socket.socket:
     return sock
 
 
-def _advice(problem: OSError) -> str:
-    if isinstance(problem, ConnectionRefusedError):
-        return (
-            "nothing listens there: is the cluster running, and is this the right context and port?"
-        )
-    return "check the address, your network and VPN"
-
-
-def _addresses(host: str, port: int, target: str, deadline: Deadline) -> list[Address]:
-    try:
-        return resolve(host, port, deadline)
-    except TimeoutError as error:
-        raise RequestTimeoutError(
-            f"no connection to {target}: the name {host!r} was not resolved in time; do the name "
-            "servers answer, and is a VPN missing?"
-        ) from error
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or "not a host name"
-        raise ConnectionFailedError(
-            f"cannot connect to {target}: the name {host!r} does not resolve ({reason}); "
-            "check the spelling, DNS and VPN, or set proxy-url if the cluster is behind a proxy"
-        ) from error
-
-
 def _time_left(deadline: Deadline, target: str) -> Optional[float]:
     if deadline.expired:
         within = "" if deadline.seconds is None else f" within {deadline.seconds:g} s"
@@ -162,18 +131,20 @@ def _time_left(deadline: Deadline, target: str) -> Optional[float]:
 
 def _step_deadline(deadline: Deadline, target: str) -> Deadline:
     """The time for one step: what is left, or a limit of our own."""
-    return (
-        deadline if _time_left(deadline, target) is not None else deadline.sooner(CONNECT_TIMEOUT)
-    )
+    if _time_left(deadline, target) is None:
+        return deadline.sooner(CONNECT_TIMEOUT)
+    return deadline
 
 
 def _patiently(
     stream: Stream, deadline: Deadline, step: Callable[[], T], *, write: bool = False
 ) -> T:
-    """``step()`` of a socket that does not block, again and again until it need not wait.
+    """Repeat ``step()`` of a stream that does not block until it need not wait.
 
-    ``write``: a plain socket that is not ready waits to be written. Raises socket.timeout when the
-    time is up.
+    ``write``: a plain socket that is not ready waits to be written.
+
+    Raises:
+        socket.timeout: the time is up.
     """
     while True:
         try:
@@ -182,23 +153,44 @@ def _patiently(
             wants_write = isinstance(error, ssl.SSLWantWriteError)
         except BlockingIOError:
             wants_write = write
-        _await_ready(cast(socket.socket, stream), deadline, write=wants_write)
+        _await_ready(stream, deadline, write=wants_write)
 
 
-def _await_ready(sock: socket.socket, deadline: Deadline, *, write: bool) -> None:
-    if not deadline.wait(partial(wait_ready, sock, read=not write, write=write)):
+def _await_ready(stream: Stream, deadline: Deadline, *, write: bool) -> None:
+    if not deadline.wait(partial(wait_ready, stream, read=not write, write=write)):
         raise socket.timeout("timed out")
 
 
 def _proxy_tls(
     sock: socket.socket, config: ClientConfig, proxy: Proxy, deadline: Deadline
 ) -> ssl.SSLSocket:
-    deadline = _step_deadline(deadline, f"the proxy {proxy}")
+    target = f"the proxy {proxy}"
+    deadline = _step_deadline(deadline, target)
     context = make_proxy_context(config.tls)
-    try:
+
+    def explanation(error: Exception) -> str:
+        return explain_handshake_failure(error, config.tls, None)
+
+    with translated(HANDSHAKE, target=target, explanation=explanation):
         return _handshake(sock, context, certificate_name(proxy.host), deadline)
-    except (OSError, ValueError) as error:
-        _fail(error, f"the proxy {proxy}", explain_handshake_failure(error, config.tls, None))
+
+
+def _server_tls(
+    sock: socket.socket, config: ClientConfig, identity: Identity, deadline: Deadline
+) -> Stream:
+    context = config.ssl_context(identity)
+    name = certificate_name(config.tls.server_name or config.host)
+    deadline = _step_deadline(deadline, config.server)
+
+    def explanation(error: Exception) -> str:
+        return explain_handshake_failure(error, config.tls, identity.certificate)
+
+    with translated(HANDSHAKE, target=config.server, explanation=explanation):
+        if not isinstance(sock, ssl.SSLSocket):
+            return _handshake(sock, context, name, deadline)
+        inner = TunnelledTLS(sock, context, name)
+        _patiently(inner, deadline, inner.do_handshake)
+        return inner
 
 
 def _handshake(
@@ -214,68 +206,35 @@ def _handshake(
     return secure
 
 
-def _server_tls(
-    stream: Stream, config: ClientConfig, identity: Identity, deadline: Deadline
-) -> Stream:
-    context = config.ssl_context(identity)
-    name = certificate_name(config.tls.server_name or config.host)
-    deadline = _step_deadline(deadline, config.server)
-    try:
-        if isinstance(stream, (ssl.SSLSocket, TunnelledTLS)):
-            inner = TunnelledTLS(cast(socket.socket, stream), context, name)
-            _patiently(inner, deadline, inner.do_handshake)
-            return inner
-        return _handshake(stream, context, name, deadline)
-    except (OSError, ValueError) as error:
-        _fail(
-            error, config.server, explain_handshake_failure(error, config.tls, identity.certificate)
-        )
-
-
-def _fail(error: Exception, target: str, explanation: str) -> NoReturn:
-    if isinstance(error, socket.timeout):
-        raise RequestTimeoutError(f"the TLS handshake with {target} did not end in time") from error
-    if isinstance(error, (ssl.SSLError, ValueError)) and not is_end_of_stream(error):
-        raise TLSError(f"no TLS connection to {target}: {explanation}") from error
-    reason = getattr(error, "strerror", None) or "end of file"
-    raise ConnectionFailedError(
-        f"{target} closed the connection during the TLS handshake ({reason}); "
-        "is this a TLS port, and does something on the way (a proxy, a firewall) cut it?"
-    ) from error
-
-
-def _request_tunnel(stream: Stream, config: ClientConfig, proxy: Proxy, deadline: Deadline) -> None:
+def _request_tunnel(
+    sock: socket.socket, config: ClientConfig, proxy: Proxy, deadline: Deadline
+) -> None:
+    """Ask the proxy for a connection to the API server (RFC 9110, section 9.3.6)."""
     authority = host_and_port(config.host, config.port)
+    target = f"the proxy {proxy}"
     lines = [
         f"CONNECT {authority} HTTP/1.1",
         f"Host: {authority}",
         f"User-Agent: devservers/{__version__}",
+        *(f"{name}: {value}" for name, value in proxy.headers()),
     ]
-    lines += [f"{name}: {value}" for name, value in proxy.headers()]
-    target = f"the proxy {proxy}"
-    try:
-        deadline = _step_deadline(deadline, target)
-        _send(stream, ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"), deadline)
-        head = _read_head(stream, deadline, target)
-    except socket.timeout as error:
-        raise RequestTimeoutError(f"{target} did not answer CONNECT {authority} in time") from error
-    except OSError as error:
-        raise ConnectionFailedError(
-            f"{target} closed the connection when asked for {authority}; does it allow CONNECT to port {config.port}?"
-        ) from error
+    deadline = _step_deadline(deadline, target)
+    with translated(TUNNEL, target=target, authority=authority, port=config.port):
+        _send(sock, ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"), deadline)
+        head = _read_head(sock, deadline, target)
     _check_connect_reply(head, authority, target)
 
 
-def _send(stream: Stream, data: bytes, deadline: Deadline) -> None:
+def _send(sock: socket.socket, data: bytes, deadline: Deadline) -> None:
     while data:
-        sent = _patiently(stream, deadline, partial(stream.send, data), write=True)
+        sent = _patiently(sock, deadline, partial(sock.send, data), write=True)
         data = data[sent:]
 
 
-def _read_head(stream: Stream, deadline: Deadline, target: str) -> bytes:
+def _read_head(sock: socket.socket, deadline: Deadline, target: str) -> bytes:
     head = b""
     while b"\r\n\r\n" not in head:
-        data = _patiently(stream, deadline, lambda: stream.recv(4096))
+        data = _patiently(sock, deadline, partial(sock.recv, 4096))
         if not data:
             raise ConnectionResetError("end of file")
         head += data
@@ -310,9 +269,8 @@ def _check_connect_reply(head: bytes, authority: str, target: str) -> None:
         refusal = ConnectionFailedError(
             f"{target} refused CONNECT {authority} with status {status}: {advice}"
         )
-        refusal.may_pass = (
-            status >= 500
-        )  # the rest asked again would be refused again, and lock accounts
+        # The others would be refused again, and wrong passwords sent repeatedly lock accounts.
+        refusal.may_pass = status >= 500
         raise refusal
     if not head.endswith(b"\r\n\r\n"):
         raise ProtocolError(f"{target} sent data ahead of the API server's; is it an HTTP proxy?")

@@ -1,26 +1,26 @@
-"""HTTP/1.1 over urllib: an opener with our own handler, kept-alive connections, no redirects, http and https only.
+"""HTTP/1.1 over urllib: an opener with one handler of our own, on kept-alive connections.
 
-Theory of operation. ``urllib.request`` opens a connection per request, follows redirects with the Authorization header,
-opens ``file:`` and ``ftp:`` URLs and consults proxies on its own. So the opener here is put together by hand and knows
-exactly one handler, for ``http`` and ``https``, which takes a connection from the pool, sends, and hands out an
-:class:`Answer`. Whatever the status, the answer comes back; the REST layer judges it. Exceptions of ``http.client``,
-``ssl`` and ``socket`` do not leave this module: see :func:`guarded`.
+Theory of operation. ``urllib.request`` on its own opens a connection per request, follows redirects
+with the Authorization header, opens ``file:`` and ``ftp:`` URLs and reads the proxy variables. So
+the opener here is put together by hand and knows exactly one handler, for ``http`` and ``https``,
+which takes a connection from the pool, sends, and hands out an :class:`Answer`. Whatever the
+status, the answer comes back; the REST layer judges it. Exceptions of ``http.client``, ``ssl`` and
+``socket`` do not leave this module (:mod:`.translate`).
 """
 
 from __future__ import annotations
 
 import http.client
 import urllib.request
-from typing import Callable, Optional, cast
+from typing import Callable, Optional
 
 from ...errors import ConnectionFailedError
 from ..auth.credentials import Identity
 from ..config.clientconfig import ClientConfig
-from ..config.proxies import Proxy
 from ..deadline import Deadline
 from ..tls.explain import is_alert
 from .pool import Connection, Pool
-from .translate import guarded
+from .translate import exchanging
 
 READ_SIZE = 65536
 
@@ -30,31 +30,41 @@ Headers = list[tuple[str, str]]
 class Request(urllib.request.Request):
     """A request whose headers are a list (Impersonate-Group repeats) and whose time is bounded.
 
-    ``identity``: who sends it. ``doing`` says in messages what it is for. ``idle``: seconds of silence borne in its
-    body. ``fresh``: use no connection that was used before. ``sending`` is called when its first byte is about to go
-    out.
+    It may be sent several times; who sends it is set each time.
+
+    Attributes:
+        doing: says in messages what it is for.
+        sending: called each time its first byte is about to go out.
+        identity, header_list: who sends it now.
+        fresh: whether it must not go over a connection that was used before.
     """
 
-    def __init__(
-        self, url: str, method: str, headers: Headers, body: Optional[bytes], deadline: Deadline, *,
-        identity: Identity, doing: str = "", idle: Optional[float] = None, fresh: bool = False,
-        sending: Optional[Callable[[], None]] = None,
-    ) -> None:  # fmt: skip
-        super().__init__(url, data=body, method=method)
-        self.header_list = headers
-        self.deadline = deadline
-        self.identity = identity
-        self.idle = idle
-        self.fresh = fresh
-        self.sending = sending
-        self._doing = doing or f"{self.get_method()} {self.selector.partition('?')[0]}"
+    identity: Identity
+    header_list: Headers
+    fresh: bool = False
 
-    def __str__(self) -> str:
-        return self._doing
+    def __init__(
+        self,
+        method: str,
+        url: str,
+        body: Optional[bytes],
+        deadline: Deadline,
+        *,
+        doing: str = "",
+        sending: Optional[Callable[[], None]] = None,
+    ) -> None:
+        super().__init__(url, method=method)
+        self.body = body
+        self.deadline = deadline
+        self.doing = doing or f"{method} {self.selector.partition('?')[0]}"
+        self.sending = sending
 
 
 class Answer:
-    """A status, headers and a body that is read as it comes; holds its connection until read to the end or closed."""
+    """A status, headers and a body that is read as it comes.
+
+    It holds its connection until it is read to the end, or closed.
+    """
 
     def __init__(
         self, pool: Pool, connection: Connection, response: http.client.HTTPResponse, doing: str
@@ -71,11 +81,14 @@ class Answer:
         return b"".join(iter(self.read_some, b""))
 
     def read_some(self) -> bytes:
-        """The next bytes that arrive, ``b""`` at the proper end. A body cut short is an error, never an end."""
+        """The next bytes that arrive, ``b""`` at the end. A body cut short is an error."""
         if self._connection is None:
             return b""
         try:
-            data = guarded(self._pool.config, self._doing, self._read1)
+            with exchanging(self._pool.config, self._doing):
+                data = self._response.read1(READ_SIZE)
+                if not data and self._response.length:  # http.client takes that for an end
+                    raise http.client.IncompleteRead(b"", self._response.length)
         except BaseException:
             self.close()
             raise
@@ -83,14 +96,8 @@ class Answer:
             self._release()
         return data
 
-    def _read1(self) -> bytes:
-        data = self._response.read1(READ_SIZE)
-        if not data and self._response.length:  # http.client lets a short body pass as an end
-            raise http.client.IncompleteRead(b"", self._response.length)
-        return data
-
     def extend(self, deadline: Deadline, idle: float) -> None:
-        """Read the rest of the body under another deadline: a stream's life is longer than its request's."""
+        """Read the rest under another deadline: a stream lives longer than its request."""
         if self._connection is not None:
             self._connection.timed.bind(deadline, idle)
 
@@ -119,58 +126,64 @@ class KeepAliveHandler(urllib.request.BaseHandler):
         self._pool = pool
 
     def http_open(self, request: urllib.request.Request) -> Answer:
+        """Send the request and read the head of its answer."""
         assert isinstance(request, Request)
         connection = None if request.fresh else self._pool.take(request.identity)
         if connection is None:
-            connection = Connection(self._config, request.host, request.identity, request.deadline)
+            connection = Connection(
+                self._config, self._pool.clock, request.identity, request.deadline
+            )
         try:
-            connection.timed.bind(request.deadline, request.idle)
-            response = guarded(self._config, str(request), lambda: _exchange(request, connection))
-            return Answer(self._pool, connection, response, str(request))
-        except ConnectionFailedError as error:
-            error.on_kept_alive = connection.reused
+            connection.timed.bind(request.deadline, None)
+            with exchanging(self._config, request.doing):
+                _put_head(request, connection)
+                connection.timed.sending = request.sending
+                try:
+                    connection.endheaders(request.body)
+                except (BrokenPipeError, ConnectionResetError):
+                    response = _early_answer(connection)
+                else:
+                    response = connection.getresponse()
+        except BaseException as error:
             connection.close()
+            if isinstance(error, ConnectionFailedError):
+                error.on_kept_alive = connection.reused
             raise
-        except BaseException:
-            connection.close()
-            raise
+        return Answer(self._pool, connection, response, request.doing)
 
     https_open = http_open
 
 
-def _exchange(request: Request, connection: Connection) -> http.client.HTTPResponse:
-    """The request out, the head of the answer in."""
-    target, headers = _request_line(request, connection.proxy)
+def _put_head(request: Request, connection: Connection) -> None:
+    """Give request line and headers to ``http.client``, which sends them with the body.
+
+    The target is in origin form, or in absolute form to an http proxy before an http server
+    (RFC 9112, section 3.2).
+    """
+    target = request.selector
+    headers = request.header_list
+    if connection.proxy is not None:
+        target = request.full_url
+        headers = [*headers, *connection.proxy.headers()]
     connection.putrequest(request.get_method(), target, skip_host=True, skip_accept_encoding=True)
+    connection.putheader("Host", request.host)
     for name, value in headers:
         connection.putheader(name, value)
-    body = cast(Optional[bytes], request.data)
-    if body is not None:
-        connection.putheader("Content-Length", str(len(body)))
-    connection.timed.sending = request.sending
-    try:
-        connection.endheaders(body)
-    except (BrokenPipeError, ConnectionResetError):
-        return _early_answer(connection)
-    return connection.getresponse()
+    if request.body is not None:
+        connection.putheader("Content-Length", str(len(request.body)))
 
 
 def _early_answer(connection: Connection) -> http.client.HTTPResponse:
-    """A server may answer and close before it has read a whole body (413, say); without an answer, the error stands."""
+    """The answer of a server that closed before it had read the whole body (a 413, say).
+
+    Without an answer, the reset stands.
+    """
     try:
         return connection.getresponse()
     except (OSError, http.client.HTTPException) as error:
         if is_alert(error):
             raise  # TLS 1.3: the server does not accept our certificate, and says so only now
     raise ConnectionResetError("the connection was reset while the request was sent")
-
-
-def _request_line(request: Request, proxy: Optional[Proxy]) -> tuple[str, Headers]:
-    """Origin form, or absolute form to an http proxy before an http server (RFC 9112, section 3.2)."""
-    headers = [("Host", request.host), *request.header_list]
-    if proxy is None:
-        return request.selector, headers
-    return request.full_url, [*headers, *proxy.headers()]
 
 
 def build_opener(config: ClientConfig, pool: Pool) -> urllib.request.OpenerDirector:

@@ -2,15 +2,16 @@
 
 Invariants:
 
-1. A connection is in the pool, or in exactly one answer, or closed. It returns to the pool only after its answer was
-   read to the end and the server keeps it open.
-2. Every wait on a socket is bounded by the deadline of the request that is under way (:class:`TimedSocket`), however
-   slowly bytes drip, and ends when that is cancelled, or when the path turns out to be dead (see
-   :mod:`.sockets`).
-3. A connection shows the client certificate that it was opened with for as long as it lives. It is used only for
-   requests whose :class:`Identity` has that very certificate, in that very version: after a rotation the ones of
-   before are closed as they come back, however long they were busy.
-4. An idle connection that has become readable was closed by the server (or is out of step): it is dropped before use.
+1. A connection is in the pool, or in exactly one answer, or closed. It returns to the pool only
+   after its answer was read to the end and if the server keeps it open.
+2. Every wait on a socket is bounded by the deadline of the request that is under way
+   (:class:`TimedSocket`), however slowly bytes drip, and ends when that is canceled, or when the
+   path turns out to be dead (see :mod:`.sockets`).
+3. A connection shows the client certificate that it was opened with for as long as it lives. It is
+   used only for requests whose :class:`Identity` has that very certificate, in that very version:
+   after a rotation the earlier ones are closed as they come back, however long they were busy.
+4. An idle connection that has become readable was closed by the server (or is out of step): it is
+   dropped before use.
 """
 
 from __future__ import annotations
@@ -20,93 +21,99 @@ import io
 import os
 import socket
 import ssl
-import time
 from functools import partial
-from typing import Any, Callable, Optional, cast
+from typing import Any, Callable, Optional
 
 from ..auth.credentials import Identity
 from ..config.clientconfig import ClientConfig
 from ..config.proxies import Proxy
-from ..deadline import Deadline
+from ..deadline import SYSTEM_CLOCK, Clock, Deadline
 from ..locks import ForkSafeLock
 from .dial import connect
 from .sockets import UNANSWERED_SECONDS, dead_path, unanswered, wait_ready
+from .stream import Stream
 
 IDLE_CONNECTIONS = 8
 """Connections kept for reuse; more may be open at once."""
-LOOK_SECONDS = 1.0
-"""Seconds between two looks whether the peer still gives signs of life, while we wait for it; and whether there was a
-signal, which does not end a wait that it comes just before, or if another thread gets it."""
 IDLE_SECONDS = 50.0
 """An idle connection older than this is not reused: common load balancers forget one after 60 s."""
+CHECK_SECONDS = 1.0
+"""Seconds between two checks, while we wait for the peer, whether it still gives signs of life. A
+signal is noticed then, too: one that arrives just before a wait, or in another thread, does not end
+the wait by itself."""
+
+_NO_DEADLINE = Deadline(None)
 
 
 class TimedSocket:
-    """The part of a socket that ``http.client`` uses, each operation bounded by the deadline of the moment."""
+    """What ``http.client`` takes for a socket; each operation is bounded by the present deadline."""
 
-    def __init__(self, sock: socket.socket) -> None:
-        self.raw = sock
-        self.deadline = Deadline(None)
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.deadline = _NO_DEADLINE
         self.idle: Optional[float] = None  # seconds of silence tolerated between two bytes
-        self.sending: Optional[Callable[[], None]] = (
-            None  # called as late as can be before bytes go out
-        )
+        self.sending: Optional[Callable[[], None]] = None  # called just before bytes go out
         self._readers = 0
         self._closing = False
 
     def bind(self, deadline: Deadline, idle: Optional[float]) -> None:
-        """From now on ``deadline`` counts, and its cancellation (and no other) reaches this socket."""
+        """From now on ``deadline`` counts, and only its cancellation reaches this socket."""
         self.deadline, self.idle = deadline, idle
         if deadline.cancellation is not None:
             deadline.cancellation.interrupt = partial(self.interrupt, deadline)
 
     def patiently(self, step: Callable[[], int]) -> int:
-        """One operation on the socket, in the time that there is; none is wasted on a path that is dead."""
+        """One operation on the stream, in the time that there is.
+
+        The wait is cut into slices of :data:`CHECK_SECONDS`, so that a path that is dead is given
+        up before the time is.
+        """
         left = self.deadline.capped(self.idle)
         if left is not None and left <= 0:
             raise TimeoutError("the deadline has passed")
         while True:
-            seconds = LOOK_SECONDS if left is None else min(left, LOOK_SECONDS)
-            self.raw.settimeout(seconds)
+            seconds = CHECK_SECONDS if left is None else min(left, CHECK_SECONDS)
+            self.stream.settimeout(seconds)
             try:
                 return step()
             except socket.timeout as error:
-                if (
-                    error.errno is not None or left == seconds
-                ):  # the kernel has given up, or the time is up
-                    raise
-            if unanswered(self.raw, UNANSWERED_SECONDS):
+                if error.errno is not None or left == seconds:
+                    raise  # the kernel has given up, or the time is up
+            if unanswered(self.stream, UNANSWERED_SECONDS):
                 raise dead_path()
-            left = None if left is None else left - seconds
+            if left is not None:
+                left -= seconds
 
     def sendall(self, data: Any) -> None:
         view = memoryview(data).cast("B")
         if self.sending is not None:
             self.sending()
         while view:
-            view = view[self.patiently(partial(self.raw.send, view)) :]
+            view = view[self.patiently(partial(self.stream.send, view)) :]
 
     def makefile(self, mode: str) -> io.BufferedReader:
         self._readers += 1
         return io.BufferedReader(_TimedReader(self))
 
     def close(self) -> None:
-        """As with a socket, what still reads keeps it open: http.client closes a last answer's connection early."""
+        """Close, unless something still reads: then it closes when that does, as a socket does.
+
+        http.client closes the connection of a last answer before its body is read.
+        """
         self._closing = True
         if not self._readers:
-            self.raw.close()
+            self.stream.close()
 
     def interrupt(self, deadline: Deadline) -> None:
-        """From another thread: end a blocked read, if it is still the one of the call with this deadline."""
+        """From another thread: end a blocked read, if it is still the one under this deadline."""
         if self.deadline is not deadline:
             return
         try:
-            if isinstance(
-                self.raw, ssl.SSLSocket
-            ):  # its own shutdown() would drop the TLS state under the reader
-                socket.socket.shutdown(self.raw, socket.SHUT_RDWR)
+            if isinstance(self.stream, ssl.SSLSocket):
+                # Its own shutdown() would drop the TLS state that the reader is using.
+                socket.socket.shutdown(self.stream, socket.SHUT_RDWR)
             else:
-                self.raw.shutdown(socket.SHUT_RDWR)
+                self.stream.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass  # it has gone already
 
@@ -124,7 +131,7 @@ class _TimedReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        return self._sock.patiently(partial(self._sock.raw.recv_into, buffer))
+        return self._sock.patiently(partial(self._sock.stream.recv_into, buffer))
 
     def close(self) -> None:
         if not self.closed:
@@ -133,7 +140,11 @@ class _TimedReader(io.RawIOBase):
 
 
 class FinalResponse(http.client.HTTPResponse):
-    """A response after whatever informational ones come before it (RFC 9110, section 15.2; http.client knows 100)."""
+    """A response after any informational ones that come before it (RFC 9110, section 15.2).
+
+    http.client knows no other than 100, and would take a 103 for the answer. The answer proper
+    would then be read as that to the next request on this connection.
+    """
 
     def _read_status(self) -> Any:
         while True:
@@ -144,58 +155,66 @@ class FinalResponse(http.client.HTTPResponse):
 
 
 class Connection(http.client.HTTPConnection):
-    """An open connection, fitted with timed reads; :func:`connect` knows proxies and TLS."""
+    """An open connection with timed reads; :func:`connect` knows proxies and TLS.
+
+    Attributes:
+        version: that of the client certificate it was opened with.
+        proxy: the one it leads to, if requests must be in absolute form.
+        idle_since: when it last returned to the pool; None before the first time.
+    """
 
     response_class = FinalResponse
-    auto_open = 0  # http.client never connects on its own: it would do so past proxies and TLS
+    auto_open = 0  # http.client never connects on its own: it would bypass proxies and TLS
 
     def __init__(
-        self, config: ClientConfig, host: str, identity: Identity, deadline: Deadline
+        self, config: ClientConfig, clock: Clock, identity: Identity, deadline: Deadline
     ) -> None:
-        super().__init__(host)
+        super().__init__(config.host, config.port)
         self.version = identity.version
-        """That of the client certificate it was opened with."""
         self.proxy: Optional[Proxy] = config.proxy() if config.scheme == "http" else None
-        """The one this connection leads to, if requests must be in absolute form."""
-        self.timed = TimedSocket(connect(config, deadline, identity))
-        self.sock = cast(socket.socket, self.timed)
-        self._pid = os.getpid()
         self.idle_since: Optional[float] = None
+        self.timed = self.sock = TimedSocket(connect(config, deadline, identity))
+        self._clock = clock
+        self._pid = os.getpid()
 
     @property
     def reused(self) -> bool:
         return self.idle_since is not None
 
-    def usable(self) -> bool:
-        """False if the server has closed it meanwhile, it is old, or it belongs to the process we were forked from."""
-        if self._pid != os.getpid() or time.monotonic() - (self.idle_since or 0.0) > IDLE_SECONDS:
+    def is_usable(self) -> bool:
+        """Whether it is ours, is young enough, and was not closed by the server meanwhile."""
+        if self._pid != os.getpid():  # it belongs to the process that we were forked from
             return False
-        return not wait_ready(self.timed.raw, 0)
+        if self._clock.now() - (self.idle_since or 0.0) > IDLE_SECONDS:
+            return False
+        return not wait_ready(self.timed.stream, 0)
 
 
 class Pool:
     """Idle connections to one API server, the most recently used first."""
 
-    def __init__(self, config: ClientConfig) -> None:
+    def __init__(self, config: ClientConfig, clock: Clock = SYSTEM_CLOCK) -> None:
         self.config = config
+        self.clock = clock
         self._idle: list[Connection] = []
         self._lock = ForkSafeLock()
         self._closed = False
 
     def take(self, identity: Identity) -> Optional[Connection]:
-        """A connection that was used before and still can be, by this one."""
+        """A connection that was used before and still can be, by this identity."""
         while True:
             with self._lock:
                 connection = self._idle.pop() if self._idle else None
-            if connection is None or (
-                connection.version == identity.version and connection.usable()
-            ):
+            if connection is None:
+                return None
+            if connection.version == identity.version and connection.is_usable():
                 return connection
             connection.close()
 
     def put(self, connection: Connection) -> None:
-        connection.idle_since = time.monotonic()
-        connection.timed.bind(Deadline(None), None)
+        """Keep it for another request, if there is room."""
+        connection.idle_since = self.clock.now()
+        connection.timed.bind(_NO_DEADLINE, None)
         with self._lock:
             if not self._closed and len(self._idle) < IDLE_CONNECTIONS:
                 self._idle.append(connection)
@@ -213,4 +232,5 @@ class Pool:
         self.drop_idle()
 
     def __del__(self) -> None:
-        self.drop_idle()  # a client that nobody closed, the process-wide one at exit, leaves no socket to be warned of
+        # A client that nobody closed, the process-wide one at exit, leaves no socket to warn of.
+        self.drop_idle()

@@ -25,6 +25,8 @@ import socket
 import sys
 from typing import Optional
 
+from .stream import Stream
+
 PROBE_AFTER = 10
 """Seconds of silence before the first keepalive probe…"""
 PROBE_INTERVAL = 5
@@ -54,7 +56,7 @@ def tune(sock: socket.socket) -> None:
 
 
 def wait_ready(
-    sock: socket.socket, seconds: Optional[float], *, read: bool = True, write: bool = False
+    sock: Stream, seconds: Optional[float], *, read: bool = True, write: bool = False
 ) -> bool:
     """Wait until the socket can be read or written; False when the time is up. None: no limit."""
     if not hasattr(select, "poll"):
@@ -70,7 +72,7 @@ _LAST_ACK_RECEIVED = slice(56, 60)
 _TCP_INFO_BYTES = 60
 
 
-def unanswered(sock: socket.socket, seconds: float) -> bool:
+def unanswered(sock: Stream, seconds: float) -> bool:
     """Whether the peer's kernel has been asked repeatedly and has not given a sign of life for so long.
 
     Always False where the system does not tell (anything but Linux), and for a peer that merely
