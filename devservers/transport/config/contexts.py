@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Callable, NamedTuple, Optional
 
 from ...errors import KubeConfigError
+from ...parts import needed_by
 from ..auth.credentials import BLANKS, Authorizer, BasicAuth, BearerToken, Credentials, Impersonation, TokenFile
 from ..deadline import Deadline
 from ..locks import ForkSafeLock
@@ -244,7 +245,8 @@ def _authorizer(user: Entry, cluster: Entry) -> Authorizer:
     if username:
         return BasicAuth(username, user.text("password"), f"username or password of {user}")
     if plugin is not None:
-        from ..auth.plugin import exec_plugin
+        with needed_by("the exec stanza of a kubeconfig"):
+            from ..auth.plugin import exec_plugin
 
         return exec_plugin(plugin, cluster)
     return Authorizer()

@@ -16,9 +16,7 @@ from typing import TYPE_CHECKING, Optional, Union
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from ...errors import KubeConfigError
-from .serverurl import ascii_host, is_host, plain_host
-
-DEFAULT_PORTS = {"http": 80, "https": 443}
+from .serverurl import DEFAULT_PORTS, ascii_host, is_host, plain_host
 
 if TYPE_CHECKING:
     import ipaddress

@@ -11,16 +11,18 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Optional, Union
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ... import arguments
 from ...errors import KubeConfigError
+from ...parts import needed_by
 from ..resources import validate_namespace
 from ..text import shown
 from . import incluster
 from .clientconfig import ClientConfig
-from .contexts import client_config
-from .kubeconfig import KubeConfig, from_mapping, is_content, merge, read
+
+if TYPE_CHECKING:
+    from .kubeconfig import KubeConfig
 
 
 def load_config(
@@ -61,6 +63,8 @@ def load(
     directory = service_account or incluster.SERVICE_ACCOUNT
 
     def of_context(kube: KubeConfig, paths: Sequence[str]) -> ClientConfig:
+        from .contexts import client_config
+
         again = partial(_read_again, [os.path.abspath(path) for path in paths]) if paths else None
         config = client_config(kube, context, namespace, again)
         if config.namespace is not None or incluster.missing_pieces(environ, directory):
@@ -68,6 +72,9 @@ def load(
         return replace(config, namespace=incluster.pod_namespace(environ, directory))  # as kubectl has it
 
     if isinstance(kubeconfig, Mapping):
+        with needed_by("kubeconfig="):
+            from .kubeconfig import from_mapping
+
         return of_context(from_mapping(kubeconfig), [])
     if kubeconfig is not None:
         path = os.path.expanduser(os.fspath(kubeconfig))
@@ -80,6 +87,8 @@ def load(
     if not missing and context is None:
         return incluster.in_cluster_config(environ, namespace, directory)
     if kube is not None and kube.contexts:
+        from .contexts import client_config
+
         return client_config(kube, context, namespace)  # says that there is no current-context
     looked_at.append(
         "in-cluster service account: " + ("; ".join(missing) or f"it has no contexts, and {context!r} was asked for")
@@ -88,6 +97,9 @@ def load(
 
 
 def _explicit(path: str) -> KubeConfig:
+    with needed_by("kubeconfig="):
+        from .kubeconfig import is_content, read
+
     if is_content(path):
         raise KubeConfigError(
             "kubeconfig: must be a file path but contains the kubeconfig itself (not shown); write it to a file and "
@@ -101,6 +113,8 @@ def _explicit(path: str) -> KubeConfig:
 
 def _read_again(paths: Sequence[str]) -> KubeConfig:
     """What the files say by now; those that are missing count no more than they did at first."""
+    from .kubeconfig import merge, read
+
     found = [kube for path in paths if (kube := read(path)) is not None]
     if not found:
         raise KubeConfigError(f"kubeconfig {shown(os.pathsep.join(paths))}: there is no such file any more")
@@ -110,7 +124,11 @@ def _read_again(paths: Sequence[str]) -> KubeConfig:
 def _from_files(environ: Mapping[str, str], looked_at: list[str]) -> Optional[KubeConfig]:
     """The files of KUBECONFIG merged, or ~/.kube/config; None if there is no file at all."""
     value = environ.get("KUBECONFIG", "")
-    if is_content(value):
+    if value:
+        with needed_by("KUBECONFIG"):
+            from .kubeconfig import is_content, merge
+
+    if value and is_content(value):
         raise KubeConfigError(
             "KUBECONFIG: must be a list of file paths but contains the kubeconfig itself (not shown); write it to a "
             "file and set KUBECONFIG to its path"
@@ -137,12 +155,28 @@ def _paths(environ: Mapping[str, str]) -> list[str]:
 
 
 def _noted(path: str, label: str, looked_at: list[str]) -> Optional[KubeConfig]:
-    kube = read(path)
+    kube = None
+    if not _is_absent(path):
+        with needed_by(f"the kubeconfig {shown(path)}"):
+            from .kubeconfig import read
+
+        kube = read(path)
     if kube is None:
         looked_at.append(f"{label}: no such file" if label.endswith(path) else f"{label}: no such file ({path})")
     elif not kube.contexts:
         looked_at.append(f"{label}: holds no contexts")
     return kube
+
+
+def _is_absent(path: str) -> bool:
+    """Whether there is certainly nothing to be read: a part of the package need not be there then."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):
+        pass
+    return False
 
 
 def _home(environ: Mapping[str, str]) -> str:

@@ -17,27 +17,30 @@ import re
 import socket
 import ssl
 from functools import partial
-from typing import Callable, NoReturn, Optional, TypeVar, Union, cast
+from typing import TYPE_CHECKING, Callable, NoReturn, Optional, TypeVar, Union, cast
 
 from ...errors import ConnectionFailedError, ProtocolError, RequestTimeoutError, TLSError
+from ...parts import needed_by
 from ...version import __version__
 from ..auth.credentials import Identity
 from ..config.clientconfig import ClientConfig
-from ..config.proxies import Proxy
 from ..config.serverurl import certificate_name
 from ..deadline import Deadline
 from ..tls.context import make_proxy_context
 from ..tls.explain import explain_handshake_failure, is_end_of_stream
-from ..tls.tunnel import TunnelledTLS
 from .resolve import Address, resolve
 from .sockets import tune, wait_ready
+
+if TYPE_CHECKING:
+    from ..config.proxies import Proxy
+    from ..tls.tunnel import TunnelledTLS
 
 CONNECT_TIMEOUT = 30.0
 """Seconds for one address, for CONNECT and for a handshake, where the caller gave no deadline."""
 _MAX_CONNECT_REPLY = 16 * 1024
 
 T = TypeVar("T")
-Stream = Union[socket.socket, ssl.SSLSocket, TunnelledTLS]
+Stream = Union[socket.socket, ssl.SSLSocket, "TunnelledTLS"]
 
 
 def connect(
@@ -190,11 +193,14 @@ def _server_tls(stream: Stream, config: ClientConfig, identity: Identity, deadli
     name = certificate_name(config.tls.server_name or config.host)
     deadline = _step_deadline(deadline, config.server)
     try:
-        if isinstance(stream, (ssl.SSLSocket, TunnelledTLS)):
-            inner = TunnelledTLS(cast(socket.socket, stream), context, name)
+        if isinstance(stream, ssl.SSLSocket):
+            with needed_by("TLS through a proxy that is itself reached by TLS"):
+                from ..tls.tunnel import TunnelledTLS
+
+            inner = TunnelledTLS(stream, context, name)
             _patiently(inner, deadline, inner.do_handshake)
             return inner
-        return _handshake(stream, context, name, deadline)
+        return _handshake(cast(socket.socket, stream), context, name, deadline)
     except (OSError, ValueError) as error:
         _fail(error, config.server, explain_handshake_failure(error, config.tls, identity.certificate))
 

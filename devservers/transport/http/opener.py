@@ -11,16 +11,18 @@ from __future__ import annotations
 
 import http.client
 import urllib.request
-from typing import Callable, Optional, cast
+from typing import TYPE_CHECKING, Callable, Optional, cast
 
 from ...errors import ConnectionFailedError, TransportError
 from ..auth.credentials import Identity
 from ..config.clientconfig import ClientConfig
-from ..config.proxies import Proxy
 from ..deadline import Deadline
 from ..tls.explain import is_alert
 from .pool import Connection, Pool
 from .translate import guarded
+
+if TYPE_CHECKING:
+    from ..config.proxies import Proxy
 
 READ_SIZE = 65536
 

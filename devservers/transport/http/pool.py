@@ -22,15 +22,17 @@ import socket
 import ssl
 import time
 from functools import partial
-from typing import Any, Callable, Optional, cast
+from typing import TYPE_CHECKING, Any, Callable, Optional, cast
 
 from ..auth.credentials import Identity
 from ..config.clientconfig import ClientConfig
-from ..config.proxies import Proxy
 from ..deadline import Deadline
 from ..locks import ForkSafeLock
 from .dial import connect
 from .sockets import UNANSWERED_SECONDS, dead_path, unanswered, wait_ready
+
+if TYPE_CHECKING:
+    from ..config.proxies import Proxy
 
 IDLE_CONNECTIONS = 8
 """Connections kept for reuse; more may be open at once."""
