@@ -110,7 +110,9 @@ class KubeConfigError(DevServersError, ValueError):
 
 
 class MissingDependencyError(DevServersError, ImportError):
-    """A package that only some uses need (``pyyaml``, ``websocket-client``) is not installed."""
+    """What only some uses need is not there: a package (``pyyaml``, ``websocket-client``), or a
+    part of this one that a vendored copy was made without.
+    """
 
 
 class TransportError(DevServersError):

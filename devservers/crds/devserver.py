@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Optional, TypeVar, Union, overload
 
 from .. import arguments
+from ..parts import needed_by
 from ..transport.deadline import Deadline
 from . import const
 from .base import BaseCustomResource
@@ -314,11 +315,12 @@ class DevServer(BaseCustomResource):
             ExecError: the command may not be executed, ``cwd`` is not there, there is no pod, or it
                 is not up: then with what ``wait_for_ready`` would say.
         """
-        from .commands.execution import Output, completing_failures, encode_input
-        from .commands.explain import explaining_failures
-        from .commands.run import Call, run
-        from .commands.target import locate
-        from .commands.wrapper import Command, check_container
+        with needed_by("exec"):
+            from .commands.execution import Output, completing_failures, encode_input
+            from .commands.explain import explaining_failures
+            from .commands.run import Call, run
+            from .commands.target import locate
+            from .commands.wrapper import Command, check_container
 
         check_container(container)
         arguments.flags(shell=shell, check=check, text=text)
@@ -346,7 +348,8 @@ class DevServer(BaseCustomResource):
             FileNotFoundError: a local path does not exist. SyncError: the container's side failed.
             ExecConnectionLostError: the connection was lost.
         """
-        from .files import check_paths
+        with needed_by("sync"):
+            from .files import check_paths
 
         for local, remote in self.sync_workspace.items():
             check_paths(local, remote)
@@ -374,11 +377,12 @@ class DevServer(BaseCustomResource):
             ExecConnectionLostError: the connection was lost before the container's side had
                 confirmed all of it, whatever the API server says. ExecError: as for :meth:`exec`.
         """
-        from .commands.execution import run_raw
-        from .commands.explain import explaining_failures
-        from .commands.target import locate
-        from .commands.wrapper import check_container
-        from .files import check_paths, upload
+        with needed_by("upload"):
+            from .commands.execution import run_raw
+            from .commands.explain import explaining_failures
+            from .commands.target import locate
+            from .commands.wrapper import check_container
+            from .files import check_paths, upload
 
         check_container(container)
         check_paths(local, remote)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Optional
 
 from ... import arguments
 from ...errors import KubeConfigError
+from ...parts import needed_by
 from ..auth.credentials import Credentials, Identity
 from ..tls.context import TLSSettings
 from ..tls.shared import SharedContext
-from .proxies import DEFAULT_PORTS, Proxy, parse_proxy, proxy_from_environment
-from .serverurl import ServerURL, parse_server_url
+from .serverurl import DEFAULT_PORTS, ServerURL, parse_server_url
 
 if TYPE_CHECKING:
     import ssl
+
+    from .proxies import Proxy
 
 
 ClusterID = tuple[str, str]
@@ -64,7 +67,7 @@ class ClientConfig:
         object.__setattr__(self, "server", str(url))
         object.__setattr__(self, "_context", SharedContext(self.tls, self.server, self.source))
         if self.proxy_url:
-            parse_proxy(self.proxy_url, self._proxy_source)
+            self.proxy()  # a URL that is not one is an error now, not at the first request
 
     def __repr__(self) -> str:
         return (
@@ -106,10 +109,14 @@ class ClientConfig:
 
         Raises: KubeConfigError for a proxy variable that is not a proxy's URL.
         """
+        named = any(name.lower().endswith("_proxy") for name in os.environ)
+        if not self.proxy_url and not (named and self.proxy_from_environment):
+            return None
+        with needed_by("a proxy"):
+            from .proxies import parse_proxy, proxy_from_environment
+
         if self.proxy_url:
             return parse_proxy(self.proxy_url, self._proxy_source)
-        if not self.proxy_from_environment:
-            return None
         return proxy_from_environment(self.scheme, self.host, self.port)
 
     def cluster_id(self) -> ClusterID:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Callable, NamedTuple, Optional
 
 from ...errors import KubeConfigError
+from ...parts import needed_by
 from ..auth.credentials import (
     BLANKS,
     Authorizer,
@@ -288,8 +289,9 @@ def _authorizer(user: Entry, cluster: Entry) -> Authorizer:
     if username:
         return BasicAuth(username, user.text("password"), f"username or password of {user}")
     if plugin is not None:
-        from ..auth.plugin import ExecPlugin
-        from .execstanza import plugin_command
+        with needed_by("the exec stanza of a kubeconfig"):
+            from ..auth.plugin import ExecPlugin
+            from .execstanza import plugin_command
 
         return ExecPlugin(plugin_command(plugin, cluster))
     return Authorizer()

@@ -19,14 +19,12 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from ...arguments import is_encodable
 from ...errors import KubeConfigError
 from ..text import has_controls
-from .serverurl import ascii_host, host_and_port, is_host, plain_host
+from .serverurl import DEFAULT_PORTS, ascii_host, host_and_port, is_host, plain_host
 
 if TYPE_CHECKING:
     import ipaddress
 
     _Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
-
-DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)

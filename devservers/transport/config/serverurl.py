@@ -11,6 +11,8 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 from ...errors import KubeConfigError
 from ..text import has_controls
 
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
 _REMEDY = "write it as https://HOST:PORT"
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?\Z")
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")

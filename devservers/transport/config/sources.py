@@ -10,17 +10,18 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
-from typing import Any, Optional, Union
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ... import arguments
 from ...errors import KubeConfigError
+from ...parts import needed_by
 from ..names import validate_namespace
 from ..text import shown_path
 from . import incluster
 from .clientconfig import ClientConfig
-from .contexts import client_config
-from .kubeconfig import KubeConfig, from_mapping, is_content, merge, read
+
+if TYPE_CHECKING:
+    from .kubeconfig import KubeConfig
 
 
 def load_config(
@@ -62,19 +63,33 @@ def load(
 ) -> ClientConfig:
     """As :func:`load_config`, with the environment and the service account's directory given."""
     if kubeconfig is not None:
-        config = _from_argument(kubeconfig, context, namespace)
+        with needed_by("kubeconfig="):
+            from . import lookup
+
+        config = lookup.config_of_argument(kubeconfig, context, namespace)
         return _with_pod_namespace(config, environ, service_account)
 
     checked: list[str] = []
-    kube = _from_environment(environ, checked)
+    paths = _kubeconfig_paths(environ)
+    kube: Optional[KubeConfig] = None
+    if environ.get("KUBECONFIG") or not all(map(_is_absent, paths)):
+        with needed_by("a kubeconfig file"):
+            from . import lookup
+
+        kube = lookup.read_environment(environ, paths, checked)
+    else:
+        checked.append("KUBECONFIG: not set")
+        checked += [f"~/.kube/config ({path}): no such file" for path in paths]
+        if not paths:
+            checked.append("~/.kube/config: HOME is not set")
     if kube is not None and (context or kube.current_context):
-        config = client_config(kube, context, namespace, _reader(_kubeconfig_paths(environ)))
+        config = lookup.config_of_files(kube, paths, context, namespace)
         return _with_pod_namespace(config, environ, service_account)
     missing = incluster.missing_pieces(environ, service_account)
     if not missing and context is None:
         return incluster.in_cluster_config(environ, namespace, service_account)
-    if kube is not None and kube.contexts:
-        return client_config(kube, context, namespace)  # raises: there is no current-context
+    if kube is not None and kube.contexts:  # raises: there is no current-context
+        return lookup.config_of_files(kube, paths, context, namespace)
     why = "; ".join(missing) or f"it has no contexts, and {context!r} was asked for"
     checked.append(f"in-cluster service account: {why}")
     places = "\n".join(f"  - {shown_path(place)}" for place in checked)
@@ -94,79 +109,6 @@ def _with_pod_namespace(
     return replace(config, namespace=incluster.pod_namespace(environ, service_account))
 
 
-def _from_argument(
-    kubeconfig: Union[str, os.PathLike[str], Mapping[str, Any]],
-    context: Optional[str],
-    namespace: Optional[str],
-) -> ClientConfig:
-    if isinstance(kubeconfig, Mapping):
-        return client_config(from_mapping(kubeconfig), context, namespace)
-    path = os.path.expanduser(os.fspath(kubeconfig))
-    if is_content(path):
-        raise KubeConfigError(
-            "kubeconfig: must be a file path but contains the kubeconfig itself (not shown); "
-            "write it to a file and pass its path, or pass its content as a dict"
-        )
-    kube = read(path)
-    if kube is None:
-        raise KubeConfigError(
-            f"kubeconfig {shown_path(path)}: there is no such file; "
-            "correct the path given as kubeconfig"
-        )
-    return client_config(kube, context, namespace, _reader([path]))
-
-
-def _reader(paths: list[str]) -> partial[KubeConfig]:
-    """A function that reads the files again, whatever the working directory is then."""
-    return partial(_read_again, [os.path.abspath(path) for path in paths])
-
-
-def _read_again(paths: list[str]) -> KubeConfig:
-    """What the files say now. Missing ones are ignored, as they were at first."""
-    found = [kube for path in paths if (kube := read(path)) is not None]
-    if not found:
-        files = shown_path(os.pathsep.join(paths))
-        raise KubeConfigError(f"kubeconfig {files}: there is no such file any more")
-    return merge(found)
-
-
-def _from_environment(environ: Mapping[str, str], checked: list[str]) -> Optional[KubeConfig]:
-    """The files of KUBECONFIG merged, or ~/.kube/config; None if there is no file at all.
-
-    ``checked`` receives a line for each place without a usable configuration.
-    """
-    value = environ.get("KUBECONFIG", "")
-    if is_content(value):
-        raise KubeConfigError(
-            "KUBECONFIG: must be a list of file paths but contains the kubeconfig itself "
-            "(not shown); write it to a file and set KUBECONFIG to its path"
-        )
-    paths = _kubeconfig_paths(environ)
-    if value.strip(os.pathsep):
-        found = []
-        for path in paths:
-            kube = _read_noting(path, f"KUBECONFIG: {path}", checked)
-            if kube is not None:
-                found.append(kube)
-        checked.append("~/.kube/config: not read, because KUBECONFIG is set")  # kubectl's rule
-        return merge(found) if found else None
-    checked.append("KUBECONFIG: not set")
-    if not paths:
-        checked.append("~/.kube/config: HOME is not set")
-        return None
-    return _read_noting(paths[0], f"~/.kube/config ({paths[0]})", checked)
-
-
-def _read_noting(path: str, place: str, checked: list[str]) -> Optional[KubeConfig]:
-    """The kubeconfig at ``path``; a line in ``checked`` says why it is of no use."""
-    kube = read(path)
-    if kube is None:
-        checked.append(f"{place}: no such file")
-    elif not kube.contexts:
-        checked.append(f"{place}: contains no contexts")
-    return kube
-
-
 def _kubeconfig_paths(environ: Mapping[str, str]) -> list[str]:
     """Where kubeconfig files are, according to the environment."""
     listed = [path for path in environ.get("KUBECONFIG", "").split(os.pathsep) if path]
@@ -178,3 +120,14 @@ def _kubeconfig_paths(environ: Mapping[str, str]) -> list[str]:
         if home == "~":
             return []
     return [os.path.join(home, ".kube", "config")] if home else []
+
+
+def _is_absent(path: str) -> bool:
+    """Whether there is nothing at ``path``; what may not be looked at is an error for its reader."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):
+        return False
+    return False

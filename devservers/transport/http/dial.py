@@ -18,22 +18,24 @@ import re
 import socket
 import ssl
 from functools import partial
-from typing import Callable, Optional, TypeVar
+from typing import TYPE_CHECKING, Callable, Optional, TypeVar
 
 from ...errors import ConnectionFailedError, ProtocolError, RequestTimeoutError, TransportError
+from ...parts import needed_by
 from ...version import __version__
 from ..auth.credentials import Identity
 from ..config.clientconfig import ClientConfig
-from ..config.proxies import Proxy
 from ..config.serverurl import certificate_name, host_and_port
 from ..deadline import Deadline
 from ..tls.context import make_proxy_context
 from ..tls.explain import explain_handshake_failure
-from ..tls.tunnel import TunnelledTLS
 from .resolve import Address, resolve
 from .sockets import tune, wait_ready
 from .stream import Stream
 from .translate import CONNECT, HANDSHAKE, LOOKUP, TUNNEL, translated
+
+if TYPE_CHECKING:
+    from ..config.proxies import Proxy
 
 CONNECT_TIMEOUT = 30.0
 """Seconds for one address, for CONNECT and for a handshake, where the caller gave no deadline."""
@@ -188,6 +190,9 @@ def _server_tls(
     with translated(HANDSHAKE, target=config.server, explanation=explanation):
         if not isinstance(sock, ssl.SSLSocket):
             return _handshake(sock, context, name, deadline)
+        with needed_by("TLS through a proxy that is itself reached by TLS"):
+            from ..tls.tunnel import TunnelledTLS
+
         inner = TunnelledTLS(sock, context, name)
         _patiently(inner, deadline, inner.do_handshake)
         return inner

@@ -22,16 +22,18 @@ import os
 import socket
 import ssl
 from functools import partial
-from typing import Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ..auth.credentials import Identity
 from ..config.clientconfig import ClientConfig
-from ..config.proxies import Proxy
 from ..deadline import SYSTEM_CLOCK, Clock, Deadline
 from ..locks import ForkSafeLock
 from .dial import connect
 from .sockets import UNANSWERED_SECONDS, dead_path, unanswered, wait_ready
 from .stream import Stream
+
+if TYPE_CHECKING:
+    from ..config.proxies import Proxy
 
 IDLE_CONNECTIONS = 8
 """Connections kept for reuse; more may be open at once."""
