@@ -1,73 +1,33 @@
-"""The exceptions of the CRD clients, at their documented import path. The whole tree is in
-:mod:`devservers.errors`.
-"""
+"""The exceptions at their documented import path; the tree is in :mod:`devservers.errors`."""
 
-from __future__ import annotations
-
-from ..errors import (
-    AlreadyExistsError,
-    APIError,
-    APIWarning,
-    BadRequestError,
-    CommandFailedError,
-    CommandNotFoundError,
-    ConflictError,
-    ConnectionFailedError,
-    DevServersError,
-    ExecConnectionLostError,
-    ExecError,
-    ExecTimeoutError,
-    ExpiredError,
-    ForbiddenError,
-    InvalidError,
-    KubeConfigError,
-    MissingDependencyError,
-    NotFoundError,
-    NotServedError,
-    ProtocolError,
-    RequestTimeoutError,
-    ResourceDeletedError,
-    ResourceFailedError,
-    ServerError,
-    SyncError,
-    TLSError,
-    TooManyRequestsError,
-    TransportError,
-    UnauthorizedError,
-    WaitError,
-    WaitTimeoutError,
-)
-
-__all__ = [
-    "APIError",
-    "APIWarning",
-    "AlreadyExistsError",
-    "BadRequestError",
-    "CommandFailedError",
-    "CommandNotFoundError",
-    "ConflictError",
-    "ConnectionFailedError",
-    "DevServersError",
-    "ExecConnectionLostError",
-    "ExecError",
-    "ExecTimeoutError",
-    "ExpiredError",
-    "ForbiddenError",
-    "InvalidError",
-    "KubeConfigError",
-    "MissingDependencyError",
-    "NotFoundError",
-    "NotServedError",
-    "ProtocolError",
-    "RequestTimeoutError",
-    "ResourceDeletedError",
-    "ResourceFailedError",
-    "SyncError",
-    "ServerError",
-    "TLSError",
-    "TooManyRequestsError",
-    "TransportError",
-    "UnauthorizedError",
-    "WaitError",
-    "WaitTimeoutError",
-]
+from ..errors import AlreadyExistsError as AlreadyExistsError
+from ..errors import APIError as APIError
+from ..errors import APIWarning as APIWarning
+from ..errors import BadRequestError as BadRequestError
+from ..errors import CommandFailedError as CommandFailedError
+from ..errors import CommandNotFoundError as CommandNotFoundError
+from ..errors import ConflictError as ConflictError
+from ..errors import ConnectionFailedError as ConnectionFailedError
+from ..errors import DevServersError as DevServersError
+from ..errors import ExecConnectionLostError as ExecConnectionLostError
+from ..errors import ExecError as ExecError
+from ..errors import ExecTimeoutError as ExecTimeoutError
+from ..errors import ExpiredError as ExpiredError
+from ..errors import ForbiddenError as ForbiddenError
+from ..errors import InvalidError as InvalidError
+from ..errors import KubeConfigError as KubeConfigError
+from ..errors import MissingDependencyError as MissingDependencyError
+from ..errors import NotFoundError as NotFoundError
+from ..errors import NotServedError as NotServedError
+from ..errors import ProtocolError as ProtocolError
+from ..errors import RequestTimeoutError as RequestTimeoutError
+from ..errors import ResourceDeletedError as ResourceDeletedError
+from ..errors import ResourceFailedError as ResourceFailedError
+from ..errors import ServerError as ServerError
+from ..errors import SyncError as SyncError
+from ..errors import TLSError as TLSError
+from ..errors import TooManyRequestsError as TooManyRequestsError
+from ..errors import TransportError as TransportError
+from ..errors import UnauthorizedError as UnauthorizedError
+from ..errors import WaitError as WaitError
+from ..errors import WaitTimeoutError as WaitTimeoutError

@@ -13,7 +13,7 @@ from ...errors import ExecError, ExecTimeoutError, RequestTimeoutError
 from ...transport.deadline import Deadline
 from ...transport.exec.session import ExecTarget, Sink, open_in_turn, returncode_of
 from ...transport.rest import RESTClient
-from ..files.remote import RemoteResult
+from ..files.receiver import RemoteResult
 from .result import ExecResult
 from .run import Call, run
 from .wrapper import Command, check_directory, check_environment, parse_command

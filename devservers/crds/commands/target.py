@@ -22,7 +22,8 @@ from ...transport.deadline import Deadline
 from ...transport.exec.session import ExecTarget
 from ...transport.resources import PODS
 from ..lifecycle.pods import PodOwner, containers_of, default_container, look_up_pods
-from ..lifecycle.report import REPORT_SECONDS, failure_report, why_not_up
+from ..lifecycle.podstate import why_not_up
+from ..lifecycle.report import REPORT_SECONDS, failure_report
 from ..model.expiry import expiry_note
 from .run import incarnation
 
@@ -97,7 +98,7 @@ def locate(live: LiveObject, container: Optional[str], deadline: Optional[Deadli
     try:
         pod = own_pod(live, deadline)
     except ForbiddenError as error:
-        conventional = f"{ref.name}-0"  # of a StatefulSet
+        conventional = PodOwner.of(live.raw, namespace or "", ref.name).statefulset_pod
         try:
             pod = client.get(PODS, namespace, conventional, deadline=deadline)
         except NotFoundError:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Callable, Optional, Union
 
-from devservers.crds.files import RemoteResult
+from devservers.crds.files.receiver import RemoteResult
 from devservers.errors import CommandNotFoundError
 from tests.fakeapiserver.sandbox import preparation
 from tests.machine import BUSYBOX, TOYBOX, WITHOUT_BUSYBOX
