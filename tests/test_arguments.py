@@ -161,7 +161,7 @@ REFUSALS: tuple[Refusal, ...] = (
     ("nan", ValueError, r"spec\.a\[1\]: ", lambda _: DevServer.create(ObjectMeta("x"), {"a": [0, NAN]})),
     ("bytes", TypeError, r"spec\.image: .*bytes", lambda _: DevServer(ObjectMeta("x"), {"image": b"x"})),
     ("a set", TypeError, r"spec\.a\.b: .*set", lambda _: DevServer(ObjectMeta("x"), {"a": {"b": {1}}})),
-    ("a circle", ValueError, r"spec\.a\[0\]: holds itself", lambda _: DevServer(ObjectMeta("x"), circle())),
+    ("a circle", ValueError, r"spec\.a\[0\]: contains itself", lambda _: DevServer(ObjectMeta("x"), circle())),
     ("no text", ValueError, r"spec\.image: ", lambda _: DevServer(ObjectMeta("x"), {"image": "\udc80"})),
     ("nan put in", ValueError, r"spec\.a: ", lambda s: s.spec.update(a=NAN) or s.update()),
     (
@@ -332,7 +332,7 @@ SELECTING: dict[str, Callable[[Any], object]] = {
         ({"team": True}, TypeError, r"label_selector\['team'\]: must be a string, not bool"),
         ({"tier": 1}, TypeError, r"label_selector\['tier'\]: must be a string, not int"),
         ({"team": ["red"]}, TypeError, r"label_selector\['team'\]: "),
-        ({"team": "red,blue"}, ValueError, r"label_selector\['team'\]: 'red,blue' is not the value of a label"),
+        ({"team": "red,blue"}, ValueError, r"label_selector\['team'\]: 'red,blue' is not a valid label value"),
         ({"team": "red blue"}, ValueError, r"label_selector\['team'\]: "),
         ({"team": "-red"}, ValueError, r"label_selector\['team'\]: "),
         ({"team": "grün"}, ValueError, r"label_selector\['team'\]: "),

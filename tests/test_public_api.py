@@ -16,8 +16,8 @@ import pytest
 
 import devservers
 from devservers import errors
-from devservers.crds.files import TransferReport
-from devservers.crds.model import views as spec
+from devservers.crds.files.transfer import TransferReport
+from devservers.crds.model import spec
 from devservers.transport import Watch
 
 PACKAGE = Path(devservers.__file__).parent

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import assert_type
 
-    from devservers.crds.files import TransferReport
+    from devservers.crds.files.transfer import TransferReport
     from devservers.transport import Watch
 
 

@@ -15,25 +15,25 @@ from ..transport.deadline import Deadline
 from . import const
 from .base import BaseCustomResource
 from .model.metadata import Metadata
-from .model.views import (
+from .model.spec import (
     LifecycleSpec,
     PersistentHomeSpec,
     SSHSpec,
     VolumeSpec,
-    check_time_to_live,
     get_view,
     get_views,
     set_view,
     set_views,
 )
+from .model.timetolive import check_time_to_live
 from .result import ExecResult
 
 if TYPE_CHECKING:
     from ..transport.rest import RESTClient
     from .commands.execution import Destination
-    from .files import TransferReport
+    from .files.transfer import TransferReport
     from .lifecycle.obligation import Obligation
-    from .lifecycle.settings import History
+    from .lifecycle.withstate import History
 
 __all__ = [
     "DevServer",
@@ -58,14 +58,15 @@ def _nothing_to_leave(server: DevServer, error: Optional[BaseException]) -> None
 class DevServer(BaseCustomResource):
     """A development server.
 
-    As a context manager it is created, awaited until ready, handed to the body, and deleted on the
-    way out, whether the body ended, raised, the wait failed, or Ctrl-C came at any moment::
+    As a context manager it is created, waited for until it is ready, passed to the body, and
+    deleted at the end: whether the body ended or raised, the wait failed, or Ctrl-C came at any
+    moment::
 
         with DevServer(metadata=ObjectMeta(name="dev"), spec={"flavor": "cpu-small"}) as server:
             server.exec("pytest", check=True)
 
-    An object that was read or made before (``with DevServer.get("dev") as server``) is only
-    awaited, and not deleted.
+    For an object that exists already (``with DevServer.get("dev") as server``) it only waits, and
+    does not delete it.
 
     Args:
         metadata: name, namespace, labels…
@@ -75,15 +76,14 @@ class DevServer(BaseCustomResource):
         delete_on_exit: ``"always"``, ``"on_success"`` (kept when the body raised, or it did not get
             ready) or ``"never"``.
         if_exists: what ``with`` does if there is one of that name: ``"fail"`` (AlreadyExistsError),
-            or ``"attach"``:
-            wait until that one is ready, use it as it is, and do not delete it.
+            or ``"attach"``: wait until that one is ready, use it as it is, and do not delete it.
         deletion_timeout: seconds that leaving ``with`` waits until the deleted object is gone (its
-            operator's finalizer holds it for a moment); 0: not at all. If it is still there then, a
-            log line names what holds it.
-        fail_fast: end a wait for readiness as soon as it is clear that there is no hope in it;
-            False: wait on.
+            operator's finalizer keeps it for a moment); 0: not at all. If it still exists then, a
+            log line names its finalizers.
+        fail_fast: end a wait for readiness as soon as it is clear that it is pointless; False: wait
+            until ``wait_timeout`` in any case.
         on_event: called with a short line for each step of ``with`` and of the wait. The logger
-            ``devservers`` says the same at INFO.
+            ``devservers`` gets these lines, too, at INFO.
         client: the client to use; default: the process-wide one.
     """
 
@@ -92,7 +92,7 @@ class DevServer(BaseCustomResource):
     plural = const.PLURAL_DEVSERVER
 
     wait_timeout: Optional[float] = 300
-    # A Mapping's keys are invariant: with PathLike for them, a dict[str, str] would not do.
+    # Keys of a Mapping are invariant: if they were PathLike, a dict[str, str] would be refused.
     sync_workspace: Mapping[Any, PathLike] = {}
     delete_on_exit: str = "always"
     if_exists: str = "fail"
@@ -101,8 +101,8 @@ class DevServer(BaseCustomResource):
     on_event: Optional[Callable[[str], object]] = None
     _SHARED = frozenset({"on_event", "_leave"})
     _history: Optional[History] = None  # of its with statements
-    # From __enter__ on :func:`.lifecycle.managed.leave`. It is kept, for a generator with a ``with`` in it may be
-    # closed when the interpreter ends, and nothing can be imported any more.
+    # From __enter__ on it is :func:`.lifecycle.managed.leave`: a generator with a ``with`` in it
+    # may be closed while the interpreter ends, when nothing can be imported any more.
     _leave: Callable[[Any, Optional[BaseException]], None] = staticmethod(_nothing_to_leave)
 
     def __init__(
@@ -132,7 +132,7 @@ class DevServer(BaseCustomResource):
         server.sync_workspace = {}
         return server
 
-    # -- typed views of the spec ----------------------------------------------------------------------------------
+    # -- typed views of the spec ------------------------------------------------------------------
 
     @property
     def persistent_home(self) -> Optional[PersistentHomeSpec]:
@@ -170,35 +170,36 @@ class DevServer(BaseCustomResource):
     def volumes(self, value: Optional[Sequence[Union[VolumeSpec, Mapping[str, Any]]]]) -> None:
         set_views(self.spec, "volumes", value, VolumeSpec)
 
-    # -- readiness and the context manager ------------------------------------------------------------------------
+    # -- readiness and the context manager --------------------------------------------------------
 
     def wait_for_ready(
         self: D, timeout: Optional[float] = None, *, fail_fast: Optional[bool] = None
     ) -> D:
-        """Block until a command can be run: phase ``Running``, and its own pod is there with its
-        containers ready.
+        """Block until a command can be run: phase ``Running``, and the containers of its pod ready.
 
-        Where pods may not be listed, the phase is taken at its word.
+        Where pods may not be listed, the phase alone counts.
 
         Args:
             timeout: seconds; default: ``wait_timeout`` of this object.
-            fail_fast: end the wait when there is no hope in it: an image that cannot be pulled for
-                a minute, a container that crashes again and again, a flavor that does not exist, an
-                operator that has handled the object and stays silent; default: ``fail_fast`` of
-                this object. Phase ``Failed`` ends it always.
+            fail_fast: end the wait when it is pointless: an image that cannot be pulled for a
+                minute, a container that keeps crashing, a flavor that does not exist, an operator
+                that has processed the object and set no status; default: ``fail_fast`` of this
+                object. Phase ``Failed`` always ends it.
 
         Raises (each with a ``report`` of phase, operator, pod, containers and warnings):
             WaitTimeoutError (a TimeoutError), ResourceFailedError, ResourceDeletedError.
         """
-        from .lifecycle.progress import Teller
+        from .lifecycle.progress import Progress
         from .lifecycle.readiness import wait_for_ready
 
-        fail_fast = self.fail_fast if fail_fast is None else arguments.flag(fail_fast, "fail_fast")
+        if fail_fast is None:
+            fail_fast = self.fail_fast
+        arguments.flag(fail_fast, "fail_fast")
+        if timeout is None:
+            timeout = self.wait_timeout
         live = self._live
-        deadline = Deadline(
-            self.wait_timeout if timeout is None else timeout, live.connected().clock
-        )
-        wait_for_ready(live, deadline, fail_fast, Teller(live, self.on_event))
+        deadline = Deadline(timeout, live.connected().clock)
+        wait_for_ready(live, deadline, fail_fast, Progress(live, self.on_event))
         return self
 
     @property
@@ -213,71 +214,76 @@ class DevServer(BaseCustomResource):
         name: str = own_pod(self._live)["metadata"]["name"]
         return name
 
+    # What a ``with`` does is in :mod:`.lifecycle.managed`. Here is what signals make necessary: one
+    # can be raised between any two steps, also in the first line of __exit__ and in the last line
+    # of __enter__ (then there will be no __exit__). So both compare the open obligations of before
+    # and after, and leave once more if one of theirs is still open.
+
     def __enter__(self: D) -> D:
         from .lifecycle.managed import enter, leave
-        from .lifecycle.settings import History
+        from .lifecycle.withstate import History
 
         self._leave = leave
         self._history = self._history or History()
-        before = self._history.owed()
+        before = self._history.open_obligations()
         try:
             enter(self._history.managed(self._live, self))
             return self
         except BaseException as error:
-            if len(self._history.owed()) > len(
-                before
-            ):  # Ctrl-C on the very last step: there will be no __exit__
+            if len(self._history.open_obligations()) > len(before):
                 self._leave(self._history.managed(self._live, self), error)
             raise
 
     def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
+        self, kind: Optional[type[BaseException]], error: Optional[BaseException],
         traceback: Optional[TracebackType],
-    ) -> None:
+    ) -> None:  # fmt: skip
         before: tuple[Obligation, ...] = ()
         history = self._history
         if history is None:  # it was never entered
             return
         try:
-            before = history.owed()
+            before = history.open_obligations()
             self._leave(history.managed(self._live, self), error)
-        except BaseException:  # perhaps Ctrl-C, before the deletion was insisted upon
-            if history.owed() == (before or history.owed()):
+        except BaseException:
+            if history.open_obligations() == (before or history.open_obligations()):
                 self._leave(history.managed(self._live, self), error)
             raise
 
-    # -- use ------------------------------------------------------------------------------------------------------
+    # -- use --------------------------------------------------------------------------------------
 
     @overload
     def exec(
-        self, args: Union[str, Sequence[str]], shell: bool = False, *, input: Union[str, bytes, None] = None,
-        timeout: Optional[float] = None, check: bool = False, text: Literal[True] = True, encoding: str = "utf-8",
-        errors: str = "replace", cwd: Optional[str] = None, env: Optional[Mapping[str, str]] = None,
+        self, args: Union[str, Sequence[str]], shell: bool = False, *,
+        input: Union[str, bytes, None] = None, timeout: Optional[float] = None, check: bool = False,
+        text: Literal[True] = True, encoding: str = "utf-8", errors: str = "replace",
+        cwd: Optional[str] = None, env: Optional[Mapping[str, str]] = None,
         container: Optional[str] = None, stdout: None = None, stderr: None = None,
     ) -> ExecResult[str]: ...  # fmt: skip
 
     @overload
     def exec(
-        self, args: Union[str, Sequence[str]], shell: bool = False, *, input: Union[str, bytes, None] = None,
-        timeout: Optional[float] = None, check: bool = False, text: Literal[False], encoding: str = "utf-8",
-        errors: str = "replace", cwd: Optional[str] = None, env: Optional[Mapping[str, str]] = None,
+        self, args: Union[str, Sequence[str]], shell: bool = False, *,
+        input: Union[str, bytes, None] = None, timeout: Optional[float] = None, check: bool = False,
+        text: Literal[False], encoding: str = "utf-8", errors: str = "replace",
+        cwd: Optional[str] = None, env: Optional[Mapping[str, str]] = None,
         container: Optional[str] = None, stdout: None = None, stderr: None = None,
     ) -> ExecResult[bytes]: ...  # fmt: skip
 
     @overload
     def exec(
-        self, args: Union[str, Sequence[str]], shell: bool = False, *, input: Union[str, bytes, None] = None,
-        timeout: Optional[float] = None, check: bool = False, text: bool = True, encoding: str = "utf-8",
-        errors: str = "replace", cwd: Optional[str] = None, env: Optional[Mapping[str, str]] = None,
+        self, args: Union[str, Sequence[str]], shell: bool = False, *,
+        input: Union[str, bytes, None] = None, timeout: Optional[float] = None, check: bool = False,
+        text: bool = True, encoding: str = "utf-8", errors: str = "replace",
+        cwd: Optional[str] = None, env: Optional[Mapping[str, str]] = None,
         container: Optional[str] = None, stdout: Destination = None, stderr: Destination = None,
     ) -> ExecResult[Any]: ...  # fmt: skip
 
     def exec(
-        self, args: Union[str, Sequence[str]], shell: bool = False, *, input: Union[str, bytes, None] = None,
-        timeout: Optional[float] = None, check: bool = False, text: bool = True, encoding: str = "utf-8",
-        errors: str = "replace", cwd: Optional[str] = None, env: Optional[Mapping[str, str]] = None,
+        self, args: Union[str, Sequence[str]], shell: bool = False, *,
+        input: Union[str, bytes, None] = None, timeout: Optional[float] = None, check: bool = False,
+        text: bool = True, encoding: str = "utf-8", errors: str = "replace",
+        cwd: Optional[str] = None, env: Optional[Mapping[str, str]] = None,
         container: Optional[str] = None, stdout: Destination = None, stderr: Destination = None,
     ) -> ExecResult[Any]:  # fmt: skip
         """Run a command in the server's container and wait for its end, in the manner of
@@ -341,21 +347,18 @@ class DevServer(BaseCustomResource):
             return result
 
     def sync(self) -> list[TransferReport]:
-        """Copy every local path of ``sync_workspace`` to its remote path, in order; see
-        :meth:`upload`.
+        """Copy each local path of ``sync_workspace`` to its remote path, in order.
 
         Raises:
-            FileNotFoundError: a local path does not exist. SyncError: the container's side failed.
-            ExecConnectionLostError: the connection was lost.
+            FileNotFoundError: a local path does not exist. Otherwise as :meth:`upload`.
         """
         with needed_by("sync"):
-            from .files import check_paths
+            from .files.transfer import check_paths
 
         for local, remote in self.sync_workspace.items():
             check_paths(local, remote)
-        reports: list[
-            TransferReport
-        ] = []  # a method called list stands in the way of a comprehension's type
+        # No comprehension: in a class that has a method list(), its type could not be written.
+        reports: list[TransferReport] = []
         for local, remote in self.sync_workspace.items():
             reports.append(self.upload(local, remote))
         return reports
@@ -365,24 +368,26 @@ class DevServer(BaseCustomResource):
     ) -> TransferReport:
         """Copy a local directory (its contents) or a single file into the container.
 
-        Parents are created; modes and mtimes are kept; what else is in the remote directory stays.
-        A single file lands at ``remote``, or in it if that ends in ``/`` or is a directory. Each
-        file there is at every moment either the old one or the new one; symlinks below ``remote``
-        are replaced, not followed. Needs ``sh``, ``head``, ``tar``, ``mkdir``, ``mv``, ``rm`` and
-        ``chmod`` there, and room for a second copy of what is sent (256 MiB, or the largest file).
+        Parents are created; modes and mtimes are kept; other files in the remote directory stay. A
+        single file is written to ``remote``, or into it if that ends in ``/`` or is a directory. At
+        every moment each remote file is either the old one or the new one; symlinks below
+        ``remote`` are replaced, not followed. Needs ``sh``, ``head``, ``tar``, ``mkdir``, ``mv``,
+        ``rm`` and ``chmod`` there, and room for a second copy of what is sent (256 MiB, or the
+        largest file).
 
         Raises:
-            FileNotFoundError: ``local`` does not exist. SyncError: the container's side failed;
-                with its stderr.
-            ExecConnectionLostError: the connection was lost before the container's side had
-                confirmed all of it, whatever the API server says. ExecError: as for :meth:`exec`.
+            FileNotFoundError: ``local`` does not exist.
+            SyncError: the transfer failed in the container, with the stderr from there; or a local
+                file could not be read, or changed while it was read.
+            ExecConnectionLostError: the connection was lost before the container had confirmed all
+                of it, whatever the API server says. ExecError: as for :meth:`exec`.
         """
         with needed_by("upload"):
             from .commands.execution import run_raw
             from .commands.explain import explaining_failures
             from .commands.target import locate
             from .commands.wrapper import check_container
-            from .files import check_paths, upload
+            from .files.transfer import check_paths, upload
 
         check_container(container)
         check_paths(local, remote)
@@ -398,7 +403,8 @@ def _checked_workspace(workspace: Optional[Mapping[Any, PathLike]]) -> dict[Any,
         return {}
     if not isinstance(workspace, Mapping):
         raise TypeError(
-            f"sync_workspace: must be a dict of local paths to remote paths, not {type(workspace).__name__}"
+            "sync_workspace: must be a dict of local paths to remote paths, "
+            f"not {type(workspace).__name__}"
         )
     for local, remote in workspace.items():
         arguments.path(local, "sync_workspace")

@@ -1,6 +1,4 @@
-"""The exceptions of the CRD clients, at their documented import path. The whole tree is in
-:mod:`devservers.errors`.
-"""
+"""The exceptions at their documented import path; the tree is in :mod:`devservers.errors`."""
 
 from __future__ import annotations
 

@@ -260,7 +260,7 @@ def test_a_server_without_a_pod_says_what_to_do(cluster: StagedServer) -> None:
         "call wait_for_ready() first, or use it in a with statement\n"
         '  phase: none yet: is the DevServer operator running?\n  flavor: Flavor "cpu-small" does not exist\n'
         "  pod: none was found\n"
-        "  likely cause: the flavor is misspelt or was never made: DevServerFlavor.list() tells which there are"
+        "  likely cause: the flavor is misspelled or was never created: DevServerFlavor.list() shows which exist"
     )
 
 

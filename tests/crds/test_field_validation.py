@@ -143,14 +143,14 @@ def test_where_they_are_dropped_in_silence_we_warn(cluster: StagedServer, kind: 
         WRITES[kind](MISSPELT)
     assert len(texts) == 1
     assert "<DevServer default/dev" in texts[0]
-    assert "the API server has dropped the field" in texts[0]
+    assert "the API server dropped the field" in texts[0]
     assert "imagee" in texts[0]
 
 
 def test_a_create_whose_fields_are_dropped_in_silence_is_warned_of(cluster: StagedServer) -> None:
     with warned() as texts, cluster.fault.no_field_validation():
         DevServer.create(ObjectMeta(name="dev"), MISSPELT)
-    assert texts == [f'DevServer "dev": the API server has dropped {FIELDS}, which it does not know']
+    assert texts == [f'DevServer "dev": the API server dropped {FIELDS}, which it does not know']
 
 
 def test_a_write_of_known_fields_is_not_warned_of(cluster: StagedServer) -> None:

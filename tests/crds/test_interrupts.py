@@ -18,7 +18,7 @@ import pytest
 
 from devservers.crds.base import ObjectMeta
 from devservers.crds.devserver import DevServer
-from devservers.crds.lifecycle.obligation import delete_what_is_owed
+from devservers.crds.lifecycle.obligation import fulfill_all
 from devservers.transport import RESTClient
 from tests.stopwatch import Stopwatch
 from tests.transport.scripted import FakeClock
@@ -321,7 +321,7 @@ def test_at_any_step_of_the_way_out(cluster: StagedServer) -> None:
         place = interrupted_at(step, partial(server.__exit__, None, None, None))
         if names_on(cluster):
             left_to_the_end.append(place)
-            delete_what_is_owed()  # what the end of the interpreter does
+            fulfill_all()  # what the end of the interpreter does
         assert names_on(cluster) == [], f"a Ctrl-C at {place} left it there"
         step += 1
     assert step > 40
@@ -341,7 +341,7 @@ def test_at_any_step_of_the_way_in(cluster: StagedServer) -> None:
     while place:
         cluster.after("POST", "devservers", lambda: set_status(cluster, phase="Running"))
         place = interrupted_at(step, enter_and_leave)
-        delete_what_is_owed()
+        fulfill_all()
         assert names_on(cluster) == [], f"a Ctrl-C at {place} left it there"
         step += 1
     assert step > 100

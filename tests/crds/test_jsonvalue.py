@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devservers.crds.model.jsonvalue import copy_json
-from devservers.crds.model.views import PersistentHomeSpec
+from devservers.crds.model.spec import PersistentHomeSpec
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -62,7 +62,7 @@ def test_numbers_that_json_does_not_know_are_a_value_error_that_names_its_field(
 def test_a_value_that_holds_itself_is_refused_and_where_it_does_is_told() -> None:
     value: dict[str, Any] = {"before": [1, 2]}
     value["self"] = {"again": [0, value]}
-    with pytest.raises(ValueError, match=r"^spec\.self\.again\[1\]: holds itself"):
+    with pytest.raises(ValueError, match=r"^spec\.self\.again\[1\]: contains itself"):
         copy_json(value, "spec")
 
 
@@ -72,7 +72,7 @@ def test_what_is_there_twice_does_not_hold_itself() -> None:
 
 
 def test_text_without_an_encoding_is_a_value_error_that_names_its_field() -> None:
-    with pytest.raises(ValueError, match=r"^spec\.image: holds text that cannot be encoded as UTF-8"):
+    with pytest.raises(ValueError, match=r"^spec\.image: contains text that cannot be encoded as UTF-8"):
         copy_json({"flavor": "grüße", "image": "a\udc80"}, "spec")
 
 

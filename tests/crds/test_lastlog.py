@@ -159,4 +159,4 @@ def test_a_wait_that_fails_shows_why_the_container_ended(operated: StagedServer)
         "    container devserver: the end of its log:\n      | fatal: the image's main process failed\n"
         in caught.value.report
     )
-    assert caught.value.report.endswith("the container starts and ends again: look at its logs")
+    assert caught.value.report.endswith("the container keeps ending after each start: look at its logs")

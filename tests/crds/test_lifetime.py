@@ -14,7 +14,7 @@ import pytest
 from devservers import errors
 from devservers.crds.base import ObjectMeta
 from devservers.crds.devserver import DevServer
-from devservers.crds.lifecycle.attempt import metadata_anew
+from devservers.crds.model.metadata import metadata_to_recreate
 from devservers.transport import RESTClient
 from devservers.transport.resources import Resource
 from tests.stopwatch import Stopwatch
@@ -118,9 +118,9 @@ def test_metadata_for_creating_again_is_as_it_stands_less_what_others_added() ->
         "annotations": others["annotations"],
         "finalizers": [*sent["finalizers"], *others["finalizers"]],
     }
-    assert metadata_anew(read, read, sent) == sent
+    assert metadata_to_recreate(read, read, sent) == sent
     changed = {**read, "labels": {"mine": "no", "operator": "1", "new": "2"}, "finalizers": ["kopf/f", "new/f"]}
-    assert metadata_anew(changed, read, sent) == {
+    assert metadata_to_recreate(changed, read, sent) == {
         "name": "dev", "labels": {"mine": "no", "new": "2"}, "finalizers": ["new/f"],
     }  # fmt: skip
 
@@ -462,8 +462,8 @@ def test_without_finalizers_leaving_asks_for_nothing_more(cluster: StagedServer)
 
 
 STILL_THERE = (
-    'DevServer "dev" in namespace "default" is still being deleted after 0.3 s; its finalizers: x/y, z/z. '
-    "Each is removed by the controller that has set it, when that has cleaned up: is it running?"
+    'DevServer "dev" in namespace "default" is still being deleted after 0.3 s; remaining finalizers: x/y, z/z. '
+    "Each is removed by the controller that set it, when that has cleaned up: is it running?"
 )
 
 
@@ -507,7 +507,7 @@ def test_where_the_server_may_not_be_read_leaving_does_not_wait(cluster: StagedS
         cluster.rules.deny("admin", "get", "devservers")
         cluster.rules.deny("admin", "list", "devservers")
     assert watch.own_seconds < 5
-    assert said[-1].endswith("was deleted; whether it is gone yet may not be looked at")
+    assert said[-1].endswith("was deleted; no permission to check whether it is gone")
 
 
 def test_where_the_server_may_be_listed_but_not_got_leaving_waits_all_the_same(cluster: StagedServer) -> None:
@@ -523,7 +523,7 @@ def test_an_api_server_that_tells_nothing_in_all_that_time_leaves_the_finalizers
     with ExitStack() as stumbling:
         with finalized(cluster, deletion_timeout=SHORT):
             stumbling.enter_context(cluster.fault.reset_before_execution("get", "devservers"))
-    assert "its finalizers: unknown, for the API server did not answer" in caplog.text
+    assert "remaining finalizers: unknown (the API server did not answer)" in caplog.text
 
 
 def test_an_api_server_that_stumbles_while_it_is_waited_for_is_no_error(cluster: StagedServer) -> None:
@@ -596,7 +596,8 @@ def test_a_namesake_that_does_not_go_within_the_wait_is_a_timeout_that_names_wha
     with pytest.raises(errors.WaitTimeoutError) as caught:
         devserver(wait_timeout=SHORT).__enter__()
     assert str(caught.value) == (
-        'DevServer "dev" in namespace "default" was not created within 0.3 s: one of that name is still being deleted\n'
+        'DevServer "dev" in namespace "default" was not created within 0.3 s: an earlier one of that name is still '
+        "being deleted\n"
         "  remaining finalizers: x/y; each is removed by the controller that set it: is it running?"
     )
     assert watch.own_seconds < SHORT + 1
@@ -616,8 +617,8 @@ def test_create_does_not_wait_for_a_namesake_that_is_being_deleted_and_says_how_
     with pytest.raises(errors.AlreadyExistsError) as caught:
         created()
     assert str(caught.value).endswith(
-        "(409 AlreadyExists); the DevServer of that name is being deleted (its finalizers: x/y): wait for that with "
-        'DevServer.get("dev", namespace="default").wait_for_deletion(), then create yours'
+        "(409 AlreadyExists); the DevServer of that name is being deleted (remaining finalizers: x/y): wait for that "
+        'with DevServer.get("dev", namespace="default").wait_for_deletion(), then create yours'
     )
 
 
@@ -664,7 +665,7 @@ def test_with_what_was_read_waits_until_it_is_ready_and_leaves_it(operated: Stag
         assert server.exec("echo works").stdout == "works\n"
     assert names_on(operated) == ["dev"]
     assert deletes(operated) == []
-    assert said[-1] == 'DevServer "dev" in namespace "default" is ready; it was there before, and stays'
+    assert said[-1] == 'DevServer "dev" in namespace "default" is ready; it existed before and will not be deleted'
 
 
 @pytest.mark.parametrize("get", [created, lambda: DevServer.list()[0], lambda: next(DevServer.iterate())])
@@ -725,12 +726,12 @@ def test_a_name_that_is_taken_says_what_can_be_done(cluster: StagedServer) -> No
     with pytest.raises(errors.AlreadyExistsError) as caught:
         devserver().__enter__()
     assert str(caught.value).endswith(
-        'use the one that is there (DevServer.get("dev"), or if_exists="attach"), choose another name, or let the API '
-        "server make one up (generate_name)"
+        'use the existing one (DevServer.get("dev"), or if_exists="attach"), choose another name, or let the API '
+        "server generate one (generate_name)"
     )
     with pytest.raises(errors.AlreadyExistsError) as caught:
         created()
-    assert 'use the one that is there, DevServer.get("dev", namespace="default"), choose' in str(caught.value)
+    assert 'use the existing one, DevServer.get("dev", namespace="default"), choose' in str(caught.value)
 
 
 def test_another_if_exists_is_refused_at_the_door() -> None:

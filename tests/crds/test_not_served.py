@@ -115,7 +115,7 @@ def test_without_its_crd_a_command_says_that_the_kind_is_unknown() -> None:
 def test_a_wait_whose_crd_is_deleted_says_that_its_object_is(cluster: StagedServer) -> None:
     server = created()
     cluster.after("GET", "watch=true", remove_definition)
-    with pytest.raises(errors.ResourceDeletedError, match="was deleted while it was waited for"):
+    with pytest.raises(errors.ResourceDeletedError, match="was deleted during the wait"):
         list(server.wait_for_status({"phase": "Running"}, timeout=LONG))
 
 

@@ -99,7 +99,7 @@ def test_a_container_that_crashes_again_and_again(cluster_of_either: StagedServe
     server = stands(cluster_of_either, phase="Running", containerStatuses=states)
     assert said(use, server) == (
         "<DevServer default/dev> is not up: pod dev-x: Running; container devserver: waiting CrashLoopBackOff back-off "
-        "10s restarting; container devserver: last time terminated, exit code 137 OOMKilled" + UP
+        "10s restarting; container devserver: previously terminated, exit code 137 OOMKilled" + UP
     )
 
 
@@ -121,7 +121,7 @@ def test_a_pod_without_a_node(cluster_of_either: StagedServer, use: Use) -> None
     why = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes: no cpu"}
     server = stands(cluster_of_either, phase="Pending", conditions=[why])
     assert said(use, server) == (
-        "<DevServer default/dev> is not up: pod dev-x: Pending; no node yet: Unschedulable 0/3 nodes: no cpu" + UP
+        "<DevServer default/dev> is not up: pod dev-x: Pending; not scheduled yet: Unschedulable 0/3 nodes: no cpu" + UP
     )
 
 

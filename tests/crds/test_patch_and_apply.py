@@ -225,7 +225,7 @@ def test_a_patch_that_is_invalid_for_another_reason_stays_invalid(cluster: Stage
 
 
 def test_where_the_object_may_not_be_read_the_answer_itself_has_to_do(cluster: StagedServer) -> None:
-    with cluster.fault.forbidden("get", "devservers"):
+    with cluster.fault.forbidden("get", "devservers"), cluster.fault.forbidden("list", "devservers"):
         with pytest.raises(errors.ConflictError, match="deleted and recreated since it was read"):
             recreated(cluster).patch({"spec": {"image": "mine"}})
         cluster.store.delete("devservers", "dev", "default")

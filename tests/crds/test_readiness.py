@@ -10,9 +10,9 @@ import pytest
 from devservers import errors
 from devservers.crds.base import ObjectMeta
 from devservers.crds.devserver import DevServer
-from devservers.crds.lifecycle import hopeless, readiness
+from devservers.crds.lifecycle import failfast, readiness
 from devservers.crds.lifecycle import pods as podlookup
-from devservers.crds.lifecycle.hopeless import Hopeless
+from devservers.crds.lifecycle.failfast import FailFast
 from devservers.crds.lifecycle.pods import Pods
 from devservers.crds.model.expiry import expiry_note
 from devservers.transport import ClientConfig, RESTClient
@@ -132,7 +132,7 @@ def test_pods_that_may_not_be_listed_do_not_hold_the_wait_up(cluster: StagedServ
     server = running(cluster)
     server.on_event = said.append
     server.wait_for_ready(timeout=LONG)
-    assert said == ["phase Running", "its pod may not be looked at: the phase is taken at its word"]
+    assert said == ["phase Running", "no permission to list pods: the phase alone decides whether it is ready"]
 
 
 def test_the_right_to_list_pods_is_enough(cluster: StagedServer) -> None:
@@ -176,38 +176,38 @@ def test_a_container_that_has_crashed_but_twice_is_waited_for(cluster: StagedSer
         running(cluster).wait_for_ready(timeout=SHORT)
 
 
-def hopeless_after(cluster: StagedServer, raw: dict[str, Any], pods: Optional[Pods], *seconds: float) -> list[str]:
+def signs_after(cluster: StagedServer, raw: dict[str, Any], pods: Optional[Pods], *seconds: float) -> list[str]:
     """What a wait is told at these seconds after its first look, if nothing changes."""
     cluster.store.create("devserverflavors", {"metadata": {"name": "there"}, "spec": {"resources": {}}})
     clock = FakeClock()
     with RESTClient(clock=clock) as client:
-        hopeless = Hopeless(client)
-        hopeless.reason(raw, pods, Deadline(None))
+        signs = FailFast(client)
+        signs.reason(raw, pods, Deadline(None))
         said = []
         for moment in seconds:
             clock.time = moment
-            said.append(hopeless.reason(raw, pods, Deadline(None)))
+            said.append(signs.reason(raw, pods, Deadline(None)))
         return said
 
 
 def test_an_image_that_cannot_be_pulled_for_a_minute_is_given_up(cluster: StagedServer) -> None:
     pods = Pods([waiting("ErrImagePull")], [])
-    said = hopeless_after(cluster, {}, pods, 59, 60)
+    said = signs_after(cluster, {}, pods, 59, 60)
     assert said == ["", "container main: its image could not be pulled for a minute"]
 
 
 def test_an_image_that_was_pulled_in_between_has_its_minute_anew() -> None:
     clock = FakeClock()
     with RESTClient(ClientConfig(server="http://127.0.0.1:1"), clock=clock) as client:
-        hopeless = Hopeless(client)
+        signs = FailFast(client)
         for moment, reason in ((0, "ErrImagePull"), (50, "ContainerCreating"), (70, "ImagePullBackOff")):
             clock.time = moment
-            assert hopeless.reason({}, Pods([waiting(reason)], []), Deadline(None)) == ""
+            assert signs.reason({}, Pods([waiting(reason)], []), Deadline(None)) == ""
 
 
 def test_a_flavor_that_does_not_exist_ends_the_wait(cluster: StagedServer) -> None:
     missing = {"spec": {"flavor": "nosuch"}}
-    assert hopeless_after(cluster, missing, Pods([], []), 9, 10) == ["", 'Flavor "nosuch" does not exist']
+    assert signs_after(cluster, missing, Pods([], []), 9, 10) == ["", 'Flavor "nosuch" does not exist']
     assert requests_of(cluster, "GET", "flavors/nosuch") == ["/apis/devserver.io/v1/devserverflavors/nosuch"]
 
 
@@ -220,16 +220,16 @@ def test_a_flavor_that_does_not_exist_ends_the_wait(cluster: StagedServer) -> No
     ],
 )
 def test_a_server_that_waits_for_something_else_is_waited_for(cluster: StagedServer, raw: dict[str, Any]) -> None:
-    assert hopeless_after(cluster, raw, Pods([], []), 10, 3600) == ["", ""]
+    assert signs_after(cluster, raw, Pods([], []), 10, 3600) == ["", ""]
 
 
 def test_a_server_with_a_pod_has_its_flavor(cluster: StagedServer) -> None:
-    assert hopeless_after(cluster, {"spec": {"flavor": "nosuch"}}, Pods([pod()], []), 3600) == [""]
+    assert signs_after(cluster, {"spec": {"flavor": "nosuch"}}, Pods([pod()], []), 3600) == [""]
 
 
 def test_flavors_that_may_not_be_read_end_nothing(cluster: StagedServer) -> None:
     cluster.rules.deny("admin", "get", "devserverflavors")
-    assert hopeless_after(cluster, {"spec": {"flavor": "nosuch"}}, Pods([], []), 10, 3600) == ["", ""]
+    assert signs_after(cluster, {"spec": {"flavor": "nosuch"}}, Pods([], []), 10, 3600) == ["", ""]
 
 
 def test_a_cluster_without_flavors_at_all_ends_nothing(cluster: StagedServer) -> None:
@@ -237,24 +237,24 @@ def test_a_cluster_without_flavors_at_all_ends_nothing(cluster: StagedServer) ->
     clock = FakeClock()
     with RESTClient(clock=clock) as client:
         client.delete(definitions, None, "devserverflavors.devserver.io")
-        hopeless = Hopeless(client)
+        signs = FailFast(client)
         for clock.time in (0, 3600):
-            assert hopeless.reason({"spec": {"flavor": "nosuch"}}, Pods([], []), Deadline(None)) == ""
+            assert signs.reason({"spec": {"flavor": "nosuch"}}, Pods([], []), Deadline(None)) == ""
 
 
-@pytest.mark.parametrize(("pods", "what"), [(Pods([], []), " and made no pod"), (None, "")])
+@pytest.mark.parametrize(("pods", "what"), [(Pods([], []), " and created no pod"), (None, "")])
 def test_an_operator_that_has_handled_it_and_stays_silent_ends_the_wait(
     cluster: StagedServer, pods: Optional[Pods], what: str
 ) -> None:
     memory = {"kopf.zalando.org/last-handled-configuration": json.dumps({"spec": {"flavor": "there"}})}
     raw = {"metadata": {"annotations": memory}, "spec": {"flavor": "there"}}
-    said = hopeless_after(cluster, raw, pods, 29, 30)
-    assert said == ["", f"its operator has handled it, and has set no status{what}"]
+    said = signs_after(cluster, raw, pods, 29, 30)
+    assert said == ["", f"its operator has processed it but set no status{what}"]
 
 
 def test_a_missing_flavor_is_noticed_in_a_wait(cluster: StagedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readiness, "SLICE_SECONDS", 0.1)
-    monkeypatch.setattr(hopeless, "FLAVOR_SECONDS", 0.2)
+    monkeypatch.setattr(failfast, "FLAVOR_SECONDS", 0.2)
     with pytest.raises(errors.ResourceFailedError) as caught:
         created().wait_for_ready(timeout=LONG)
     assert str(caught.value).startswith(
@@ -282,7 +282,7 @@ UP = r"its timeToLive of 1h was up \(it was created at 2026-01-02T03:04:05Z\)"
 def test_a_wait_that_the_time_to_live_ends_says_so(cluster: StagedServer) -> None:
     server = expired(cluster)
     cluster.before("GET", "watch=true", lambda: cluster.store.delete("devservers", "dev", "default"))
-    with pytest.raises(errors.ResourceDeletedError, match=f"was deleted while it was waited for: {UP}"):
+    with pytest.raises(errors.ResourceDeletedError, match=f"was deleted during the wait: {UP}"):
         server.wait_for_ready(timeout=LONG)
     with pytest.raises(errors.ResourceDeletedError, match=UP):
         list(server.wait_for_status({"phase": "Running"}))
@@ -292,7 +292,7 @@ def test_a_wait_for_the_pod_that_the_time_to_live_ends_says_so(cluster: StagedSe
     server = expired(cluster)
     set_status(cluster, phase="Running")
     cluster.after("GET", LOOK, lambda: cluster.store.delete("devservers", "dev", "default"))
-    with pytest.raises(errors.ResourceDeletedError, match=f"was deleted while it was waited for: {UP}"):
+    with pytest.raises(errors.ResourceDeletedError, match=f"was deleted during the wait: {UP}"):
         server.wait_for_ready(timeout=LONG)
 
 
@@ -406,7 +406,7 @@ def test_a_server_that_goes_while_its_pod_is_awaited_is_an_error_at_once(cluster
             running(cluster)
 
     cluster.after("GET", LOOK, vanish)
-    with pytest.raises(errors.ResourceDeletedError, match="was deleted while it was waited for"):
+    with pytest.raises(errors.ResourceDeletedError, match=r"was deleted (and recreated )?during the wait"):
         server.wait_for_ready(timeout=LONG)
 
 
@@ -430,7 +430,7 @@ def test_an_api_server_that_says_nothing_does_not_prolong_the_wait(cluster: Stag
     server = running(cluster)
     watch = Stopwatch()
     silence = cluster.fault.stall("*", "pods")
-    with silence, pytest.raises(errors.WaitTimeoutError, match="pod: cannot be looked at"):
+    with silence, pytest.raises(errors.WaitTimeoutError, match="pod: could not be read"):
         server.wait_for_ready(timeout=SHORT)
     assert watch.own_seconds < SHORT + 1.2
 

@@ -12,10 +12,10 @@ import pytest
 from devservers import errors
 from devservers.crds.base import ObjectMeta
 from devservers.crds.devserver import DevServer
-from devservers.crds.lifecycle import hopeless
+from devservers.crds.lifecycle import failfast
+from devservers.crds.lifecycle.findings import CAUSES, Findings, describe
 from devservers.crds.lifecycle.operatornotes import plain_message
 from devservers.crds.lifecycle.pods import Pods
-from devservers.crds.lifecycle.report import CAUSES, Seen, describe
 
 from .builders import SPEC, created, live, set_status
 from .staged import StagedServer
@@ -29,8 +29,8 @@ def pod(**status: Any) -> dict[str, Any]:
     return {"metadata": {"name": "dev-0"}, "status": status}
 
 
-def seen(pod: dict[str, Any], events: tuple[Any, ...] = ()) -> Seen:
-    return Seen(Pods([pod], []), events=events)
+def seen(pod: dict[str, Any], events: tuple[Any, ...] = ()) -> Findings:
+    return Findings(Pods([pod], []), events=events)
 
 
 def container(**states: Any) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def report_of(cluster: StagedServer) -> str:
 
 
 def test_an_image_that_cannot_be_pulled(operated: StagedServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hopeless, "PULL_SECONDS", 0.5)
+    monkeypatch.setattr(failfast, "PULL_SECONDS", 0.5)
     with pytest.raises(errors.ResourceFailedError) as caught:
         failing("registry.example/failed:1", 20).__enter__()
     text = str(caught.value)
@@ -76,15 +76,15 @@ def test_no_node_for_the_pod(operated: StagedServer) -> None:
     text = str(caught.value)
     assert text.startswith("<DevServer default/dev phase=Running> was not ready within 2 s\n  phase: Running\n")
     assert "    PodScheduled: False Unschedulable 0/1 nodes are available: 1 Insufficient cpu." in text
-    assert text.endswith("  likely cause: no node can take the pod: choose a smaller flavor, or free resources")
+    assert text.endswith("  likely cause: no node has room for the pod: choose a smaller flavor, or free resources")
 
 
 def test_a_container_that_ends_again_and_again(operated: StagedServer) -> None:
     with pytest.raises(errors.WaitError) as caught:
         failing("crash", 0.5).__enter__()
     assert "    container devserver: waiting CrashLoopBackOff back-off 10s restarting" in caught.value.report
-    assert "    container devserver: last time terminated, exit code 1 Error" in caught.value.report
-    assert caught.value.report.endswith("the container starts and ends again: look at its logs")
+    assert "    container devserver: previously terminated, exit code 1 Error" in caught.value.report
+    assert caught.value.report.endswith("the container keeps ending after each start: look at its logs")
 
 
 # what was looked at
@@ -98,7 +98,7 @@ def test_a_flavor_that_does_not_exist(cluster: StagedServer) -> None:
     cluster.store.delete("devserverflavors", "cpu-small")
     report = report_of(cluster)
     assert '\n  flavor: Flavor "cpu-small" does not exist\n  pod: none was found\n' in report
-    assert report.endswith("the flavor is misspelt or was never made: DevServerFlavor.list() tells which there are")
+    assert report.endswith("the flavor is misspelled or was never created: DevServerFlavor.list() shows which exist")
 
 
 def test_parts_that_may_not_be_looked_at_say_so_and_the_rest_shows(cluster: StagedServer) -> None:
@@ -106,9 +106,9 @@ def test_parts_that_may_not_be_looked_at_say_so_and_the_rest_shows(cluster: Stag
     cluster.rules.deny("admin", "list", "events")
     lines = report_of(cluster).splitlines()
     assert lines[0] == "  phase: none yet: is the DevServer operator running?"
-    assert lines[1].startswith('  pod: cannot be looked at (list pods in namespace "default": ')
+    assert lines[1].startswith('  pod: could not be read (list pods in namespace "default": ')
     assert 'resources: ["pods"], verbs: ["list"]' in lines[1]
-    assert lines[2].startswith('  events: cannot be looked at (list events in namespace "default": ')
+    assert lines[2].startswith('  events: could not be read (list events in namespace "default": ')
 
 
 def test_a_deleted_server_has_a_report_as_well(cluster: StagedServer) -> None:
@@ -146,7 +146,7 @@ def progress(message: str = WIRE_MESSAGE, **more: Any) -> dict[str, Any]:
 
 
 def test_a_handler_that_is_tried_again_is_told_with_its_message_and_next_try() -> None:
-    text = describe(marked(handler=progress()), Seen())
+    text = describe(marked(handler=progress()), Findings())
     assert text == (
         "  phase: none yet\n"
         "  operator: handler handler failed (2 tries, next try at 2026-01-02T03:05:00.000000+00:00): "
@@ -210,25 +210,27 @@ def test_a_plain_message_is_shown_in_one_line_and_not_at_any_length() -> None:
 @pytest.mark.parametrize("value", ["", "not json", "[]", '"x"', '{"retries": 1}', None, 3, "{" * 5000])
 def test_annotations_that_are_something_else_are_left_alone(value: Any) -> None:
     raw = {"metadata": {"annotations": {"kopf.zalando.org/x": value, "other/y": value}}}
-    assert "operator" not in describe(raw, Seen()).replace("DevServer operator", "")
+    assert "operator" not in describe(raw, Findings()).replace("DevServer operator", "")
 
 
 def test_an_operator_that_has_handled_the_spec_and_set_no_status_has_given_up() -> None:
     raw = marked(**{"last-handled-configuration": {"spec": {"flavor": "cpu-small"}}})
-    text = describe(raw, Seen(missing_flavor="cpu-small"))
+    text = describe(raw, Findings(missing_flavor="cpu-small"))
     assert "  phase: none yet\n" in text
-    assert "operator: has handled this spec without setting a status: it has given up (its log says why)" in text
+    assert "operator: has processed this spec without setting a status: it has given up (its log says why)" in text
     assert "is the DevServer operator running?" not in text
 
 
 def test_an_operator_that_has_handled_an_earlier_spec_has_not_given_up_on_this_one() -> None:
     raw = marked(**{"last-handled-configuration": {"spec": {"flavor": "another"}}})
-    assert "given up" not in describe(raw, Seen())
+    assert "given up" not in describe(raw, Findings())
 
 
 def test_a_finalizer_of_somebody_else_does_not_tell_of_an_operator() -> None:
     raw = {"metadata": {"finalizers": ["example.com/backup"]}}
-    assert describe(raw, Seen()).startswith("  phase: none yet: is the DevServer operator running?\n  finalizers: ex")
+    assert describe(raw, Findings()).startswith(
+        "  phase: none yet: is the DevServer operator running?\n  finalizers: ex"
+    )
 
 
 def test_pods_that_are_not_its_own_are_named(cluster: StagedServer) -> None:
@@ -340,7 +342,7 @@ def test_odd_shapes_are_no_obstacle(status: Any) -> None:
 def test_events_of_either_api_are_understood() -> None:
     old = {"reason": "Old", "message": "m", "lastTimestamp": "2026-01-02T03:04:06Z"}
     new = {"reason": "New", "note": "n", "eventTime": "2026-01-02T03:04:05.000000Z"}
-    text = describe({}, Seen(events=(old, new)))
+    text = describe({}, Findings(events=(old, new)))
     assert text.endswith("  warning: New: n\n  warning: Old: m")
 
 
@@ -350,4 +352,4 @@ def test_a_report_needs_no_server_that_answers(cluster: StagedServer) -> None:
     server = DevServer(ObjectMeta(name="dev"), SPEC)
     assert "pod: none was found" in failure_report(live(server))
     with cluster.fault.reset_before_execution():
-        assert "pod: cannot be looked at" in failure_report(live(server))
+        assert "pod: could not be read" in failure_report(live(server))

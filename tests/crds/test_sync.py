@@ -83,7 +83,7 @@ def test_a_full_disk_leaves_the_old_files(operated: StagedServer, tree: Path, im
     server.wait_for_ready(timeout=LONG).upload(tree, "/workspace/x")
     (tree / "hello.txt").write_text("changed")
     (tree / "large").write_bytes(bytes(100_000))
-    with operated.fault.disk_full(), pytest.raises(errors.SyncError, match="Nothing there was changed"):
+    with operated.fault.disk_full(), pytest.raises(errors.SyncError, match="Nothing was changed in the container"):
         server.upload(tree, "/workspace/x")
     assert server.exec("cat hello.txt", cwd="/workspace/x").stdout == "hello from local workspace"
     assert sorted(server.exec("ls -A", cwd="/workspace/x").stdout.split()) == ["hello.txt", "src"]

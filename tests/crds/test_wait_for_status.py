@@ -154,9 +154,7 @@ def test_a_server_that_never_stops_talking_does_not_prolong_the_wait(cluster: St
 def test_an_object_that_goes_meanwhile_ends_the_wait_at_once(cluster: StagedServer) -> None:
     server = created()
     cluster.before("GET", "watch=true", lambda: cluster.store.delete("devservers", "dev", "default"))
-    with pytest.raises(
-        errors.ResourceDeletedError, match="<DevServer default/dev> was deleted while it was waited for"
-    ):
+    with pytest.raises(errors.ResourceDeletedError, match="<DevServer default/dev> was deleted during the wait"):
         list(server.wait_for_status(RUNNING, timeout=LONG))
 
 

@@ -8,7 +8,7 @@ from ...errors import BadRequestError, ForbiddenError, NotFoundError
 from ...transport.deadline import Deadline
 from ...transport.exec.session import ExecTarget
 from ...transport.resources import PODS
-from ..lifecycle.pods import containers_of, default_container, incarnation
+from ..lifecycle.pods import PodOwner, containers_of, default_container, incarnation
 from ..lifecycle.whereabouts import own_pod
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def locate(
         pod = own_pod(live, deadline)
     except ForbiddenError as error:
         ref = live.ref()
-        conventional = f"{ref.name}-0"
+        conventional = PodOwner.of(live.raw, ref.namespace or "", ref.name).statefulset_pod
         try:
             pod = ref.client.get(PODS, ref.namespace, conventional, deadline=deadline)
         except NotFoundError:

@@ -1,16 +1,16 @@
-"""The sync room: local files to and from a container, over nothing but an exec channel.
+"""File sync: local files to and from a container, over nothing but an exec channel.
 
-The idea: a transfer is planned completely before the first byte leaves (what is there, which tar
-members that makes, how many bytes those are), so that the container's side can bound its input by a
-number instead of waiting for an end of file that exec in protocol v4 cannot send. ``scan`` looks,
-``tarstream`` turns what it saw into bytes (pure), ``batches`` cuts a big tree into several
-transfers, ``script`` is the shell script that receives one, ``remote`` makes the command of it and
-understands its outcome (all pure), ``transfer`` joins them.
+A transfer is planned completely before the first byte leaves: what is there, which tar members that
+makes, and how many bytes those are. So the container's side can bound its input by a number. It has
+to, because exec in protocol v4 has no way to say that the input has ended.
+
+Start reading at ``transfer``. Highest layer first:
+
+    transfer         upload(): plan, send, and check that the container confirmed it
+    localfiles       the contents of local files, checked for changes while they are read
+    batches          cuts a big tree into several archives (pure)
+    receiver         the command that receives an archive, and what its outcome means (pure)
+    tarstream        from entries to the bytes of a tar archive of known length (pure)
+    scan             what is in a local directory, read once
+    receiverscript   the shell script that runs in the container
 """
-
-from __future__ import annotations
-
-from ..result import RemoteResult
-from .transfer import RemoteRunner, TransferReport, check_paths, upload
-
-__all__ = ["check_paths", "upload", "TransferReport", "RemoteRunner", "RemoteResult"]

@@ -1,8 +1,7 @@
-"""A big tree travels in several archives, so that the container never needs room for a second copy of
-all of it.
+"""Cuts a big tree into archives, so that the container never needs room for all of it twice.
 
-What arrives is staged and then moved into place, old copies staying until then. The room that takes
-is that of one batch, or of the largest file.
+What arrives is staged and then moved into place, and until then the old files stay. The room that
+this takes is that of one batch, or of the largest file.
 """
 
 from __future__ import annotations
@@ -11,27 +10,28 @@ from collections.abc import Iterator, Sequence
 
 from .scan import Entry
 
-BATCH_BYTES = 256 * 1024 * 1024  # of file contents; a batch more costs about 0.05 s
+BATCH_BYTES = 256 * 1024 * 1024
+"""Bytes of file contents in one batch; each further batch costs about 0.05 s."""
 
 
 def batches(entries: Sequence[Entry], limit: int) -> Iterator[list[Entry]]:
-    """``entries`` in runs of at most ``limit`` bytes (or one file), each with the directories that
-    lead to its first.
+    """``entries`` in runs of at most ``limit`` bytes (or one file).
 
-    A directory whose contents are split is in each of these batches, so each leaves it with its own
-    mode and mtime. There is always one batch.
+    Each run begins with the directories that lead to its first entry. So a directory whose contents
+    are split is in each of these batches, and each of them sets its mode and mtime again. There is
+    always one batch.
     """
     batch: list[Entry] = []
     size = 0
-    above: list[Entry] = []
+    parents: list[Entry] = []
     for entry in entries:
-        while above and not entry.name.startswith(f"{above[-1].name}/"):
-            above.pop()
+        while parents and not entry.name.startswith(f"{parents[-1].name}/"):
+            parents.pop()
         if size and entry.size and size + entry.size > limit:
             yield batch
-            batch, size = list(above), 0
+            batch, size = list(parents), 0
         batch.append(entry)
         size += entry.size
         if entry.is_directory:
-            above.append(entry)
+            parents.append(entry)
     yield batch

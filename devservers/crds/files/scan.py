@@ -1,9 +1,9 @@
-"""What there is to copy: one look at the local tree, in a fixed order.
+"""What there is to copy: the local tree, read once and in a fixed order.
 
-The look is taken once and everything after it (sizes, headers, the manifest of a later incremental
-sync) follows from what was seen then, not from what the tree has become meanwhile.
+Everything after the scan (sizes, headers, the manifest of a later incremental sync) follows from
+what it saw, not from what the tree has become since.
 
-A directory stands before what it holds, siblings are sorted by name: two looks at the same tree
+A directory comes before its contents, siblings are sorted by name: two scans of an unchanged tree
 give equal lists. Symlinks are never followed below the path that was named; hard links are separate
 files.
 """
@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import NamedTuple, NoReturn, Optional
+from dataclasses import dataclass
+from typing import NamedTuple, Optional
 
 from ...errors import SyncError
 
@@ -20,9 +21,9 @@ from ...errors import SyncError
 class Entry(NamedTuple):
     """One file, directory or symlink as it was seen.
 
-    ``name`` is relative to the root, ``mode`` is the whole ``st_mode``, ``size`` counts bytes (0
-    unless a regular file), ``mtime`` is in whole seconds and never negative (tar readers differ on
-    those), ``link`` is a symlink's text.
+    ``name`` is relative to the root. ``mode`` is the whole ``st_mode``. ``size`` counts bytes (0
+    unless it is a regular file). ``mtime`` is in whole seconds and never negative (tar readers
+    disagree about those). ``link`` is the target of a symlink.
     """
 
     name: str
@@ -33,7 +34,7 @@ class Entry(NamedTuple):
 
     @property
     def permissions(self) -> int:
-        """The nine permission bits; set-user-id, set-group-id and sticky do not travel."""
+        """The nine permission bits; set-user-id, set-group-id and sticky are not copied."""
         return self.mode & 0o777
 
     @property
@@ -49,41 +50,41 @@ class Entry(NamedTuple):
         return stat.S_ISLNK(self.mode)
 
 
-class Scan(NamedTuple):
-    """A local tree: the directory that names are relative to, what is in it, and what cannot travel
-    in a tar stream.
-    """
+@dataclass(frozen=True)
+class Scan:
+    """A local tree: its root, what is in it, and names of what a tar archive cannot contain."""
 
     root: str
-    entries: list[Entry]
-    skipped: list[str]
+    entries: tuple[Entry, ...]
+    skipped: tuple[str, ...] = ()
 
 
 def scan_directory(root: str) -> Scan:
-    """All that lies below ``root`` (itself not included).
+    """Everything below ``root`` (without ``root`` itself).
 
     Raises:
-        SyncError: something in there cannot be read; nothing has been sent yet.
+        SyncError: something in it cannot be read; nothing has been sent yet.
     """
-    found = Scan(root, [], [])
+    entries: list[Entry] = []
+    skipped: list[str] = []
     prefix = len(os.path.join(root, ""))
-    waiting = _children(root)
-    while waiting:
-        child = waiting.pop()
-        seen = _look(child.path, child.path[prefix:])
-        if seen is None:
+    pending = _children(root)
+    while pending:
+        child = pending.pop()
+        entry = _read_entry(child.path, child.path[prefix:])
+        if entry is None:
             continue
-        if not (seen.is_file or seen.is_directory or seen.is_symlink):
-            found.skipped.append(seen.name)
+        if not (entry.is_file or entry.is_directory or entry.is_symlink):
+            skipped.append(entry.name)
             continue
-        found.entries.append(seen)
-        if seen.is_directory:
-            waiting += _children(child.path)
-    return found
+        entries.append(entry)
+        if entry.is_directory:
+            pending += _children(child.path)
+    return Scan(root, tuple(entries), tuple(skipped))
 
 
 def scan_file(path: str) -> Scan:
-    """A single regular file; a symlink to one counts as the file under the link's name.
+    """A single regular file; a symlink to one counts as the file, under the name of the link.
 
     Raises:
         SyncError: it cannot be read, or is neither a file nor a directory.
@@ -92,33 +93,33 @@ def scan_file(path: str) -> Scan:
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
         raise SyncError(
-            f"cannot upload {path!r}: it is neither a regular file nor a directory; nothing was sent"
+            f"cannot upload {path!r}: it is neither a regular file nor a directory; nothing was "
+            "sent"
         )
     _require_readable(path)
-    return Scan(root, [Entry(name, status.st_mode, status.st_size, _whole_seconds(status))], [])
+    entry = Entry(name, status.st_mode, status.st_size, _whole_seconds(status))
+    return Scan(root, (entry,))
 
 
 def _children(path: str) -> list[os.DirEntry[str]]:
-    """What a directory holds, the last name first: the caller takes from the end."""
+    """The contents of a directory, the last name first: the caller takes from the end."""
     try:
         with os.scandir(path) as listing:
             return sorted(listing, key=lambda child: child.name, reverse=True)
-    except (
-        FileNotFoundError
-    ):  # deleted since its parent was listed: it is empty now, and so will be its copy
+    except FileNotFoundError:  # deleted since its parent was read: copied as an empty directory
         return []
     except OSError as error:
-        _refuse(path, error)
+        raise _unreadable(path, error) from error
 
 
-def _look(path: str, name: str) -> Optional[Entry]:
+def _read_entry(path: str, name: str) -> Optional[Entry]:
     try:
         status = os.lstat(path)
         link = os.readlink(path) if stat.S_ISLNK(status.st_mode) else ""
-    except FileNotFoundError:  # deleted since it was listed
+    except FileNotFoundError:  # deleted since its directory was read
         return None
     except OSError as error:
-        _refuse(path, error)
+        raise _unreadable(path, error) from error
     size = 0
     if stat.S_ISREG(status.st_mode):
         _require_readable(path)
@@ -133,10 +134,11 @@ def _whole_seconds(status: os.stat_result) -> int:
 def _require_readable(path: str) -> None:
     effective = os.access in os.supports_effective_ids
     if not os.access(path, os.R_OK, effective_ids=effective) and os.path.lexists(path):
-        _refuse(path, PermissionError(13, "Permission denied"))
+        raise _unreadable(path, PermissionError(13, "Permission denied"))
 
 
-def _refuse(path: str, error: OSError) -> NoReturn:
-    raise SyncError(
-        f"cannot read {path!r}: {error.strerror}; nothing was sent. Make it readable, or move it out of the way"
-    ) from error
+def _unreadable(path: str, error: OSError) -> SyncError:
+    return SyncError(
+        f"cannot read {path!r}: {error.strerror}; nothing was sent. Make it readable, or move it "
+        "out of the way"
+    )

@@ -1,22 +1,21 @@
-"""From entries to the bytes of one tar stream, whose length is known before the first of them is made.
+"""From entries to the bytes of a tar archive, whose length is known before the first byte. Pure.
 
-The format is GNU's with its long-name members: the one that GNU tar, bsdtar, busybox and toybox all
-read right.
+The format is GNU's with its long-name members: GNU tar, bsdtar, busybox and toybox all read it.
 
-What shapes the archive:
+What determines the archive:
 
 * It is unpacked into an empty staging directory, whose files are then moved into place. A directory
-  stands before its contents and open to its owner, whatever its mode, for else its contents could
-  not be moved out of it.
-* The *seals*, an archive inside the archive, hold the directories once more, with their own modes
-  and mtimes, innermost first. They are unpacked over the directories when all files are in place,
-  for each file that is moved into a directory changes its mtime. busybox, when not root, does not
-  give its mode to a directory that is there: the modes come once more, as a list.
+  comes before its contents and is accessible to its owner, whatever its mode: else its contents
+  could not be moved out of it.
+* The *attributes*, an archive inside the archive, contain the directories once more, with their own
+  modes and mtimes, innermost first. They are unpacked over the directories when all files are in
+  place, because each file that is moved into a directory changes its mtime. busybox does not change
+  the mode of an existing directory unless it is root, so the modes come once more, as a list.
 * A file that has vanished since it was planned must neither shorten the stream nor put zeros in
-  place of an older copy: its place is taken by a *void*, a file of equal length that the script
+  place of an older copy. A *filler* takes its place: a file of equal length, which the script
   removes.
-* The *marker*, an empty file with a name of its own, comes last: each tar ends well on a stream
-  that is cut between two members, so only the marker's arrival shows that nothing is missing.
+* The *marker*, an empty file with a unique name, comes last. Every tar accepts a stream that was
+  cut off between two members, so only the arrival of the marker shows that nothing is missing.
 
 Invariant: ``len(b"".join(stream(entries, marker, content))) == stream_size(entries, marker)``,
 whatever ``content`` yields.
@@ -37,8 +36,10 @@ from .scan import Entry
 BLOCK = 512
 CHUNK = 64 * 1024
 END = bytes(2 * BLOCK)
-VOID, SEALS, MODES = "_", "+", "="  # what follows the marker's name in the names of these
-NAME_FIELD = 100  # bytes; a longer name travels in a member of its own before the header
+FILLER, ATTRIBUTES, MODES = "_", "+", "="
+"""What follows the marker in the names of these members."""
+NAME_FIELD = 100
+"""Bytes of the name in a header; a longer name is put into a member of its own before that."""
 
 _ENCODING = sys.getfilesystemencoding()
 _ERRORS = sys.getfilesystemencodeerrors()
@@ -47,7 +48,7 @@ Content = Callable[[Entry], Generator[bytes, None, None]]
 
 
 class Absent(Exception):
-    """From a content generator before its first piece: of this file nothing will come."""
+    """Raised by a content generator before its first piece: the file yields no data."""
 
 
 class Member(NamedTuple):
@@ -68,24 +69,22 @@ class Member(NamedTuple):
 
 
 def members(entries: Iterable[Entry]) -> Iterator[Member]:
-    """What is unpacked into the staging directory, in the order of :mod:`.scan` (a directory before
-    its contents).
-    """
+    """What is unpacked into the staging directory, in the order of the scan."""
     for entry in entries:
         if entry.is_directory:
             yield Member(entry.name, tarfile.DIRTYPE, entry.permissions | 0o700, entry.mtime)
         else:
-            yield _leaf(entry)
+            yield _file_or_symlink(entry)
 
 
-def seals(entries: Sequence[Entry]) -> Iterator[Member]:
-    """The directories with their own modes, each behind those that it holds."""
+def attributes(entries: Sequence[Entry]) -> Iterator[Member]:
+    """The directories with their own modes, each after those that it contains."""
     for entry in reversed(entries):
         if entry.is_directory:
             yield Member(entry.name, tarfile.DIRTYPE, entry.permissions, entry.mtime)
 
 
-def _leaf(entry: Entry) -> Member:
+def _file_or_symlink(entry: Entry) -> Member:
     if entry.is_file:
         return Member(
             entry.name, tarfile.REGTYPE, entry.permissions, entry.mtime, entry.size, source=entry
@@ -95,32 +94,32 @@ def _leaf(entry: Entry) -> Member:
 
 def stream_size(entries: Sequence[Entry], marker: str) -> int:
     """Length of the whole stream in bytes, without making it."""
-    ending = (_sealing(entries, marker), _mode_list(entries, marker), _marker(marker))
+    ending = (_attributes_file(entries, marker), _mode_list(entries, marker), _marker(marker))
     return sum(member.footprint for member in chain(members(entries), ending)) + len(END)
 
 
 def stream(entries: Sequence[Entry], marker: str, content: Content) -> Generator[bytes, None, None]:
     """The stream in chunks of at most 64 KiB.
 
-    ``content`` gives a file's bytes in pieces of any size, or raises :exc:`Absent`. Too few are
-    filled up with zeros and what is too much is cut, for the size in the header has been sent; it
-    is for ``content`` to notice and to tell.
+    ``content`` gives the bytes of a file in pieces of any size, or raises :exc:`Absent`. Too few
+    are padded with zeros and too many are cut off, because the header with the size has been sent.
+    To notice that and to report it is up to ``content``.
     """
     archive = (piece for member in members(entries) for piece in _pieces(member, marker, content))
-    inner = chain(map(_header, seals(entries)), [END])
-    sealing = _filled(_sealing(entries, marker), inner)
-    modes = _filled(_mode_list(entries, marker), mode_lines(entries))
-    return _chunked(chain(archive, sealing, modes, [_header(_marker(marker)), END]))
+    inner = chain(map(_header, attributes(entries)), [END])
+    outer = _padded(_attributes_file(entries, marker), inner)
+    modes = _padded(_mode_list(entries, marker), mode_lines(entries))
+    return _chunked(chain(archive, outer, modes, [_header(_marker(marker)), END]))
 
 
-def _sealing(entries: Sequence[Entry], marker: str) -> Member:
-    """The file that holds the archive of seals."""
-    size = sum(member.footprint for member in seals(entries)) + len(END)
-    return Member(f"{marker}{SEALS}", tarfile.REGTYPE, 0o600, size=size)
+def _attributes_file(entries: Sequence[Entry], marker: str) -> Member:
+    """The file that contains the archive of attributes."""
+    size = sum(member.footprint for member in attributes(entries)) + len(END)
+    return Member(f"{marker}{ATTRIBUTES}", tarfile.REGTYPE, 0o600, size=size)
 
 
 def mode_lines(entries: Sequence[Entry]) -> Iterator[bytes]:
-    """The directories' modes as the script reads them, in the order of the seals."""
+    """The modes of the directories as the script reads them, in the order of the attributes."""
     for entry in reversed(entries):
         if entry.is_directory:
             yield b"%04o %b//\n" % (entry.permissions, os.fsencode(entry.name))
@@ -143,16 +142,18 @@ def _pieces(member: Member, marker: str, content: Content) -> Iterator[bytes]:
         try:
             first = next(pieces, b"")
         except Absent:
-            yield from _filled(_void(member, marker), ())
+            yield from _padded(_filler(member, marker), ())
         else:
-            yield from _filled(member, chain([first], pieces))
+            yield from _padded(member, chain([first], pieces))
 
 
-def _void(member: Member, marker: str) -> Member:
-    return Member(f"{marker}{VOID}", tarfile.REGTYPE, 0o600, size=member.footprint - BLOCK)
+def _filler(member: Member, marker: str) -> Member:
+    """A file that takes as many bytes as ``member``."""
+    return Member(f"{marker}{FILLER}", tarfile.REGTYPE, 0o600, size=member.footprint - BLOCK)
 
 
-def _filled(member: Member, pieces: Iterable[bytes]) -> Iterator[bytes]:
+def _padded(member: Member, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """A member whose content is cut or padded to its size, and then to whole blocks."""
     yield _header(member)
     yield from _exactly(member.size, pieces)
     yield bytes(-member.size % BLOCK)
@@ -164,9 +165,9 @@ def _exactly(size: int, pieces: Iterable[bytes]) -> Iterator[bytes]:
         yield piece[:missing]
         missing -= min(missing, len(piece))
     while missing:
-        filler = bytes(min(missing, CHUNK))
-        missing -= len(filler)
-        yield filler
+        zeros = bytes(min(missing, CHUNK))
+        missing -= len(zeros)
+        yield zeros
 
 
 def _chunked(pieces: Iterable[bytes]) -> Generator[bytes, None, None]:
@@ -184,9 +185,7 @@ def _chunked(pieces: Iterable[bytes]) -> Generator[bytes, None, None]:
 
 
 def _header(member: Member) -> bytes:
-    """The 512-byte header, with long-name members before it where needed; the owner is 0, without a
-    name.
-    """
+    """The 512-byte header, after long-name members if needed; the owner is 0, without a name."""
     info = tarfile.TarInfo(member.name)
     info.type = member.type
     info.mode = member.mode
@@ -197,19 +196,20 @@ def _header(member: Member) -> bytes:
 
 
 def _header_size(member: Member) -> int:
-    slash = 1 if member.type == tarfile.DIRTYPE else 0  # tarfile ends a directory's name with it
-    return (
-        BLOCK
-        + _long_name_size(len(os.fsencode(member.name)) + slash)
-        + _long_name_size(len(os.fsencode(member.link)))
-    )
+    name = len(os.fsencode(member.name))
+    if member.type == tarfile.DIRTYPE:
+        name += 1  # tarfile appends a slash
+    return BLOCK + _long_name_size(name) + _long_name_size(len(os.fsencode(member.link)))
 
 
 def _long_name_size(length: int) -> int:
-    """What a name of so many bytes takes beyond its header field: a header and the NUL-ended name
-    in whole blocks.
+    """What a name of so many bytes takes besides its header field: a member of its own.
+
+    That is a header, and the name with its final NUL in whole blocks.
     """
-    return 0 if length <= NAME_FIELD else BLOCK + _whole_blocks(length + 1)
+    if length <= NAME_FIELD:
+        return 0
+    return BLOCK + _whole_blocks(length + 1)
 
 
 def _whole_blocks(size: int) -> int:

@@ -1,40 +1,34 @@
-"""Upload: plan, send, and believe in success only when the container's side has confirmed it.
+"""Upload: plan, send, and report success only when the container has confirmed it.
 
-One exec carries one tar stream, a batch of the tree: all of it, unless it is big. Memory stays flat
-however big the files are; the only thing that grows with the tree is the list of its names.
+One exec carries one tar archive: the whole tree, or a batch of it if it is big. Memory stays flat
+however big the files are; only the list of names grows with the tree.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Optional, Protocol, Union
 
 from ... import arguments
 from ...errors import CommandNotFoundError, ExecConnectionLostError, SyncError
 from ..result import RemoteResult
+from . import receiver
 from .batches import BATCH_BYTES, batches
-from .remote import (
-    complaint,
-    has_made_target,
-    is_proved,
-    receive_directory,
-    receive_file,
-    target_path,
-)
 from .scan import Entry, Scan, scan_directory, scan_file
 
 if TYPE_CHECKING:
-    from .source import LocalFiles
+    from .localfiles import LocalFiles
 
 
 class RemoteRunner(Protocol):
-    """Runs a command in the container: what exec does, and all that a transfer needs to know of it.
+    """Runs a command in the container: what exec does, as far as a transfer needs it.
 
-    ``stdin`` is an iterable of chunks of any size; the runner may leave it part-way when the
-    command has ended. The end of it may or may not reach the command as an end of file.
+    ``stdin`` is an iterable of chunks of any size; the runner may stop taking them when the command
+    has ended. The end of ``stdin`` may or may not reach the command as an end of file.
     """
 
     def __call__(
@@ -42,12 +36,12 @@ class RemoteRunner(Protocol):
     ) -> RemoteResult: ...
 
 
-class TransferReport(NamedTuple):
-    """What a transfer copied. ``bytes`` counts file contents, ``wire_bytes`` the tar stream that
-    carried them.
+@dataclass(frozen=True)
+class TransferReport:
+    """What a transfer has copied.
 
-    ``skipped`` lists what cannot be copied by its nature (sockets, FIFOs, devices), relative to
-    ``local``.
+    ``bytes`` counts file contents, ``wire_bytes`` the tar archives that carried them. ``skipped``
+    names what cannot be copied by its nature (sockets, FIFOs, devices), relative to ``local``.
     """
 
     local: str
@@ -61,12 +55,12 @@ class TransferReport(NamedTuple):
 
 
 def check_paths(local: Union[str, os.PathLike[str]], remote: Union[str, os.PathLike[str]]) -> None:
-    """What can be told of the two paths before the container is looked for.
+    """Check what is known of the two paths before the container is looked up.
 
     Raises:
         TypeError, ValueError: as :func:`upload`. FileNotFoundError: ``local`` does not exist.
     """
-    target_path(arguments.path(remote, "remote"))
+    receiver.target_path(arguments.path(remote, "remote"))
     try:
         os.stat(os.path.expanduser(arguments.path(local, "local")))
     except FileNotFoundError:
@@ -84,48 +78,50 @@ def upload(
 ) -> TransferReport:
     """Copy a local directory or file into the container.
 
-    A directory's contents land in ``remote``, which is created with its parents if need be; what
-    else is there stays, same-named files are replaced. A single file lands at ``remote``, or in it
-    if ``remote`` ends in ``/`` or is a directory, as with ``cp``.
+    The contents of a directory are copied into ``remote``, which is created with its parents if
+    needed; other files there stay, files of the same name are replaced. A single file is written to
+    ``remote``, or into it if ``remote`` ends in ``/`` or is a directory, as with ``cp``.
 
-    Each file there is at every moment either the old one or the new one: it is written beside its
-    place and renamed. What fails while it travels (a full disk, a lost connection) leaves the old
-    ones, of a tree of more than ``batch_bytes`` those of the batch that failed and of the batches
-    after it.
+    At every moment each remote file is either the old one or the new one: a file is written next to
+    its place and renamed. If the transfer fails on the way (a full disk, a lost connection), the
+    old files stay; of a tree of more than ``batch_bytes`` those of the failed batch and of later
+    ones.
 
-    Modes (less set-user-id, set-group-id and sticky) and mtimes (whole seconds, none before 1970)
-    are kept, owners are the container's user. In a directory with the set-group-id bit what is new
-    gets its group, and directories the bit. A directory that is there and belongs to another user
-    keeps its mode and mtime. Symlinks are copied as symlinks, hard links as separate files.
-    ``remote`` may itself be a symlink to a directory and is followed, and keeps its mode if it
-    exists. Below it a symlink is never followed but replaced by the directory or file that belongs
-    there. A directory takes the place of a file; a file that of an empty directory, not of any
-    other, nor of a device. A file on which something is mounted is written to in place.
+    Modes (without set-user-id, set-group-id and sticky) and mtimes (whole seconds, none before
+    1970) are kept; the owner is the container's user. In a directory with the set-group-id bit new
+    files get its group, and new directories the bit, too. An existing directory that belongs to
+    another user keeps its mode and mtime. Symlinks are copied as symlinks, hard links as separate
+    files.
+
+    ``remote`` may itself be a symlink to a directory and is followed; if it exists, it keeps its
+    mode. Below it a symlink is never followed, but replaced by the directory or file that belongs
+    there. A directory replaces a file. A file replaces an empty directory, but no other, and no
+    device. A file on which something is mounted is written to in place.
 
     Args:
-        run: executes a command in the container.
-        local: ``~`` and ``~user`` are expanded; if it is a symlink it is followed.
+        run: runs a command in the container.
+        local: ``~`` and ``~user`` are expanded; if it is a symlink, it is followed.
         remote: absolute, relative to the container's working directory, or with a leading ``~/``
             for its ``$HOME``.
-        batch_bytes: how much of files' contents one exec carries: so much room, or that of the
-            largest file, is needed beside what is there.
+        batch_bytes: how many bytes of file contents one exec carries. The container needs so much
+            additional room, or that of the largest file.
 
     Raises:
         FileNotFoundError: ``local`` does not exist.
-        ValueError: ``remote`` is empty, holds a NUL or cannot be encoded.
-        ExecConnectionLostError: the connection was lost before the container's side had confirmed
-            all of it.
-        SyncError: something local cannot be read (nothing is sent then); the container's side
-            failed or did not get all; or files changed while they were read: then everything else
-            has arrived, and the copies of those named are cut, or filled up with zeros, to the size
-            they had at first. A file deleted meanwhile is left out, as if it had been deleted
+        ValueError: ``remote`` is empty, contains a NUL or cannot be encoded.
+        ExecConnectionLostError: the connection was lost before the container had confirmed all of
+            it.
+        SyncError: something local cannot be read (nothing is sent then); the script in the
+            container failed; or files changed while they were read. In the last case everything
+            else has arrived, and each named copy was truncated or zero-padded to the file's
+            original size. A file that is deleted meanwhile is left out, as if it had been deleted
             before.
     """
-    from .source import LocalFiles
+    from .localfiles import LocalFiles
     from .tarstream import stream_size
 
     remote = arguments.path(remote, "remote")
-    target = target_path(remote)
+    target = receiver.target_path(remote)
     path = os.path.expanduser(arguments.path(local, "local"))
     plan = _plan(path)
     files = LocalFiles(plan.scan.root)
@@ -136,31 +132,29 @@ def upload(
         size = stream_size(part, plan.marker)
         command = plan.command(target, size, is_new=is_new, is_last=number == len(parts))
         result = _send(run, command, part, plan.marker, files)
+        failure = receiver.complaint(result)
         which = _which_batch(number, len(parts))
-        trouble = complaint(result)
-        if trouble:
-            gone = (
-                f" (deleted locally meanwhile: {', '.join(map(repr, files.vanished))})"
-                if files.vanished
-                else ""
-            )
-            raise SyncError(f"uploading {path!r} to {remote!r} failed: {trouble}{gone}{which}")
-        if not is_proved(result, plan.marker):
+        if failure:
+            if files.vanished:
+                failure += f" (deleted locally meanwhile: {', '.join(map(repr, files.vanished))})"
+            raise SyncError(f"uploading {path!r} to {remote!r} failed: {failure}{which}")
+        if not receiver.is_confirmed(result, plan.marker):
             raise ExecConnectionLostError(
-                f"uploading {path!r} to {remote!r}: the API server says that it succeeded, but its end was not seen: "
-                "the connection to the kubelet was lost (restarted, or cut off). Each file there is whole, the old one "
-                f"or the new one; try again{which}",
+                f"uploading {path!r} to {remote!r}: the API server reported success, but the "
+                "container did not confirm it: the connection to the kubelet was lost (restarted, "
+                "or cut off). Each remote file is complete, either the old one or the new one; try "
+                f"again{which}",
                 stdout_bytes=result.stdout, stderr_bytes=result.stderr,
             )  # fmt: skip
-        is_new = is_new or has_made_target(result)
+        is_new = is_new or receiver.has_created_target(result)
         wire_bytes += size
     if files.changed:
-        raise SyncError(f"uploading {path!r} to {remote!r}: {_told(files.changed)}")
+        raise SyncError(f"uploading {path!r} to {remote!r}: {_describe_changed(files.changed)}")
     return _report(path, remote, plan.scan, files.vanished, wire_bytes)
 
 
 class _Plan(NamedTuple):
-    """All that is decided before the first byte: what goes, and the marker behind it."""
+    """What is decided before the first byte: what is sent, and the marker after it."""
 
     scan: Scan
     mode: int
@@ -168,9 +162,11 @@ class _Plan(NamedTuple):
 
     def command(self, target: str, size: int, *, is_new: bool, is_last: bool) -> list[str]:
         if not stat.S_ISDIR(self.mode):
-            return receive_file(target, size, self.marker, self.scan.entries[0].name)
-        mode = self.mode & 0o777 if is_last else None
-        return receive_directory(target, size, self.marker, mode, is_new=is_new)
+            return receiver.receive_file(target, size, self.marker, self.scan.entries[0].name)
+        mode = None
+        if is_last:  # until then it must stay accessible
+            mode = self.mode & 0o777
+        return receiver.receive_directory(target, size, self.marker, mode, is_new=is_new)
 
 
 def _plan(path: str) -> _Plan:
@@ -197,24 +193,30 @@ def _send(
         try:
             return run(command, archive)
         except CommandNotFoundError as error:
-            why = "copying files needs sh in the container, and there is none: use an image that has it"
-            raise SyncError(why) from error
+            raise SyncError(
+                "copying files needs sh in the container, and there is none: use an image that has "
+                "it"
+            ) from error
 
 
 def _which_batch(number: int, count: int) -> str:
-    """What became of the other batches of a transfer, when this one failed."""
+    """What happened to the other batches of a transfer if this one failed."""
     if count == 1:
         return ""
-    return f". This was batch {number} of {count}: those before it are in place, those after it were not sent"
+    return (
+        f". This was batch {number} of {count}: those before it are in place, those after it were "
+        "not sent"
+    )
 
 
-def _told(changed: Mapping[str, str], limit: int = 10) -> str:
-    """Which files changed underfoot, the first few by name."""
+def _describe_changed(changed: dict[str, str], limit: int = 10) -> str:
+    """Which files changed while they were read, the first few by name."""
     named = "; ".join(f"{name!r}: {why}" for name, why in list(changed.items())[:limit])
     more = f"; and {len(changed) - limit} more" if len(changed) > limit else ""
     return (
-        f"{len(changed)} changed while being read ({named}{more}). What was copied of them is cut, or filled up with "
-        "zeros, to the size they had at first; everything else has arrived. Upload again when they are at rest"
+        f"{len(changed)} changed while being read ({named}{more}). The remote copy of each was "
+        "truncated or zero-padded to its original size; everything else has arrived. Upload again "
+        "once they stop changing"
     )
 
 
@@ -231,5 +233,5 @@ def _report(
         symlinks=sum(entry.is_symlink for entry in entries),
         bytes=sum(entry.size for entry in entries),
         wire_bytes=wire_bytes,
-        skipped=tuple(scan.skipped),
+        skipped=scan.skipped,
     )

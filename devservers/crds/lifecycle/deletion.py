@@ -1,9 +1,9 @@
-"""Deleting on the way out: until it is known to be on its way, and then until it is gone.
+"""Deleting: until the outcome is known, and then until the object is gone.
 
-Deleting is bound to the uid, which makes it safe to repeat: so it is, with backoff, for as long as
-nobody can say what came of it. Only two refusals end it, for they prove that this very object is
-gone: a Status that is NotFound about it, and a Conflict about the uid. A 404 may come from a proxy
-or from an API server that is just starting, a 409 from a webhook or a quota.
+A deletion that is bound to the uid is safe to repeat. So it is repeated, with backoff, for as long
+as nobody can say what its outcome was. Only two refusals end it, because they prove that this very
+object is gone: a Status that is NotFound about it, and a Conflict about the uid. Any other 404 may
+come from a proxy or from an API server that is starting, any other 409 from a webhook or a quota.
 """
 
 from __future__ import annotations
@@ -25,22 +25,19 @@ from ...transport.retry import TRANSIENT_FOR_DELETES, Attempts, Polls
 from ..model.reference import ObjectRef
 
 DELETE_SECONDS = 30.0
-"""Time for deleting on the way out, repetitions included."""
+"""Seconds for a deletion, repetitions included."""
 KEPT_ALIVE_SECONDS = 8.0
-"""So long an answer is waited for on a connection that was there before: it may have died unnoticed.
-Then a new one is opened, where the API server has all the time that is left."""
+"""Seconds to wait for an answer on a connection that existed before: it may have died unnoticed.
+After that a new one is opened, on which the API server has all the time that is left."""
 LOOK_SECONDS = 3.0
-"""Time for one look at what is being deleted, for the same reason: the next one takes another
-connection.
-"""
+"""Seconds to read once what is being deleted; the next read uses another connection."""
 
 
 def delete_until_known(created: ObjectRef) -> bool:
     """True if the object is marked for deletion, False if it is gone.
 
     Raises:
-        DevServersError: it was refused, or after :data:`DELETE_SECONDS` nobody could say what came
-            of it.
+        DevServersError: it was refused, or after :data:`DELETE_SECONDS` the outcome was not known.
     """
     deadline = Deadline(DELETE_SECONDS, created.client.clock)
     attempts = Attempts(deadline, Backoff(first=0.25, limit=3.0), may_pass=_may_pass)
@@ -67,7 +64,7 @@ def _may_pass(error: BaseException) -> bool:
 
 
 def _is_gone(refusal: APIError, created: ObjectRef, deadline: Deadline) -> bool:
-    """Whether a refusal proves that the object is gone; where it proves nothing, a look does."""
+    """Whether the object is gone: the refusal proves it, or else reading the object does."""
     if isinstance(refusal, NotFoundError) and created.is_denied_by(refusal):
         return True
     if isinstance(refusal, ConflictError) and refusal.is_about_uid:
@@ -80,13 +77,12 @@ def _is_gone(refusal: APIError, created: ObjectRef, deadline: Deadline) -> bool:
 
 
 def last_seen(created: ObjectRef, deadline: Deadline) -> Optional[Object]:
-    """Wait until that very object is gone: None. Else, when the time is up, the object as it was seen
-    last.
+    """Wait until that very object is gone: None. If it is not, the object as it was seen last.
 
-    Without an answer in all that time nothing is known of it: ``{}``.
+    ``{}`` if there was no answer in all that time.
 
     Raises:
-        ForbiddenError: it may not be read, so there is no waiting for it.
+        ForbiddenError: it may not be read, so it cannot be waited for.
     """
     seen: Object = {}
     for _ in Polls(deadline, Backoff(first=0.1, limit=1.0)):
@@ -95,7 +91,7 @@ def last_seen(created: ObjectRef, deadline: Deadline) -> Optional[Object]:
         except ForbiddenError:
             raise
         except DevServersError:
-            pass  # it may pass
+            pass  # the next read may succeed
         else:
             if raw is None or not created.is_this(raw):
                 return None

@@ -1,7 +1,7 @@
-"""What a container wrote before it ended: the last lines of its log, for the failure report.
+"""What a container logged before it ended: the last lines, for the failure report.
 
-The instance that ended is the one before where another one has been started, or waits to be
-(``previous=true``): the log of the one that is there now tells nothing, or does not exist.
+If another instance has been started or is about to be, the instance that ended is the previous one
+(``previous=true``): the log of the present one says nothing about it, or does not exist.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LINES = 10
 LINE_LIMIT = 300
 """Characters of a line that are shown."""
 BYTES_KEPT = 65_536
-"""Bytes of a log that are looked through for its last lines: the runtime may not have cut it."""
+"""Bytes of a log that are searched for its last lines: not every runtime honors ``tailLines``."""
 CONTAINERS = 3
 """Logs that are read for one report."""
 
@@ -34,26 +34,27 @@ class LastLog(NamedTuple):
     lines: tuple[str, ...] = ()
     problem: str = ""
 
-    def report(self) -> Iterator[str]:
-        """For a report."""
+    def lines_of_report(self) -> Iterator[str]:
+        """The log as it is shown in the failure report."""
         if self.problem:
             yield f"container {self.container}: its log could not be read ({self.problem})"
         elif not self.lines:
             yield f"container {self.container}: its log is empty"
         else:
             yield f"container {self.container}: the end of its log:"
-            yield from (f"  | {line}" for line in self.lines)
+            for line in self.lines:
+                yield f"  | {line}"
 
 
 class Ending(NamedTuple):
-    """A container that ended; ``previous`` if another instance has taken its place, or is to."""
+    """A container that ended; ``previous`` if another instance replaced it, or is about to."""
 
     container: str
     previous: bool
 
 
 def endings(pod: Mapping[str, Any]) -> Iterator[Ending]:
-    """The containers of a pod whose logs may tell why they ended. Pure."""
+    """The containers of a pod whose logs may say why they ended. Pure."""
     status = pod.get("status") or {}
     main = status.get("containerStatuses") or []
     for entry in [*(status.get("initContainerStatuses") or []), *main]:
@@ -72,7 +73,7 @@ def _has_ended_before(entry: Mapping[str, Any]) -> bool:
 
 
 def last_logs(client: RESTClient, pod: Mapping[str, Any], deadline: Deadline) -> list[LastLog]:
-    """The last lines of each container of the pod that ended; a problem is told in their place."""
+    """The last lines of each container of the pod that ended, or the problem in reading them."""
     logs = []
     for ending in list(endings(pod))[:CONTAINERS]:
         try:
@@ -83,27 +84,21 @@ def last_logs(client: RESTClient, pod: Mapping[str, Any], deadline: Deadline) ->
 
 
 def _last_lines(
-    client: RESTClient,
-    pod: Mapping[str, Any],
-    ending: Ending,
-    deadline: Deadline,
+    client: RESTClient, pod: Mapping[str, Any], ending: Ending, deadline: Deadline
 ) -> tuple[str, ...]:
-    """Of the instance that ended."""
+    """The last lines of the instance that ended."""
     try:
-        return _read(client, pod, ending, deadline)
+        return _read_log(client, pod, ending, deadline)
     except BadRequestError:
         if not ending.previous:
             raise
-        # The instance before is not known any more (its status was lost, or the runtime has cleared
-        # it away): the one that is there may still have ended, too.
-        return _read(client, pod, ending._replace(previous=False), deadline)
+        # The previous instance is not known any more (its status was lost, or the runtime has
+        # removed it). The present one may have ended, too.
+        return _read_log(client, pod, ending._replace(previous=False), deadline)
 
 
-def _read(
-    client: RESTClient,
-    pod: Mapping[str, Any],
-    ending: Ending,
-    deadline: Deadline,
+def _read_log(
+    client: RESTClient, pod: Mapping[str, Any], ending: Ending, deadline: Deadline
 ) -> tuple[str, ...]:
     metadata = pod["metadata"]
     path = PODS.item(metadata.get("namespace"), metadata["name"], "log")
@@ -122,6 +117,8 @@ def _read(
 
 
 def _shown(line: str) -> str:
-    """A line as it can be printed: what a container writes may steer a terminal."""
+    """A line that is safe to print: a container may write terminal control sequences."""
     text = printable(without_terminal_controls(line).expandtabs(4)).rstrip()
-    return text if len(text) <= LINE_LIMIT else f"{text[:LINE_LIMIT]}…"
+    if len(text) <= LINE_LIMIT:
+        return text
+    return f"{text[:LINE_LIMIT]}…"

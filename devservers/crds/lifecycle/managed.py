@@ -1,12 +1,12 @@
-"""The context manager's promise: what it created is deleted, whatever happened, and nothing else is.
+"""The ``with`` statement's promise: what it created is deleted, whatever happens; nothing else is.
 
-The moments that matter are the create itself, whose answer can be lost (:mod:`.attempt`), and those
-in which a signal comes between two of our steps: what was created is an obligation
-(:mod:`.obligation`) that ends only with its deletion.
+Two moments are difficult. The answer to the create can be lost (:mod:`.markedcreate`). And a signal
+can arrive between any two steps of ours, so what was created is an obligation (:mod:`.obligation`)
+that ends only with its deletion.
 
-A DELETE only marks an object that has finalizers: its operator takes the last one off a moment
-later. So leaving waits for that, and entering waits for a namesake that is on its way out: the same
-script can run again at once.
+A DELETE only marks an object that has finalizers: its operator removes the last one a moment later.
+So leaving waits until the object is gone, and entering waits until an earlier object of that name
+is gone. A script can then be run again at once.
 """
 
 from __future__ import annotations
@@ -19,92 +19,93 @@ from typing import Any, Optional, TypeVar
 from ...errors import ForbiddenError
 from ...notes import add_note
 from ...transport.deadline import Deadline
-from ..model.reference import held_by
-from .attempt import Attempt
+from ..model.reference import describe_finalizers
 from .deletion import last_seen
-from .obligation import Obligation, delete_obliged
+from .markedcreate import MarkedCreate
+from .obligation import Obligation, fulfill
 from .progress import warn
 from .readiness import wait_for_ready
-from .settings import Managed
+from .withstate import Managed
 
 T = TypeVar("T")
 
 
 def enter(server: Managed) -> None:
-    """The beginning of the ``with``: an object that was read or made before is used, else one is
-    created.
+    """The beginning of the ``with``: use an object that was read or created before, or create one.
 
     Raises:
-        FileNotFoundError: a local path of ``sync_workspace`` does not exist; nothing has been
-            created then.
+        FileNotFoundError: a local path of ``sync_workspace`` does not exist; nothing was created.
     """
     for local in server.settings.sync_workspace:
         os.stat(os.path.expanduser(os.fspath(local)))
-    if not server.live.stands:
+    if server.live.preexisting:
+        attach(server, Deadline(server.settings.wait_timeout, server.live.connected().clock))
+    else:
         create_and_wait(server)
-        return
-    attach(server, Deadline(server.settings.wait_timeout, server.live.connected().clock))
 
 
 def attach(server: Managed, deadline: Deadline) -> None:
-    """Wait until what is there already is ready. It is not ours to delete."""
+    """Wait until an object that existed before is ready. It is not ours to delete."""
     visit = Obligation.to_nothing(server.live.ref())
+    progress = server.progress()
     try:
-        wait_for_ready(server.live, deadline, server.settings.fail_fast, server.teller())
-        server.teller().tell(f"{visit.created} is ready; it was there before, and stays")
-        server.history.owe(visit)
+        wait_for_ready(server.live, deadline, server.settings.fail_fast, progress)
+        progress.report(f"{visit.created} is ready; it existed before and will not be deleted")
+        server.history.add(visit)
     except BaseException:
         visit.settle()
         raise
 
 
 def create_and_wait(server: Managed) -> None:
-    """Create ``server`` and wait until it is ready; deleted again if anything goes wrong, Ctrl-C
-    included.
+    """Create ``server`` and wait until it is ready.
+
+    If anything goes wrong, Ctrl-C included, it is deleted again.
     """
-    attempt = Attempt(server)
-    teller = server.teller()
+    creation = MarkedCreate(server)
+    progress = server.progress()
     try:
-        server.live.take(attempt.create())
-        obligation = attempt.obligation
-        if obligation is None:
-            attach(server, attempt.deadline)
+        server.live.take(creation.create())
+        obligation = creation.obligation
+        if obligation is None:  # if_exists="attach", and there is one
+            attach(server, creation.deadline)
             return
-        teller.tell(f"{obligation.created} was created")
-        server.history.generated_name = obligation.created.name if attempt.generates_name else ""
-        wait_for_ready(server.live, attempt.deadline, server.settings.fail_fast, teller)
-        teller.tell(f"{obligation.created} is ready")
-        server.history.owe(obligation)
+        progress.report(f"{obligation.created} was created")
+        generated = obligation.created.name if creation.generates_name else ""
+        server.history.generated_name = generated
+        wait_for_ready(server.live, creation.deadline, server.settings.fail_fast, progress)
+        progress.report(f"{obligation.created} is ready")
+        server.history.add(obligation)
     except BaseException as error:
         if server.settings.delete_on_exit != "always":
-            if attempt.obligation is not None:
-                attempt.obligation.settle()
+            if creation.obligation is not None:
+                creation.obligation.settle()
             raise
-        marked = _insist(attempt.undo, error, lambda: attempt.obligation)
-        if (
-            marked and attempt.obligation is not None and isinstance(error, Exception)
-        ):  # else somebody is in a hurry
-            _wait_until_gone(server, attempt.obligation, hiding=error)
+        marked = _insist(creation.undo, error, lambda: creation.obligation)
+        in_a_hurry = not isinstance(error, Exception)  # Ctrl-C
+        if marked and creation.obligation is not None and not in_a_hurry:
+            _wait_until_gone(server, creation.obligation, hiding=error)
         raise
 
 
 def leave(server: Managed, error: Optional[BaseException]) -> None:
-    """The end of the ``with``: delete what it created, or keep it; ``error`` is what the body
-    raised.
+    """The end of the ``with``: delete what it created, or keep it.
+
+    ``error`` is what the body raised.
     """
-    owed = server.history.owed()
-    if not owed:
+    obligations = server.history.open_obligations()
+    if not obligations:
         return
-    obligation = owed[-1]
+    obligation = obligations[-1]
     if not obligation.deletes:
         obligation.settle()
         return
-    wish = server.settings.delete_on_exit
-    if wish == "never" or (wish == "on_success" and error is not None):
+    policy = server.settings.delete_on_exit
+    if policy == "never" or (policy == "on_success" and error is not None):
         obligation.settle()
-        server.teller().tell(f"{obligation.created} is kept (delete_on_exit={wish!r})")
+        server.progress().report(f"{obligation.created} is kept (delete_on_exit={policy!r})")
         return
-    if _insist(partial(delete_obliged, obligation), error, lambda: obligation):
+    if _insist(partial(fulfill, obligation), error, lambda: obligation):
         _wait_until_gone(server, obligation, hiding=error)
 
 
@@ -113,11 +114,11 @@ def _insist(
     error: Optional[BaseException],
     obligation: Callable[[], Optional[Obligation]],
 ) -> T:
-    """Delete even if Ctrl-C comes meanwhile, which is raised afterwards; another one meanwhile is
-    obeyed at once.
+    """Delete even if Ctrl-C comes during the deletion: once more, and then the Ctrl-C is raised.
 
-    What came before the deletion does not count: the same Ctrl-C pressed twice must not leave a
-    server behind. ``delete`` is given the exception under way, to note on it what has to be known.
+    A second Ctrl-C during the deletion interrupts it. One that came before the deletion does not
+    count: an impatient user who presses it twice must not leave a server behind. ``delete`` takes
+    the exception under way, to add to it what has to be known.
     """
     try:
         return delete(error)
@@ -136,8 +137,9 @@ def _insist(
 def _wait_until_gone(
     server: Managed, obligation: Obligation, hiding: Optional[BaseException]
 ) -> None:
-    """Wait until what was deleted is gone; Ctrl-C ends this at once, for the deletion goes on
-    without us.
+    """Wait until what was deleted is gone.
+
+    Ctrl-C ends the wait at once: the deletion goes on without us.
     """
     try:
         _watch_it_go(server, obligation)
@@ -153,16 +155,17 @@ def _watch_it_go(server: Managed, obligation: Obligation) -> None:
     deadline = Deadline(seconds, created.client.clock)
     if deadline.expired:
         return
+    progress = server.progress()
     try:
         raw = last_seen(created, deadline)
     except ForbiddenError:
-        server.teller().tell(f"{created} was deleted; whether it is gone yet may not be looked at")
+        progress.report(f"{created} was deleted; no permission to check whether it is gone")
         return
     if raw is None:
-        server.teller().tell(f"{created} is gone")
+        progress.report(f"{created} is gone")
         return
     warn(
-        f"{created} is still being deleted after {seconds:g} s; its finalizers: "
-        f"{held_by(raw)}. Each is removed by the controller that has set it, when that has cleaned "
-        "up: is it running?"
+        f"{created} is still being deleted after {seconds:g} s; remaining finalizers: "
+        f"{describe_finalizers(raw)}. Each is removed by the controller that set it, when that has "
+        "cleaned up: is it running?"
     )

@@ -1,14 +1,13 @@
-"""What an operator left on an object beside its status: the memory of the kopf framework, in
-annotations. Pure.
+"""What an operator left on an object besides its status: annotations of the kopf framework. Pure.
 
-The DevServer operator that users run keeps its progress where kopf keeps it, and a failure for good
-is told nowhere else. While a handler is at work, or waits for its next try, there is one annotation
-``kopf.zalando.org/HANDLER`` with ``retries``, ``delayed`` and a message; once an object is handled,
-``…/last-handled-configuration`` holds what was handled. An operator may have another prefix than
-kopf's, so annotations are known by their form.
+The DevServer operator that users run is built on kopf, which keeps the progress of its handlers in
+annotations. That a handler has given up is written nowhere else. While a handler runs, or waits for
+its next try, there is an annotation ``kopf.zalando.org/HANDLER`` with ``retries``, ``delayed`` and
+a message. Once all handlers are done, ``…/last-handled-configuration`` contains the spec that they
+processed. An operator may use another prefix, so annotations are recognized by their form.
 
-The message may be a whole HTTP error: headers, and a Status as its body. Of that only the Status'
-own sentence is shown, for headers and bodies may hold what is nobody's business.
+The message may be a whole HTTP error: headers, and a Status as its body. Only the Status's own
+sentence is shown, because headers and bodies may contain secrets.
 """
 
 from __future__ import annotations
@@ -24,42 +23,51 @@ LAST_HANDLED = "/last-handled-configuration"
 FINALIZER_MARK = "kopffinalizermarker"
 MESSAGE_LIMIT = 400
 """Characters of a handler's message that are shown."""
-LONGEST_READ = 20_000
-MOST_BRACES = 20
-"""Limits on what is looked through for a Status in a message: characters, and places where one may
-begin.
-"""
+SEARCHED_CHARACTERS = 20_000
+SEARCHED_BRACES = 20
+"""Limits of the search for a Status in a message: its length, and places where one may begin."""
 
-_WIRE_BEGINS = re.compile(
+_HTTP_BEGINS = re.compile(
     r"HTTP response (?:headers|body)|HTTPHeaderDict|CIMultiDict|<!doctype|<html"
     r"|\bheaders['\"]?\s*[:=]|['\"]?\bauthorization['\"]?\s*[:=]",
     re.IGNORECASE,
 )
+"""Where in a message the parts of an HTTP answer begin, which are not shown."""
 _BRACES = re.compile(r"""'(?:[^'\\]|\\.)*'?|"(?:[^"\\]|\\.)*"?|[{}]""", re.DOTALL)
-"""The braces of what Python prints, and the strings in it, where braces do not count."""
+"""The braces of a dict that Python printed, and the strings in it, where braces do not count."""
 
 
 class Handler(NamedTuple):
-    """One handler's progress: how often it was tried, what came of it, and when it is tried next
-    (as written).
-    """
+    """A handler that has not succeeded: its tries, and when the next one is due (as written)."""
 
     name: str
-    retries: int
+    tries: int
     message: str
     next_try: str
-    failed: bool
+    gave_up: bool
+
+    def __str__(self) -> str:
+        outcome = "failed"
+        if self.gave_up:
+            outcome = "gave up"
+        elif not self.message:
+            outcome = "is running"
+        tries = "1 try" if self.tries == 1 else f"{self.tries} tries"
+        if self.next_try and not self.gave_up:
+            tries += f", next try at {self.next_try}"
+        line = f"handler {self.name} {outcome} ({tries})"
+        return f"{line}: {self.message}" if self.message else line
 
 
 class OperatorNotes(NamedTuple):
     """What an operator has left on an object."""
 
-    handled: bool
-    """It has handled the object as it stands: nothing more will come of it."""
+    finished: bool
+    """It has processed the object as it is now: nothing more will come of it."""
     handlers: tuple[Handler, ...]
     finalizers: tuple[str, ...]
     seen: bool
-    """An operator has been here at all: it left a status, its finalizer, or an annotation."""
+    """An operator has seen the object: it left a status, its finalizer, or an annotation."""
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> OperatorNotes:
@@ -67,35 +75,20 @@ class OperatorNotes(NamedTuple):
         annotations = metadata.get("annotations") or {}
         finalizers = tuple(str(name) for name in metadata.get("finalizers") or ())
         handlers = tuple(_handlers(annotations))
-        memory = next(
-            (text for key, text in annotations.items() if key.endswith(LAST_HANDLED)), None
-        )
-        marked = any(FINALIZER_MARK in name.lower() for name in finalizers)
+        processed = [text for key, text in annotations.items() if key.endswith(LAST_HANDLED)]
+        has_finalizer = any(FINALIZER_MARK in name.lower() for name in finalizers)
+        is_done = bool(processed) and not handlers
         return cls(
-            handled=memory is not None and not handlers and _is_about(memory, raw.get("spec")),
+            finished=is_done and _is_about(processed[0], raw.get("spec")),
             handlers=handlers,
             finalizers=finalizers,
-            seen=bool(raw.get("status") or handlers or memory is not None or marked),
+            seen=bool(raw.get("status") or handlers or processed or has_finalizer),
         )
 
     def lines(self) -> Iterator[str]:
-        """For a report: each handler that has not ended well, and what holds the object."""
+        """For the failure report: the handlers that have not succeeded, and the finalizers."""
         for handler in self.handlers:
-            tries = f"{handler.retries} {'try' if handler.retries == 1 else 'tries'}"
-            ending = (
-                "failed for good"
-                if handler.failed
-                else "at work"
-                if not handler.message
-                else "failed"
-            )
-            again = (
-                f", next try at {handler.next_try}"
-                if handler.next_try and not handler.failed
-                else ""
-            )
-            said = f": {handler.message}" if handler.message else ""
-            yield f"operator: handler {handler.name} {ending} ({tries}{again}){said}"
+            yield f"operator: {handler}"
         if self.finalizers:
             yield f"finalizers: {', '.join(self.finalizers)}"
 
@@ -103,56 +96,48 @@ class OperatorNotes(NamedTuple):
 def _handlers(annotations: Mapping[str, Any]) -> Iterator[Handler]:
     for key, text in sorted(annotations.items()):
         progress = json_or_none(text) if isinstance(text, str) else None
-        if (
-            not isinstance(progress, dict)
-            or not {"retries", "success", "failure"} <= progress.keys()
-        ):
+        if not isinstance(progress, dict):
             continue
-        if progress.get("success"):
+        if not {"retries", "success", "failure"} <= progress.keys() or progress["success"]:
             continue
-        retries = progress.get("retries")
+        tries = progress["retries"]
         yield Handler(
             name=key.rpartition("/")[2],
-            retries=retries if isinstance(retries, int) else 0,
+            tries=tries if isinstance(tries, int) else 0,
             message=plain_message(str(progress.get("message") or "")),
             next_try=_one_line(str(progress.get("delayed") or ""))[:40],
-            failed=bool(progress.get("failure")),
+            gave_up=bool(progress["failure"]),
         )
 
 
-def _is_about(memory: object, spec: object) -> bool:
-    """Whether what was handled is the spec as it stands; where that cannot be told, it is taken to
-    be.
-    """
-    handled = json_or_none(memory) if isinstance(memory, str) else None
-    return not isinstance(handled, dict) or "spec" not in handled or handled["spec"] == spec
+def _is_about(processed: object, spec: object) -> bool:
+    """Whether ``spec`` is what was processed; True if that is not known."""
+    configuration = json_or_none(processed) if isinstance(processed, str) else None
+    if not isinstance(configuration, dict) or "spec" not in configuration:
+        return True
+    return bool(configuration["spec"] == spec)
 
 
 def plain_message(text: str) -> str:
-    """A handler's message as it can be shown: the sentence of the Status in it, else what stands
-    before the wire.
-    """
+    """A handler's message as it can be shown: a Status's sentence, or what precedes the HTTP."""
     status = _status_in(text)
-    if status is not None:
-        said = [
-            _one_line(text)
-            for text in (status.get("message"), status.get("reason"))
-            if isinstance(text, str)
-        ]
-        text = next(filter(None, said), "")
+    if status is None:
+        shown = _one_line(_HTTP_BEGINS.split(text, 1)[0])
     else:
-        text = _one_line(_WIRE_BEGINS.split(text, 1)[0])
-    return text if len(text) <= MESSAGE_LIMIT else f"{text[:MESSAGE_LIMIT]}…"
+        sentences = [status.get("message"), status.get("reason")]
+        lines = [_one_line(sentence) for sentence in sentences if isinstance(sentence, str)]
+        shown = next(filter(None, lines), "")
+    if len(shown) <= MESSAGE_LIMIT:
+        return shown
+    return f"{shown[:MESSAGE_LIMIT]}…"
 
 
 def _status_in(text: str) -> Optional[Mapping[str, Any]]:
-    """The Status in a message, whether it was printed as JSON, as Python's bytes of JSON, or as
-    Python's dict.
-    """
-    text = text[:LONGEST_READ]
+    """The Status in a message, printed as JSON, as Python's bytes of JSON, or as Python's dict."""
+    text = text[:SEARCHED_CHARACTERS]
     plain = text.replace("\\'", "'").replace("\\\\", "\\")  # as it was before repr() of bytes
     for version in dict.fromkeys((text, plain)):
-        for begin in list(re.finditer(r"\{", version))[:MOST_BRACES]:
+        for begin in list(re.finditer(r"\{", version))[:SEARCHED_BRACES]:
             found = _object_at(version, begin.start())
             if isinstance(found, dict) and found.get("kind") == "Status":
                 return found
@@ -167,7 +152,7 @@ def _object_at(text: str, at: int) -> object:
 
 
 def _literal_at(text: str, at: int) -> object:
-    """A dict as Python prints it, which ends with the brace that closes its first one."""
+    """The dict that Python printed at ``at``: it ends with the brace that closes its first one."""
     if not text.startswith(("{'", '{"'), at):
         return None
     import warnings
@@ -181,7 +166,7 @@ def _literal_at(text: str, at: int) -> object:
     else:
         return None
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of odd escapes: it is not our program
+        warnings.simplefilter("ignore")  # about invalid escapes: this is not our program
         try:
             return literal_eval(text[at : token.end()])
         except (ValueError, SyntaxError, RecursionError, MemoryError):

@@ -1,17 +1,17 @@
-"""The pods behind a DevServer: which are its own, which of those is meant, and which container of it.
+"""The pods behind a DevServer: which are its own, which of those is meant, and which container.
 
-The label ``app=NAME`` is the commonest there is, so a pod that bears it may be anybody's. Who made
-a pod is told by its controller, the one owner reference with ``controller: true``. A pod is the
+``app=NAME`` is the most common label there is, so a pod that has it may be anybody's. Who made a
+pod is known from its controller, the one owner reference with ``controller: true``. A pod is the
 DevServer's own if
 
 1. its controller has the DevServer's uid, or
 2. its controller is the StatefulSet NAME, or the ReplicaSet NAME-HASH whose HASH is the pod's own
    pod-template-hash (what a Deployment NAME makes), and the pod is not older than the DevServer
-   (an older one was made for an earlier DevServer of the same name), or
-3. nothing controls it, and it bears the label or is called NAME-0.
+   (an older one was made for an earlier DevServer of that name), or
+3. nothing controls it, and it has the label or is called NAME-0.
 
-Others are never taken. Among its own the ready one goes before one that runs, and that before one
-that does not, then the newest: a rollout's successor takes over when it is ready, not before.
+Others are never used. Among its own a ready one comes before one that runs, and that before one
+that does not, then the newest: a rollout's new pod takes over when it is ready, not before.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 from ...transport.resources import PODS
 from .. import const
 from ..model.metadata import parse_time
+from ..model.reference import Collection
 
 if TYPE_CHECKING:
     from ...transport.deadline import Deadline
@@ -30,13 +31,11 @@ if TYPE_CHECKING:
 LABEL_VALUE_LIMIT = 63
 NAME_LIMIT = 253
 CLOCK_SKEW_SECONDS = 2
-"""By so much the clocks of two API servers may differ when the ages of two objects are compared."""
+"""How far the clocks of two API servers may differ when the ages of two objects are compared."""
 
 
 class PodOwner(NamedTuple):
-    """The DevServer whose pods are looked for; uid and creation are None as long as it was never
-    read.
-    """
+    """The DevServer whose pods are wanted; uid and created are None if it was never read."""
 
     namespace: str
     name: str
@@ -48,65 +47,67 @@ class PodOwner(NamedTuple):
         metadata = raw.get("metadata") or {}
         return cls(namespace, name, metadata.get("uid"), metadata.get("creationTimestamp"))
 
+    @property
+    def statefulset_pod(self) -> str:
+        """``NAME-0``: the name that its pod has if a StatefulSet makes it."""
+        return f"{self.name}-0"
+
     def owns(self, pod: Mapping[str, Any]) -> bool:
         """Whether ``pod`` is this DevServer's own. Pure."""
         controller = controller_of(pod)
         if controller is None:
-            return (
-                pod["metadata"]["name"] == f"{self.name}-0"
-                or _labels(pod).get(const.APP_LABEL) == self.name
-            )
-        kind, name = controller.get("kind"), controller.get("name")
-        if kind == const.KIND_DEVSERVER:
-            return name == self.name if self.uid is None else controller.get("uid") == self.uid
-        if self.uid is not None and controller.get("uid") == self.uid:
+            labeled = _labels(pod).get(const.APP_LABEL) == self.name
+            return labeled or pod["metadata"]["name"] == self.statefulset_pod
+        kind, name, uid = controller.get("kind"), controller.get("name"), controller.get("uid")
+        if self.uid is not None and uid == self.uid:
             return True
+        if kind == const.KIND_DEVSERVER:
+            return self.uid is None and name == self.name
         return self._made_for_its_name(pod) and not self._is_younger_than(pod)
 
-    def outlived_by(self, pod: Mapping[str, Any]) -> bool:
-        """Whether ``pod`` was made for an earlier DevServer of this name. Pure."""
+    def outlived(self, pod: Mapping[str, Any]) -> bool:
+        """Whether ``pod`` is left over from an earlier DevServer of this name. Pure."""
         controller = controller_of(pod) or {}
-        by_namesake = (
-            controller.get("kind") == const.KIND_DEVSERVER and controller.get("name") == self.name
-        )
+        kind, name = controller.get("kind"), controller.get("name")
+        by_namesake = kind == const.KIND_DEVSERVER and name == self.name
         return (by_namesake or self._made_for_its_name(pod)) and not self.owns(pod)
 
     def _made_for_its_name(self, pod: Mapping[str, Any]) -> bool:
+        """Whether a StatefulSet or a Deployment of this name made the pod."""
         controller = controller_of(pod) or {}
         kind, name = controller.get("kind"), controller.get("name")
+        if kind == "StatefulSet":
+            return bool(name == self.name)
         template_hash = _labels(pod).get(const.TEMPLATE_HASH_LABEL)
-        return (kind == "StatefulSet" and name == self.name) or bool(
-            kind == "ReplicaSet" and template_hash and name == f"{self.name}-{template_hash}"
-        )
+        of_deployment = template_hash and name == f"{self.name}-{template_hash}"
+        return bool(kind == "ReplicaSet" and of_deployment)
 
     def _is_younger_than(self, pod: Mapping[str, Any]) -> bool:
-        its = pod["metadata"].get("creationTimestamp")
-        if (
-            not self.created or not its or self.created <= its
-        ):  # as text: they are written alike, and parsing is dear
+        pod_created = pod["metadata"].get("creationTimestamp")
+        if not self.created or not pod_created:
             return False
-        mine, then = parse_time(self.created), parse_time(its)
-        return bool(mine and then and (mine - then).total_seconds() > CLOCK_SKEW_SECONDS)
+        if self.created <= pod_created:  # as text: the format is fixed, and parsing is slow
+            return False
+        mine, its = parse_time(self.created), parse_time(pod_created)
+        return bool(mine and its and (mine - its).total_seconds() > CLOCK_SKEW_SECONDS)
 
 
 class Pods(NamedTuple):
-    """What a look at the pods found: the DevServer's own, the one that is meant first, and others
-    in their place.
-    """
+    """What a lookup found: the DevServer's own pods, the one that is meant first, and others."""
 
     own: list[Object]
     strangers: list[Object]
-    outlived: frozenset[str] = frozenset()
-    """Those strangers' names that were made for an earlier DevServer of this name."""
+    leftovers: frozenset[str] = frozenset()
+    """Names of those strangers that were made for an earlier DevServer of this name."""
 
     @property
     def live(self) -> Optional[Object]:
-        """The pod that is meant, if it is neither terminating nor at its end."""
+        """The pod that is meant, if it is neither terminating nor finished."""
         return self.own[0] if self.own and is_live(self.own[0]) else None
 
     @property
     def last(self) -> Optional[Object]:
-        """The pod that is meant, or where none is live the newest of those that have ended."""
+        """The pod that is meant; if none is live, the newest of those that are finished."""
         return self.own[0] if self.own else None
 
     def __str__(self) -> str:
@@ -119,39 +120,44 @@ class Pods(NamedTuple):
 
     def _described(self, pod: Mapping[str, Any]) -> str:
         name = pod["metadata"]["name"]
-        older = ", made for an earlier DevServer of this name" if name in self.outlived else ""
-        return f"{name} ({_belongs_to(pod)}{older})"
+        controller = controller_of(pod)
+        owner = "nothing"
+        if controller is not None:
+            owner = f"{controller.get('kind')} {controller.get('name')}"
+        if name in self.leftovers:
+            owner += ", made for an earlier DevServer of this name"
+        return f"{name} ({owner})"
 
 
 def look_up_pods(client: RESTClient, owner: PodOwner, deadline: Optional[Deadline] = None) -> Pods:
-    """The pods labelled ``app=NAME`` and, where none of them is the DevServer's own and live, the one
-    called NAME-0.
+    """The pods with the label ``app=NAME`` and, if none of them is its own and live, NAME-0.
 
     Needs the right to list pods, and no other.
     """
+    collection = Collection(client, PODS, owner.namespace)
     pods: list[Object] = []
     if len(owner.name) <= LABEL_VALUE_LIMIT:  # no label can have a longer value
-        selectors = {"labelSelector": f"{const.APP_LABEL}={owner.name}"}
-        pods, _ = client.list_all(PODS, owner.namespace, selectors=selectors, deadline=deadline)
-    own = list(filter(owner.owns, pods))
-    if not any(map(is_live, own)) and len(owner.name) + 2 <= NAME_LIMIT:
-        selectors = {"fieldSelector": f"metadata.name={owner.name}-0"}
-        named, _ = client.list_all(PODS, owner.namespace, selectors=selectors, deadline=deadline)
+        labeled = {"labelSelector": f"{const.APP_LABEL}={owner.name}"}
+        pods = collection.list_all(labeled, deadline)
+    found = any(is_live(pod) and owner.owns(pod) for pod in pods)
+    if not found and len(owner.statefulset_pod) <= NAME_LIMIT:
         known = {pod["metadata"].get("uid") for pod in pods}
-        pods += [pod for pod in named if pod["metadata"].get("uid") not in known]
-        own = list(filter(owner.owns, pods))
-    mine = set(map(id, own))
-    strangers = [pod for pod in pods if id(pod) not in mine]
+        named = collection.named(owner.statefulset_pod).field_selector
+        for pod in collection.list_all(named, deadline):
+            if pod["metadata"].get("uid") not in known:
+                pods.append(pod)
+    own = [pod for pod in pods if owner.owns(pod)]
     own.sort(key=_preference, reverse=True)
-    outlived = frozenset(pod["metadata"]["name"] for pod in strangers if owner.outlived_by(pod))
-    return Pods(own, strangers, outlived)
+    strangers = [pod for pod in pods if not owner.owns(pod)]
+    leftovers = frozenset(pod["metadata"]["name"] for pod in strangers if owner.outlived(pod))
+    return Pods(own, strangers, leftovers)
 
 
 def controller_of(pod: Mapping[str, Any]) -> Optional[Mapping[str, Any]]:
     """The owner reference of what manages the pod; None if nothing does.
 
-    A DevServer among the owners counts as one even where it is not marked so: nothing else would
-    name it there.
+    A DevServer among the owners counts as the controller even if it is not marked as one: nothing
+    else would name it there.
     """
     owners: list[Mapping[str, Any]] = pod["metadata"].get("ownerReferences") or []
     for owner in owners:
@@ -163,33 +169,24 @@ def controller_of(pod: Mapping[str, Any]) -> Optional[Mapping[str, Any]]:
     return None
 
 
-def _belongs_to(pod: Mapping[str, Any]) -> str:
-    controller = controller_of(pod)
-    return f"{controller.get('kind')} {controller.get('name')}" if controller else "nothing"
-
-
 def _labels(pod: Mapping[str, Any]) -> Mapping[str, Any]:
     return pod["metadata"].get("labels") or {}
 
 
 def _preference(pod: Mapping[str, Any]) -> tuple[bool, bool, bool, str, str]:
     running = (pod.get("status") or {}).get("phase") == "Running"
-    metadata = pod["metadata"]
-    return (
-        is_live(pod), containers_ready(pod), running, metadata.get("creationTimestamp") or "", metadata["name"],
-    )  # fmt: skip
+    created = pod["metadata"].get("creationTimestamp") or ""
+    return is_live(pod), containers_ready(pod), running, created, pod["metadata"]["name"]
 
 
 def is_live(pod: Mapping[str, Any]) -> bool:
-    """Whether it is neither terminating nor at its end."""
+    """Whether it is neither terminating nor finished."""
     phase = (pod.get("status") or {}).get("phase")
     return not pod["metadata"].get("deletionTimestamp") and phase not in ("Succeeded", "Failed")
 
 
 def containers_ready(pod: Mapping[str, Any]) -> bool:
-    """Whether every container is ready, by the pod's Ready condition or, without one, its container
-    statuses.
-    """
+    """Whether every container is ready: by the Ready condition, else by the container statuses."""
     status = pod.get("status") or {}
     for condition in status.get("conditions") or []:
         if condition.get("type") == "Ready":
@@ -226,9 +223,7 @@ def can_run_commands(pod: Mapping[str, Any], container: Optional[str]) -> bool:
 
 
 def default_container(pod: Mapping[str, Any]) -> Optional[str]:
-    """The container meant when none is named: the annotated one, else ``devserver``, else the
-    first.
-    """
+    """The container if none is named: the annotated one, else ``devserver``, else the first."""
     names = [container.get("name") for container in (pod.get("spec") or {}).get("containers") or []]
     annotated = (pod["metadata"].get("annotations") or {}).get(const.DEFAULT_CONTAINER_ANNOTATION)
     if annotated in names:

@@ -1,7 +1,6 @@
-"""Telling what goes on: short lines for ``on_event`` and the ``devservers`` logger (see
-:mod:`..transport.told`).
+"""The steps of a wait: short lines for ``on_event``, and at INFO for the ``devservers`` logger.
 
-A warning loads ``logging``, for the standard library then writes it to stderr.
+A warning loads ``logging`` if nobody has: the standard library then writes it to stderr.
 """
 
 from __future__ import annotations
@@ -13,15 +12,15 @@ from ...transport.told import INFO, LOGGER, listener
 from ..model.liveobject import LiveObject
 
 
-class Teller:
-    """Tells the steps of a wait for one object, for ``on_event`` and at INFO."""
+class Progress:
+    """Reports the steps of a wait for one object."""
 
     def __init__(self, live: LiveObject, on_event: Optional[Callable[[str], object]]) -> None:
         self._live = live
         self._on_event = on_event
-        self._told: dict[str, str] = {}
+        self._reported: dict[str, str] = {}
 
-    def tell(self, line: str) -> None:
+    def report(self, line: str) -> None:
         """One step."""
         logger = listener(INFO)
         if logger is not None:
@@ -29,15 +28,15 @@ class Teller:
         if self._on_event is not None:
             self._on_event(line)
 
-    def tell_news(self, about: str, line: str) -> None:
-        """``line``, unless it is empty or what was told about this last."""
-        if line and self._told.get(about) != line:
-            self._told[about] = line
-            self.tell(line)
+    def report_change(self, subject: str, line: str) -> None:
+        """``line``, unless it is empty or the last one that was reported about ``subject``."""
+        if line and self._reported.get(subject) != line:
+            self._reported[subject] = line
+            self.report(line)
 
 
 def warn(line: str) -> None:
-    """Something that needs attention but fails nothing, at WARNING."""
+    """Log at WARNING: something needs attention, but nothing has failed."""
     import logging
 
     logging.getLogger(LOGGER).warning("%s", line)

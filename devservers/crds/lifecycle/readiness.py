@@ -1,12 +1,12 @@
 """When a DevServer can be used.
 
 Ready means that a command can be run now: phase ``Running``, and the containers of its own pod are
-ready. Operators say ``Running`` before there is a pod (a Deployment makes it later, or a quota
-never lets it), so the phase alone is taken at its word only where pods may not be listed.
+ready. Operators say ``Running`` before there is a pod (a Deployment creates it later, or a quota
+never lets it), so the phase alone counts only where pods may not be listed.
 
-The DevServer is watched until it runs; its pod is polled. The watch is taken in slices, between
-which the signs of a wait without hope are read (:mod:`.hopeless`). A wait that fails carries a
-report of what was seen last.
+The DevServer is watched until it runs; its pod is polled. The watch is cut into slices, and after
+each slice the signs that waiting is pointless are checked (:mod:`.failfast`). A wait that fails
+carries a report of what was seen last.
 """
 
 from __future__ import annotations
@@ -25,37 +25,40 @@ from ...transport.retry import LAST_LOOK, OVERRUN, TRANSIENT_FOR_READS, Patience
 from .. import const
 from ..model.expiry import expiry_note
 from ..model.liveobject import LiveObject
-from .hopeless import Hopeless
+from ..model.reference import ObjectRef
+from .failfast import FailFast
 from .pods import PodOwner, Pods, containers_ready, look_up_pods
-from .progress import Teller
-from .report import containers_line, failure_report
+from .podstate import pod_in_one_line
+from .progress import Progress
+from .report import failure_report
 from .waiting import observe
 
 SLICE_SECONDS = 5.0
-"""Seconds between two looks at the pod while the phase is not yet ``Running``."""
+"""Seconds between two lookups of the pod while the phase is not yet ``Running``."""
 LOOK_LIMIT = 5.0
-"""Seconds for one look: a server that does not answer it may answer the next, over another
-connection.
-"""
+"""Seconds for one request; the next one may be answered, on another connection."""
 
 
-def wait_for_ready(live: LiveObject, deadline: Deadline, fail_fast: bool, teller: Teller) -> None:
+def wait_for_ready(
+    live: LiveObject, deadline: Deadline, fail_fast: bool, progress: Progress
+) -> None:
     """Block until the DevServer is ready.
 
     Raises:
         ResourceFailedError: it will not get ready. ResourceDeletedError: it is gone.
             WaitTimeoutError.
     """
-    clock = live.connected().clock
+    ref = live.ref()
+    clock = ref.client.clock
     seconds = deadline.seconds
-    if deadline.expired:  # timeout=0: one look
+    if deadline.expired:  # timeout=0: everything is read once
         deadline = Deadline(OVERRUN, clock)
+    signs = FailFast(ref.client) if fail_fast else None
     try:
-        wait = _Wait(live, deadline, fail_fast, teller)
-        if wait.until_ready():
+        if _Wait(live, ref, deadline, progress, signs).until_ready():
             return
         rest = Deadline(OVERRUN, clock)
-        if wait.is_ready_after_all(rest.sooner(LAST_LOOK)):
+        if _is_ready_after_all(live, ref, rest.sooner(LAST_LOOK), progress):
             return
     except ResourceDeletedError as error:
         message = str(error).partition("\n")[0]
@@ -65,18 +68,27 @@ def wait_for_ready(live: LiveObject, deadline: Deadline, fail_fast: bool, teller
     )
 
 
+def _is_ready_after_all(
+    live: LiveObject, ref: ObjectRef, deadline: Deadline, progress: Progress
+) -> bool:
+    """The last look before giving up, over a new connection: what was seen may be out of date."""
+    with ref.client.afresh() as fresh:
+        return _Wait(live, ref.over(fresh), deadline, progress, None).is_ready_now()
+
+
 class _Wait:
-    """One wait, and what it has seen so far."""
+    """One wait, and since when nothing but failures came."""
 
     def __init__(
-        self, live: LiveObject, deadline: Deadline, fail_fast: bool, teller: Teller
-    ) -> None:
+        self, live: LiveObject, ref: ObjectRef, deadline: Deadline, progress: Progress,
+        signs: Optional[FailFast],
+    ) -> None:  # fmt: skip
         self._live = live
-        self._ref = live.ref()
-        self._clock = self._ref.client.clock
+        self._ref = ref
+        self._clock = ref.client.clock
         self._deadline = deadline
-        self._hopeless = Hopeless(self._ref.client) if fail_fast else None
-        self._teller = teller
+        self._progress = progress
+        self._signs = signs
         self._patience = Patience(self._clock)
 
     def until_ready(self) -> bool:
@@ -86,23 +98,18 @@ class _Wait:
                 if self._until_pod_ready():
                     return True
             else:
-                self._look()
+                self._check_pod()
         return False
 
-    def is_ready_after_all(self, deadline: Deadline) -> bool:
-        """The look before giving up, over a new connection: what was heard so far may be long out
-        of date.
-        """
-        self._deadline = deadline
-        with self._ref.client.afresh() as fresh:
-            self._ref = self._ref.over(fresh)
-            try:
-                return self._still_running() and self._is_pod_ready(self._pods())
-            except TRANSIENT_FOR_READS:
-                return False
+    def is_ready_now(self) -> bool:
+        """Whether it is ready, as far as can be read."""
+        try:
+            return self._still_running() and _has_ready_pod(self._look_up_pods())
+        except TRANSIENT_FOR_READS:
+            return False
 
     def _until_running(self) -> bool:
-        """Watch the DevServer until it runs, for a slice at most."""
+        """Watch the DevServer until its phase is ``Running``, for a slice at most."""
         try:
             slice_ = self._deadline.sooner(SLICE_SECONDS)
             with closing(observe(self._live, slice_, last_look=False)) as events:
@@ -111,7 +118,7 @@ class _Wait:
                     self._live.take(event["object"])
                     if self._is_running():
                         return True
-        except WaitTimeoutError as error:  # it could not be looked at in all of the slice
+        except WaitTimeoutError as error:  # it could not be read during the whole slice
             self._failed(error.__cause__ or error)
         return False
 
@@ -120,20 +127,18 @@ class _Wait:
         if live.raw["metadata"].get("deletionTimestamp"):
             raise ResourceDeletedError(f"{live} is being deleted{self._expiry_note()}")
         phase, message = live.status.get("phase"), live.status.get("message")
-        self._teller.tell_news(
-            "phase", f"phase {phase}" + (f": {message}" if message else "") if phase else ""
-        )
+        if phase:
+            line = f"phase {phase}: {message}" if message else f"phase {phase}"
+            self._progress.report_change("phase", line)
         if phase in const.PHASES_FAILED:
             raise ResourceFailedError(f"{live} has failed", report=failure_report(live))
         return bool(phase == const.PHASE_RUNNING)
 
     def _until_pod_ready(self) -> bool:
-        """True when the pod is ready; False when the time is up, or the server has left its phase
-        meanwhile.
-        """
+        """True when the pod is ready; False when the time is up or the phase is not Running now."""
         backoff = Backoff(first=0.1, limit=1.0)
         while not self._deadline.expired:
-            if self._look():
+            if self._check_pod():
                 return True
             try:
                 if not self._still_running():
@@ -143,54 +148,48 @@ class _Wait:
             self._deadline.sleep(backoff.next())
         return False
 
-    def _look(self) -> bool:
-        """Whether the pod is ready, or may not be looked at; raises if waiting on is pointless."""
+    def _check_pod(self) -> bool:
+        """Whether the pod is ready, or may not be read.
+
+        Raises:
+            ResourceFailedError: waiting longer is pointless.
+        """
         try:
-            pods = self._pods()
+            pods = self._look_up_pods()
             self._answered()
         except TRANSIENT_FOR_READS as error:
             self._failed(error)
             return False
-        reason = (
-            self._hopeless.reason(self._live.raw, pods, self._deadline) if self._hopeless else ""
-        )
+        reason = ""
+        if self._signs is not None:
+            reason = self._signs.reason(self._live.raw, pods, self._deadline)
         if reason:
             raise ResourceFailedError(
                 f"{self._live} will not get ready: {reason}", report=failure_report(self._live)
             )
-        return self._is_pod_ready(pods)
+        return _has_ready_pod(pods)
 
-    def _is_pod_ready(self, pods: Optional[Pods]) -> bool:
-        return pods is None or (pods.live is not None and containers_ready(pods.live))
-
-    def _pods(self) -> Optional[Pods]:
+    def _look_up_pods(self) -> Optional[Pods]:
         """The server's pods; None where they may not be listed."""
         owner = PodOwner.of(self._live.raw, self._ref.namespace or "", self._ref.name)
         try:
             pods = look_up_pods(self._ref.client, owner, self._deadline.sooner(LOOK_LIMIT))
         except ForbiddenError:
-            self._teller.tell_news(
-                "pod", "its pod may not be looked at: the phase is taken at its word"
-            )
+            line = "no permission to list pods: the phase alone decides whether it is ready"
+            self._progress.report_change("pod", line)
             return None
-        if pods.last is not None:
-            self._teller.tell_news("pod", containers_line(pods.last))
-        else:
-            self._teller.tell_news("pod", f"pod: {pods}")
+        line = f"pod: {pods}" if pods.last is None else pod_in_one_line(pods.last)
+        self._progress.report_change("pod", line)
         return pods
 
     def _still_running(self) -> bool:
-        """Notice while waiting for the pod that the server itself has gone or failed."""
+        """Whether the phase is still Running while the pod is waited for."""
         live = self._live
         raw = self._ref.find(self._deadline.sooner(LOOK_LIMIT))
         if raw is None:
-            raise ResourceDeletedError(
-                f"{live} was deleted while it was waited for{self._expiry_note()}"
-            )
+            raise ResourceDeletedError(f"{live} was deleted during the wait{self._expiry_note()}")
         if not live.ref().is_this(raw):
-            raise ResourceDeletedError(
-                f"{live} was deleted while it was waited for, and created again"
-            )
+            raise ResourceDeletedError(f"{live} was deleted and recreated during the wait")
         live.take(raw)
         return self._is_running()
 
@@ -201,5 +200,13 @@ class _Wait:
         self._patience.succeeded()
 
     def _failed(self, error: BaseException) -> None:
+        """Failures may pass, but not forever."""
         if self._patience.failed():
             raise error
+
+
+def _has_ready_pod(pods: Optional[Pods]) -> bool:
+    """Whether its pod is ready; True where pods may not be listed."""
+    if pods is None:
+        return True
+    return pods.live is not None and containers_ready(pods.live)

@@ -1,16 +1,16 @@
-"""Waiting for one object: until its status holds, or until it is gone.
+"""Waiting for one object: until its status is as wanted, or until it is gone.
 
-A watch that says nothing proves nothing: its connection may be half-open, and what was waited for
-may have been so for long. So before a wait gives up it looks once, over a connection of its own,
-within the second that a wait may take longer than its time. Likewise a 404 proves nothing unless it
-is about this very object (:mod:`~.model.reading`).
+A watch that says nothing proves nothing: its connection may be half-open, and the wanted status may
+have been there for long. So before a wait gives up, it reads the object once, over a new
+connection, within the second by which a wait may exceed its time. Likewise a 404 proves nothing
+unless it is about this very object (:mod:`..model.reference`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from contextlib import closing
-from typing import Any, Callable, NoReturn, Optional, Union
+from typing import Any, Callable, Optional, Union
 
 from ...errors import DevServersError, NotFoundError, ResourceDeletedError, WaitTimeoutError
 from ...transport.deadline import Backoff, Deadline
@@ -21,7 +21,7 @@ from ..model import merge
 from ..model.expiry import expiry_note
 from ..model.jsonvalue import copy_json
 from ..model.liveobject import LiveObject
-from ..model.reference import ObjectRef, held_by
+from ..model.reference import ObjectRef, describe_finalizers
 
 StatusWanted = Union[Mapping[str, Any], Callable[[dict[str, Any]], bool]]
 """A nested subset of the wanted status, or a predicate of the whole of it."""
@@ -33,14 +33,14 @@ def wait_for_status(
     """See :meth:`BaseCustomResource.wait_for_status`; the time runs from this call."""
     if not callable(wanted) and not isinstance(wanted, Mapping):
         raise TypeError(f"status: must be a mapping or a predicate, not {type(wanted).__name__}")
-    live.ref()  # a name that cannot be is refused now
+    live.ref()  # refuses an invalid name now, not in the first next()
     return _until_status(live, wanted, Deadline(timeout, live.connected().clock))
 
 
 def _until_status(
     live: LiveObject, wanted: StatusWanted, deadline: Deadline
 ) -> Generator[Event, None, None]:
-    present = True  # the first event is what is there already
+    present = True  # the first event is the present state
     with closing(observe(live, deadline)) as events:
         for event in events:
             live.take(copy_json(event["object"]))
@@ -59,37 +59,43 @@ def _until_status(
 def observe(
     live: LiveObject, deadline: Deadline, *, last_look: bool = True
 ) -> Generator[Event, None, None]:
-    """The present state as ADDED, then every change, until the deadline; :class:`ResourceDeletedError`
-    when it goes.
+    """The present state as ADDED, then every change, until the deadline.
 
-    "It" is the very object that was read; without a uid, whichever is there first. With
-    ``last_look`` the state at the deadline is told, too, as MODIFIED, if the watch has not told it
-    before.
+    It follows the very object that was read; if none was, whichever is there first. With
+    ``last_look`` the state at the deadline comes too, as MODIFIED, if the watch has not shown it.
+
+    Raises:
+        ResourceDeletedError: it was deleted. NotFoundError: it was never read, and there is none.
     """
     ref = live.ref()
     uid = ref.uid
     seen = False
     last: Mapping[str, Any] = live.raw
-    one_look = deadline.expired  # timeout=0
-    with closing(_look(ref) if one_look else _watched(live, ref, deadline, last_look)) as changes:
+    one_read = deadline.expired  # timeout=0
+    source = _read_once(ref) if one_read else _watch_until(live, ref, deadline, last_look)
+    with closing(source) as changes:
         for event in changes:
             if event["type"] == LISTED:
                 if not seen:
-                    _missing(live, uid, last)
+                    raise _missing_error(live, uid, last)
                 continue
             found = event["object"].get("metadata", {}).get("uid")
             uid = uid or found
-            last = event["object"] if found == uid else last
+            if found == uid:
+                last = event["object"]
             if event["type"] == "DELETED" or found != uid:
-                _missing(live, uid, last)
+                raise _missing_error(live, uid, last)
             seen = True
             yield event
 
 
-def _watched(
+def _watch_until(
     live: LiveObject, ref: ObjectRef, deadline: Deadline, last_look: bool
 ) -> Generator[Event, None, None]:
-    """The changes until the deadline, and the last look."""
+    """The changes until the deadline, and the last look.
+
+    What the last look finds is told as the watch would have told it.
+    """
     version = ""
     failure: Optional[DevServersError] = None
     try:
@@ -100,7 +106,7 @@ def _watched(
     except WaitTimeoutError as error:
         failure = error
     if not deadline.expired:
-        return  # it was closed
+        return  # the caller closed the watch
     if last_look:
         try:
             raw = look_afresh(ref)
@@ -118,7 +124,7 @@ def _watched(
 
 
 def look_afresh(ref: ObjectRef) -> Optional[Object]:
-    """The object as it is now, over a new connection; None if it is known not to be there.
+    """The object as it is now, read over a new connection; None if it is known not to be there.
 
     Raises:
         DevServersError: there was no answer within :data:`.retry.LAST_LOOK`, or it proves nothing.
@@ -128,7 +134,7 @@ def look_afresh(ref: ObjectRef) -> Optional[Object]:
 
 
 def _changes(ref: ObjectRef, deadline: Deadline) -> Generator[Event, None, None]:
-    """The watch of this one object; if it cannot begin, it is begun again and again for a while."""
+    """A watch of this one object; if it cannot begin, it is tried again for a while."""
     client, resource, namespace = ref.client, ref.resource, ref.namespace
     patience, backoff = Patience(client.clock), Backoff()
     failure: Optional[Exception] = None
@@ -145,38 +151,42 @@ def _changes(ref: ObjectRef, deadline: Deadline) -> Generator[Event, None, None]
             if begun or failure is None:
                 return
         except TRANSIENT_AT_FIRST as error:
-            if begun or patience.failed() or ref.uid is None:  # never read: perhaps it cannot be
+            if begun or patience.failed() or ref.uid is None:  # never read: perhaps nobody may
                 raise
             failure = error
         deadline.sleep(backoff.next())
-    raise WaitTimeoutError(str(failure)) from failure  # :func:`_watched` says what it means
+    raise WaitTimeoutError(str(failure)) from failure  # :func:`_watch_until` words it
 
 
-def _look(ref: ObjectRef) -> Generator[Event, None, None]:
+def _read_once(ref: ObjectRef) -> Generator[Event, None, None]:
     raw = ref.find(Deadline(OVERRUN, ref.client.clock))
     if raw is not None:
         yield {"type": "ADDED", "object": raw}
     yield {"type": LISTED, "object": {}}
 
 
-def _missing(live: LiveObject, uid: Optional[str], last: Mapping[str, Any]) -> NoReturn:
-    """``last`` is the object as it was seen last."""
+def _missing_error(
+    live: LiveObject, uid: Optional[str], last: Mapping[str, Any]
+) -> Union[NotFoundError, ResourceDeletedError]:
+    """The error for an object that is not there; ``last`` is the object as it was seen last."""
     if uid is None:
         kind, name = live.resource, live.ref().name
-        raise NotFoundError(
+        return NotFoundError(
             f"{live} does not exist", status=404, reason="NotFound",
-            details={"name": name, "group": kind.group, "kind": kind.plural}, hint="create it before waiting for it",
+            details={"name": name, "group": kind.group, "kind": kind.plural},
+            hint="create it before waiting for it",
         )  # fmt: skip
     note = expiry_note(last, live.connected().clock.wall())
-    raise ResourceDeletedError(
-        f"{live} was deleted while it was waited for{note}", report=_last_status(live)
-    )
+    message = f"{live} was deleted during the wait{note}"
+    return ResourceDeletedError(message, report=_last_status(live))
 
 
 def holds(wanted: StatusWanted, raw: Mapping[str, Any]) -> bool:
     """Whether the status of ``raw`` is what is wanted."""
     status = raw.get("status") or {}
-    return bool(wanted(dict(status))) if callable(wanted) else merge.contains(status, wanted)
+    if callable(wanted):
+        return bool(wanted(dict(status)))
+    return merge.contains(status, wanted)
 
 
 def wait_for_deletion(live: LiveObject, deadline: Deadline) -> None:
@@ -192,17 +202,21 @@ def wait_for_deletion(live: LiveObject, deadline: Deadline) -> None:
         if live.ref().is_denied_by(error):
             return
         raise
-    marked = (last.get("metadata") or {}).get("deletionTimestamp")
-    asked = "its deletion was asked for" if marked else "nobody has asked for its deletion"
+    request = "no deletion was requested"
+    if (last.get("metadata") or {}).get("deletionTimestamp"):
+        request = "its deletion was requested"
     raise WaitTimeoutError(
-        f"{live} is still there after {deadline.seconds:g} s",
-        report=f"  {asked}; finalizers that hold it: {held_by(last)}",
+        f"{live} still exists after {deadline.seconds:g} s",
+        report=f"  {request}; remaining finalizers: {describe_finalizers(last)}",
     )
 
 
 def _last_status(live: LiveObject) -> str:
     import json
 
-    status = live.raw.get("status")
-    text = json.dumps(status, sort_keys=True, default=str) if status else "none"
-    return f"  last known status: {text if len(text) <= 300 else text[:300] + '…'}"
+    text = "none"
+    if live.status:
+        text = json.dumps(live.status, sort_keys=True, default=str)
+    if len(text) > 300:
+        text = f"{text[:300]}…"
+    return f"  last known status: {text}"

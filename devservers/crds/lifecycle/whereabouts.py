@@ -15,7 +15,8 @@ from ...transport.deadline import Deadline
 from ...transport.retry import OVERRUN
 from ..model.expiry import expiry_note
 from .pods import PodOwner, Pods, look_up_pods
-from .report import container_state, failure_report
+from .podstate import container_state
+from .report import failure_report
 
 if TYPE_CHECKING:
     from ...transport.rest import Object

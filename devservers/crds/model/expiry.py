@@ -1,5 +1,6 @@
-"""Whether a DevServer went because its time to live was up: then its operator deleted it, and
-nobody else. Pure.
+"""Whether a DevServer is gone because its time to live was up. Pure.
+
+Its operator deletes it then, and nothing on the cluster says why: only its ages tell.
 """
 
 from __future__ import annotations
@@ -8,17 +9,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from .metadata import parse_time
-from .views import parse_time_to_live
+from .timetolive import parse_time_to_live
 
 CLOCK_SKEW_SECONDS = 2
-"""By so much this machine's clock may be behind that of the API server."""
+"""How far this machine's clock may be behind that of the API server."""
 
 
 def expiry_note(raw: Mapping[str, Any], now: float) -> str:
-    """``": its timeToLive of 1h was up …"``, or ``""`` if it was not, or that cannot be told.
+    """``": its timeToLive of 1h was up …"``, or ``""`` if it was not, or that is not known.
 
     ``raw`` is the DevServer as last seen, ``now`` seconds since the epoch. If it has a
-    deletionTimestamp, that decides: it was written by the clock that wrote the creationTimestamp.
+    deletionTimestamp, that is compared instead of ``now``: it was written by the clock that wrote
+    the creationTimestamp.
     """
     metadata = raw.get("metadata") or {}
     lifecycle = (raw.get("spec") or {}).get("lifecycle")
@@ -32,10 +34,12 @@ def expiry_note(raw: Mapping[str, Any], now: float) -> str:
         seconds = parse_time_to_live(time_to_live, "timeToLive").total_seconds()
     except (ValueError, TypeError, OverflowError):
         return ""
-    ended = now + CLOCK_SKEW_SECONDS if marked is None else marked.timestamp()
+    ended = now + CLOCK_SKEW_SECONDS
+    if marked is not None:
+        ended = marked.timestamp()
     if not 0 < seconds <= ended - created.timestamp():
         return ""
     return (
-        f": its timeToLive of {time_to_live} was up (it was created at {metadata['creationTimestamp']}); for more time "
-        "set spec.lifecycle.timeToLive to a longer one"
+        f": its timeToLive of {time_to_live} was up (it was created at "
+        f"{metadata['creationTimestamp']}); for more time set a longer spec.lifecycle.timeToLive"
     )

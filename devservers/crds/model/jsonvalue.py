@@ -1,6 +1,4 @@
-"""JSON values: copied, and checked while they are copied, so that what cannot be sent is named
-before it is.
-"""
+"""Copying JSON values, and naming what cannot be sent before a request is."""
 
 from __future__ import annotations
 
@@ -14,12 +12,12 @@ from ...arguments import is_encodable
 def copy_json(value: Any, field: str = "") -> Any:
     """A deep copy of ``value`` as plain JSON: tuples become lists, mappings and typed views dicts.
 
-    ``field`` names what a caller has given; without it, text is taken as it is: a server may have
-    sent it.
+    ``field`` names what a caller passed in, for messages. Without it the value may come from a
+    server, and text is taken as it is.
 
     Raises:
-        TypeError: something in it has no JSON form. ValueError: NaN, infinity, a value that holds
-            itself, text that cannot be encoded. Each says where in ``field``.
+        TypeError: something in it has no JSON form. ValueError: NaN, infinity, a value that
+            contains itself, text that cannot be encoded. Each says where in ``field``.
     """
     try:
         return json.loads(_dumped(value, sent=bool(field)))
@@ -32,17 +30,17 @@ def copy_json(value: Any, field: str = "") -> Any:
 
 
 def _dumped(value: Any, *, sent: bool = True) -> str:
-    """As JSON, if need be as such that can be sent: a lone surrogate has no encoding."""
+    """The value as JSON text; with ``sent`` one that can be encoded (a lone surrogate cannot)."""
     text = json.dumps(value, default=_plain, allow_nan=False, ensure_ascii=False)
     if sent and not is_encodable(text):
         raise ValueError(
-            "holds text that cannot be encoded as UTF-8 (bytes decoded by os.fsdecode?)"
+            "contains text that cannot be encoded as UTF-8 (bytes decoded by os.fsdecode?)"
         )
     return text
 
 
 def _plain(value: Any) -> Any:
-    """What json does not know by itself: any mapping, and the typed views."""
+    """``default`` of json: any mapping, and the typed views."""
     if isinstance(value, Mapping):
         return dict(value)
     if hasattr(value, "to_dict"):
@@ -53,7 +51,7 @@ def _plain(value: Any) -> Any:
 def _complaint(value: Any, field: str, error: Exception) -> str:
     """Which part of ``value`` cannot be copied and why; found by trying its parts one by one."""
     if "Circular" in str(error):
-        return f"{_circle(value, field, ()) or field or 'the object'}: holds itself"
+        return f"{_circle(value, field, ()) or field or 'the object'}: contains itself"
     for path, part in _parts(value, field):
         try:
             _dumped(part)
@@ -63,24 +61,25 @@ def _complaint(value: Any, field: str, error: Exception) -> str:
 
 
 def _circle(value: Any, path: str, around: tuple[int, ...]) -> str:
-    """Where ``value`` holds something that holds it; ``""`` if it does not. ``around``: what it is
-    inside of.
+    """The path of a value that contains itself, at or below ``path``; ``""`` if there is none.
+
+    ``around`` are the ids of the containers that ``value`` is in.
     """
     if id(value) in around:
         return path
-    return next(
-        (
-            found
-            for name, part in _parts(value, path)
-            if (found := _circle(part, name, (*around, id(value))))
-        ),
-        "",
-    )
+    for name, part in _parts(value, path):
+        found = _circle(part, name, (*around, id(value)))
+        if found:
+            return found
+    return ""
 
 
 def _parts(value: Any, field: str) -> Iterator[tuple[str, Any]]:
+    """The parts of a container, each with its path; of anything else there are none."""
     if isinstance(value, Mapping):
-        return ((f"{field}.{key}" if field else str(key), part) for key, part in value.items())
-    if isinstance(value, (list, tuple)):
-        return ((f"{field}[{index}]", part) for index, part in enumerate(value))
-    return iter(())
+        prefix = f"{field}." if field else ""
+        for key, part in value.items():
+            yield f"{prefix}{key}", part
+    elif isinstance(value, (list, tuple)):
+        for index, part in enumerate(value):
+            yield f"{field}[{index}]", part

@@ -1,15 +1,15 @@
-"""A Kubernetes object in memory: the raw JSON as last read is the truth, everything else looks through
-to it.
+"""A Kubernetes object in memory: the raw JSON as last read, and the views that write through to it.
 
 Invariants:
 
 1. What the server said is kept whole, whether we know the field or not; views write into it and
    copy nothing.
 2. Before the caller can modify any of it, it is remembered as it was read, so that the caller's own
-   changes can be told from the server's later.
-3. Looking changes nothing: an empty part that had to be made up for a view is not sent.
-4. A pickle holds no client and no credentials. If the object had been given a client of its own, it
-   holds which cluster that led to: unpickled, the object does not go to another one by itself.
+   changes can be told from later ones of the server.
+3. Reading changes nothing: an empty part that was made up so that a view has something to show is
+   not sent.
+4. A pickle holds no client and no credentials. If the object had a client of its own, the pickle
+   notes the cluster: the unpickled object refuses to go to another one by itself.
 """
 
 from __future__ import annotations
@@ -33,30 +33,23 @@ if TYPE_CHECKING:
 
 
 class LiveObject:
-    """An object of ``resource``: as it was last read, as the caller has changed it, and how to
-    reach it.
-    """
+    """An object of ``resource``: as it was read, as the caller changed it, and its client."""
 
     def __init__(
-        self,
-        resource: Resource,
-        raw: dict[str, Any],
-        client: Optional[RESTClient] = None,
-        *,
-        stands: bool = False,
-    ) -> None:
+        self, resource: Resource, raw: dict[str, Any], client: Optional[RESTClient] = None, *,
+        preexisting: bool = False,
+    ) -> None:  # fmt: skip
         self.resource = resource
         self.raw = raw
         self.client = client
-        self.stands = stands
-        """Whether it was read from the cluster, or created there, on its own account."""
-        self._home: Optional[ClusterID] = (
-            None  # where it belongs: pickled with a client of its own, it has none since
-        )
-        self._as_read: Optional[str] = (
-            None  # JSON as the server gave it; made before anything can change it
-        )
-        self._lent: frozenset[str] = frozenset()  # parts that were made up to be looked at
+        self.preexisting = preexisting
+        """It came from get(), list() or create(): a ``with`` only attaches to it."""
+        # The cluster it belongs to, if it was pickled while it had a client of its own.
+        self._home: Optional[ClusterID] = None
+        # The object as the server gave it, as JSON; made before the caller can change anything.
+        self._as_read: Optional[str] = None
+        # Keys of parts that were made up for a view.
+        self._placeholders: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         metadata = self.raw.get("metadata") or {}
@@ -72,16 +65,17 @@ class LiveObject:
         """The client of this object: its own, else the process-wide one.
 
         Raises:
-            KubeConfigError: there is no configuration; or it leads to another cluster than that of
-                a client which this object was pickled without.
+            KubeConfigError: there is no configuration; or it leads to another cluster than the
+                client that this object had when it was pickled.
         """
-        if self.client is None:
-            self.client = (
-                default_client() if self._home is None else self._client_of_home(self._home)
-            )
+        if self.client is None and self._home is None:
+            self.client = default_client()
+        elif self.client is None:
+            self.client = self._client_of_home()
         return self.client
 
-    def _client_of_home(self, home: ClusterID) -> RESTClient:
+    def _client_of_home(self) -> RESTClient:
+        home = self._home or ("",)
         problem = "there is no configuration"
         try:
             client = default_client()
@@ -91,8 +85,8 @@ class LiveObject:
         except KubeConfigError:
             pass
         raise KubeConfigError(
-            f"{self} was unpickled without the client it had, which led to {home[0]}, and {problem} here: give it a "
-            "client by use(client), or configure() that cluster"
+            f"{self} was unpickled without the client it had, which led to {home[0]}, and "
+            f"{problem} here: give it a client by use(client), or configure() that cluster"
         )
 
     def use(self, client: RESTClient) -> None:
@@ -118,17 +112,17 @@ class LiveObject:
 
     @property
     def status(self) -> Mapping[str, Any]:
-        """The status as read; for the caller's own looking :meth:`part`."""
+        """The status as read, for us to look at; what a caller may modify is :meth:`part`."""
         status: Mapping[str, Any] = self.raw.get("status") or {}
         return status
 
     def part(self, key: str) -> dict[str, Any]:
-        """The part ``key``, live; made up if it is not there."""
+        """The part ``key``, live; an empty one is made up if it is not there."""
         self.remember()
         part: Optional[dict[str, Any]] = self.raw.get(key)
         if part is None:
             part = self.raw[key] = {}
-            self._lent |= {key}
+            self._placeholders |= {key}
         return part
 
     def assign(self, key: str, value: object) -> None:
@@ -137,23 +131,22 @@ class LiveObject:
             raise TypeError(f"{key}: must be a dict, not {type(value).__name__}")
         self.remember()
         self.raw[key] = copy_json(value, key)
-        self._lent -= {key}
+        self._placeholders -= {key}
 
     def to_dict(self) -> dict[str, Any]:
         """A copy, unknown fields included.
 
         Raises:
-            TypeError, ValueError: something was put into it that has no JSON form; the message
-                names the field.
+            TypeError, ValueError: something in it has no JSON form; the message names the field.
         """
         raw: dict[str, Any] = copy_json(self.raw)
-        for key in self._lent:
+        for key in self._placeholders:
             if not raw.get(key):
                 raw.pop(key, None)
         return _normal(raw)
 
     def to_create(self) -> dict[str, Any]:
-        """The body that creates this object anew: without what only the cluster sets."""
+        """The body that creates this object: without the fields that only the cluster sets."""
         body = self.to_dict()
         body.pop("status", None)
         body["metadata"] = new_metadata(body["metadata"])
@@ -165,10 +158,10 @@ class LiveObject:
         """Become what the server answered."""
         self.raw = raw
         self._as_read = None
-        self._lent = frozenset()
+        self._placeholders = frozenset()
 
     def remember(self) -> None:
-        """Keep the object as read before the caller can modify it."""
+        """Keep the object as read; to be called before the caller can modify it."""
         if self._as_read is None and "resourceVersion" in (self.raw.get("metadata") or {}):
             self._as_read = json.dumps(self.raw)
 
@@ -178,12 +171,12 @@ class LiveObject:
         metadata: dict[str, Any] = read.get("metadata") or {}
         return metadata
 
-    def replayed(self, theirs: dict[str, Any]) -> dict[str, Any]:
+    def replay_onto(self, theirs: dict[str, Any]) -> dict[str, Any]:
         """The caller's own changes since the object was read, on top of ``theirs``.
 
         Raises:
             merge.MergeConflict: a field was changed on both sides, or ``theirs`` is another object
-                of the same name.
+                of that name.
         """
         read: dict[str, Any] = _normal(json.loads(self._as_read or "{}"))
         if (theirs.get("metadata") or {}).get("uid") != (read.get("metadata") or {}).get("uid"):
@@ -198,14 +191,13 @@ class LiveObject:
         from copy import deepcopy
 
         raw = deepcopy(self.raw, memo)
-        twin = LiveObject(self.resource, raw, self.client, stands=self.stands)
-        twin._home, twin._as_read, twin._lent = self._home, self._as_read, self._lent
+        twin = LiveObject(self.resource, raw, self.client, preexisting=self.preexisting)
+        twin._home = self._home
+        twin._as_read, twin._placeholders = self._as_read, self._placeholders
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the client: no credentials get into a pickle. If it had one of its own, its
-        cluster is noted.
-        """
+        """Without the client, so that no credentials get into a pickle; its cluster is noted."""
         state = {**self.__dict__, "client": None}
         if self.client is not None and not was_default(self.client):
             state["_home"] = self.client.config.cluster_id()
@@ -213,9 +205,7 @@ class LiveObject:
 
 
 def _normal(raw: dict[str, Any]) -> dict[str, Any]:
-    """``raw`` without parts that are null and metadata collections that are empty: absent means the
-    same.
-    """
+    """``raw`` without null parts and empty metadata collections: they mean the same as none."""
     normal = {key: value for key, value in raw.items() if value is not None}
     if "metadata" in normal:
         normal["metadata"] = ObjectMeta.over(normal["metadata"]).to_dict()

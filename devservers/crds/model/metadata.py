@@ -1,8 +1,8 @@
 """ObjectMeta: the metadata every Kubernetes object has, as a view over the raw JSON.
 
-An :class:`ObjectMeta` holds no state of its own beside that JSON, so what it does not know
-(managedFields, new fields) is never lost. Standing alone it describes an object to be; as
-``server.metadata`` it reads and writes through.
+An :class:`ObjectMeta` has no state besides that JSON, so what it does not know (managedFields, new
+fields) is never lost. On its own it describes an object to be created; as ``server.metadata`` it
+reads and writes through.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     import datetime
 
 SERVER_OWNED = (
-    "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
-    "managedFields", "selfLink",
+    "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp",
+    "deletionGracePeriodSeconds", "managedFields", "selfLink",
 )  # fmt: skip
-"""Fields the server sets: they have no place in an object that is to be created."""
+"""Fields that only the server sets: an object to be created must not have them."""
 
 _TIME = re.compile(r"([0-9-]{10}T[0-9:]{8})(?:\.([0-9]+))?(Z|[+-][0-9]{2}:[0-9]{2})")
 
@@ -35,13 +35,12 @@ class ObjectMeta:
 
     Args:
         name: unique within the namespace; RFC 1123 subdomain of at most 253 characters.
-        namespace: RFC 1123 label; default: that of the active context. Not for cluster-scoped
+        namespace: RFC 1123 label; default: that of the active context. None for cluster-scoped
             kinds.
         labels, annotations: string to string.
         generate_name: prefix of a name that the server makes up when ``name`` is not given.
-        finalizers: what must be done before the object can go.
-        owner_references: objects whose deletion takes this one along, as in the API (camelCase
-            keys).
+        finalizers: names of what must be done before the object can be deleted.
+        owner_references: objects with which this one is deleted, as in the API (camelCase keys).
 
     Raises:
         ValueError: a name that the API server would refuse.
@@ -79,7 +78,7 @@ class ObjectMeta:
         view._raw = raw
         return view
 
-    # -- what the user sets ---------------------------------------------------------------------------------------
+    # -- what the user sets -----------------------------------------------------------------------
 
     @property
     def name(self) -> str:
@@ -92,7 +91,7 @@ class ObjectMeta:
 
     @property
     def namespace(self) -> Optional[str]:
-        """The namespace; None for a cluster-scoped object, or to mean that of the active context."""
+        """The namespace; None: that of the active context, or the object is cluster-scoped."""
         return self._raw.get("namespace")
 
     @namespace.setter
@@ -148,11 +147,11 @@ class ObjectMeta:
     def owner_references(self, value: Optional[list[dict[str, Any]]]) -> None:
         self._set_collection("ownerReferences", value)
 
-    # -- what the server sets -------------------------------------------------------------------------------------
+    # -- what the server sets ---------------------------------------------------------------------
 
     @property
     def uid(self) -> Optional[str]:
-        """The identity of this very object, different from that of a namesake before or after it."""
+        """The identity of this very object; an earlier or later one of its name has another."""
         return self._raw.get("uid")
 
     @property
@@ -172,7 +171,7 @@ class ObjectMeta:
 
     @property
     def deletion_timestamp(self) -> Optional[datetime.datetime]:
-        """When its deletion was asked for, if it was; aware, in UTC."""
+        """When its deletion was requested, if it was; aware, in UTC."""
         return parse_time(self._raw.get("deletionTimestamp"))
 
     def to_dict(self) -> dict[str, Any]:
@@ -181,16 +180,14 @@ class ObjectMeta:
         return {key: value for key, value in raw.items() if value or key not in COLLECTIONS}
 
     def __repr__(self) -> str:
-        shown = (
-            (key, self._raw.get(key))
-            for key in ("name", "generateName", "namespace", "uid", "resourceVersion")
-        )
-        return f"ObjectMeta({', '.join(f'{key}={value!r}' for key, value in shown if value)})"
+        keys = ("name", "generateName", "namespace", "uid", "resourceVersion")
+        shown = [f"{key}={self._raw[key]!r}" for key in keys if self._raw.get(key)]
+        return f"ObjectMeta({', '.join(shown)})"
 
     def __eq__(self, other: object) -> bool:
-        return (
-            self.to_dict() == other.to_dict() if isinstance(other, ObjectMeta) else NotImplemented
-        )
+        if not isinstance(other, ObjectMeta):
+            return NotImplemented
+        return self.to_dict() == other.to_dict()
 
     __hash__ = None  # type: ignore[assignment]  # mutable
 
@@ -201,7 +198,10 @@ class ObjectMeta:
         return value
 
     def _set_collection(self, key: str, value: Any) -> None:
-        self._set(key, None if value is None else _checked_collection(value, key) or None)
+        checked = None
+        if value is not None:
+            checked = _checked_collection(value, key) or None
+        self._set(key, checked)
 
     def _set(self, key: str, value: Any) -> None:
         if value is None:
@@ -211,16 +211,17 @@ class ObjectMeta:
 
 
 def _checked_collection(value: Any, key: str) -> Any:
-    """A copy of labels, annotations, finalizers or owner references; what the API cannot take is
-    named.
+    """A copy of labels, annotations, finalizers or owner references.
+
+    Raises:
+        TypeError, ValueError: the API cannot take it; the message names the entry.
     """
     field = f"metadata.{key}"
     parts: list[tuple[str, Any]]
     if key in _STRING_MAPS:
-        parts = [
-            (f"{field}[{name!r}]", part) for name, part in arguments.mapping(value, field).items()
-        ]
-        parts += [(f"{field}: the key {name!r}", name) for name in value]
+        pairs = arguments.mapping(value, field)
+        parts = [(f"{field}[{name!r}]", part) for name, part in pairs.items()]
+        parts += [(f"{field}: the key {name!r}", name) for name in pairs]
     elif isinstance(value, (list, tuple)):
         parts = [(f"{field}[{index}]", part) for index, part in enumerate(value)]
     else:
@@ -234,9 +235,7 @@ def _checked_collection(value: Any, key: str) -> Any:
 
 
 def parse_time(value: Optional[str]) -> Optional[datetime.datetime]:
-    """An RFC 3339 time (``2026-01-02T03:04:05Z``, with or without a fraction) in UTC; microseconds
-    at the finest.
-    """
+    """An RFC 3339 time (``2026-01-02T03:04:05.25Z``) in UTC, cut to microseconds."""
     if not value:
         return None
     import datetime
@@ -254,12 +253,11 @@ Metadata = Union[ObjectMeta, Mapping[str, Any]]
 
 
 def new_metadata(metadata: Metadata) -> dict[str, Any]:
-    """The metadata of an object to be created: a copy without what only the server sets, its names
-    checked.
+    """The metadata of an object to be created: checked, and without what only the server sets.
 
     Raises:
         ValueError: a bad name, or neither ``name`` nor ``generate_name``. TypeError: not metadata
-            at all, or a label, annotation or finalizer that is no string.
+            at all, or a label, annotation or finalizer that is not a string.
     """
     if isinstance(metadata, ObjectMeta):
         raw = metadata.to_dict()
@@ -280,3 +278,23 @@ def new_metadata(metadata: Metadata) -> dict[str, Any]:
     if raw.get("namespace") is not None:
         validate_namespace(raw["namespace"])
     return raw
+
+
+def metadata_to_recreate(
+    now: Mapping[str, Any], read: Mapping[str, Any], sent: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The metadata for creating an object again: as it is now, without what others added.
+
+    An operator knows by its own finalizer and annotations which objects it has processed: with
+    them, the new object would look processed to it. ``sent`` is the metadata of the last create,
+    ``read`` that of the object as it was read last; what was read and not sent, others added.
+    """
+    metadata = dict(now)
+    for key in _STRING_MAPS:
+        added = (read.get(key) or {}).keys() - (sent.get(key) or {}).keys()
+        entries = (now.get(key) or {}).items()
+        metadata[key] = {name: value for name, value in entries if name not in added}
+    for key in ("finalizers", "ownerReferences"):
+        others = [entry for entry in read.get(key) or [] if entry not in (sent.get(key) or [])]
+        metadata[key] = [entry for entry in now.get(key) or [] if entry not in others]
+    return {key: value for key, value in metadata.items() if value}

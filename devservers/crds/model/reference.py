@@ -1,9 +1,11 @@
-"""Where an object is, and which one of those that may bear its name in turn: client, resource,
-namespace, name and uid travel together.
+"""Where objects are on the cluster: a Collection of them, and an ObjectRef to one.
 
-A look at an object has three outcomes: it is there, it is known not to be, or that cannot be told.
-A 404 proves nothing unless it is about this very object (:meth:`NotFoundError.is_about`). Who may
-not get an object may still be allowed to list it, which is all that a watch needs.
+A name alone does not identify an object: it can be deleted and another one created under its name.
+So client, resource, namespace, name and uid travel together.
+
+Reading an object has three outcomes: it is there; it is known not to be; neither could be found
+out. A 404 proves nothing unless it is about this very object (:meth:`NotFoundError.is_about`).
+Somebody who may not ``get`` an object may still ``list`` it, which is all that a watch needs.
 """
 
 from __future__ import annotations
@@ -31,16 +33,27 @@ class Collection(NamedTuple):
         return ObjectRef(self.client, self.resource, self.namespace, name, uid)
 
     def ref_of(self, raw: Mapping[str, Any]) -> ObjectRef:
-        """The very object that ``raw`` is, as it was asked for here."""
+        """The very object that ``raw`` is; ``raw`` was read from here."""
         metadata = raw["metadata"]
         namespace = metadata.get("namespace") or self.namespace
         return ObjectRef(
             self.client, self.resource, namespace, metadata["name"], metadata.get("uid")
         )
 
+    def list_all(
+        self,
+        selectors: Optional[Mapping[str, Optional[str]]] = None,
+        deadline: Optional[Deadline] = None,
+    ) -> list[Object]:
+        """Every object that the selectors select: one consistent snapshot."""
+        items, _ = self.client.list_all(
+            self.resource, self.namespace, selectors=selectors, deadline=deadline
+        )
+        return items
+
 
 class ObjectRef(NamedTuple):
-    """One object; ``uid`` None: whichever bears the name."""
+    """One object; ``uid`` None: whichever has the name."""
 
     client: RESTClient
     resource: Resource
@@ -53,11 +66,16 @@ class ObjectRef(NamedTuple):
         return f'{self.resource.kind} "{self.name}"{where}'
 
     @property
-    def kubectl_words(self) -> str:
-        """The words by which kubectl finds it."""
+    def kubectl_args(self) -> str:
+        """What ``kubectl get`` and ``kubectl delete`` take for it."""
         where = f" -n {self.namespace}" if self.namespace else ""
         kind = f"{self.resource.plural}.{self.resource.group}"
         return " ".join(filter(None, (kind, self.name))) + where
+
+    @property
+    def collection(self) -> Collection:
+        """Where it is."""
+        return Collection(self.client, self.resource, self.namespace)
 
     @property
     def field_selector(self) -> dict[str, str]:
@@ -65,7 +83,7 @@ class ObjectRef(NamedTuple):
         return {"fieldSelector": f"metadata.name={self.name}"}
 
     def over(self, client: RESTClient) -> ObjectRef:
-        """The same object, reached by another client."""
+        """This object, reached by another client."""
         return self._replace(client=client)
 
     def is_this(self, raw: Mapping[str, Any]) -> bool:
@@ -89,11 +107,8 @@ class ObjectRef(NamedTuple):
         try:
             return self.get(deadline)
         except ForbiddenError as refusal:
-            selectors = self.field_selector
             try:
-                items, _ = self.client.list_all(
-                    self.resource, self.namespace, selectors=selectors, deadline=deadline
-                )
+                items = self.collection.list_all(self.field_selector, deadline)
             except ForbiddenError:
                 raise refusal from None
             return items[0] if items else None
@@ -101,6 +116,21 @@ class ObjectRef(NamedTuple):
             if self.is_denied_by(error):
                 return None
             raise
+
+    def replace(
+        self, body: Object, *, field_manager: Optional[str], field_validation: str
+    ) -> Object:
+        """PUT the whole object, bound to the resourceVersion in ``body``."""
+        return self.client.replace(
+            self.resource, self.namespace, self.name, body,
+            field_manager=field_manager, field_validation=field_validation,
+        )  # fmt: skip
+
+    def patch(self, body: Any, content_type: str, query: Mapping[str, Any]) -> Object:
+        """Change it, or whichever object has its name unless ``body`` says otherwise."""
+        return self.client.patch(
+            self.resource, self.namespace, self.name, body, content_type, query=query
+        )
 
     def delete(
         self, *, propagation_policy: Optional[str] = None, deadline: Optional[Deadline] = None
@@ -112,14 +142,14 @@ class ObjectRef(NamedTuple):
         )  # fmt: skip
 
 
-def named(resource: Resource, body: Mapping[str, Any]) -> str:
-    """An object that is to be created, for messages; its name may still have to be made up."""
+def describe_new(resource: Resource, body: Mapping[str, Any]) -> str:
+    """An object that is to be created, for messages; the server may still generate its name."""
     metadata = body["metadata"]
     return f'{resource.kind} "{metadata.get("name") or metadata.get("generateName", "") + "…"}"'
 
 
-def held_by(raw: Mapping[str, Any]) -> str:
-    """The finalizers of an object, for messages; of ``{}`` they are not known."""
+def describe_finalizers(raw: Mapping[str, Any]) -> str:
+    """The finalizers of an object, for messages; those of ``{}`` are not known."""
     if not raw:
-        return "unknown, for the API server did not answer"
+        return "unknown (the API server did not answer)"
     return ", ".join(map(str, raw["metadata"].get("finalizers") or ())) or "none"

@@ -1,9 +1,9 @@
 """Selectors of lists and watches, as the API takes them, checked before they are sent. Pure.
 
-A mapping of labels is checked by the API server's rules for labels: a value of None, a number or
-one with a comma would select something else than was meant, mostly nothing. The language of
-selectors that are strings (``tier in (1,2)``) is left to the API server, which refuses what it does
-not understand.
+A mapping of labels is checked by the API server's rules for labels: a value that is None, a number
+or contains a comma would select something other than what was meant, mostly nothing. A selector
+that is a string (``tier in (1,2)``) is left to the API server, which refuses what it does not
+understand.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ LabelSelector = Union[str, Mapping[str, str]]
 _WORD = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
 _WORD_LIMIT = 63
 _RULE = (
-    f"at most {_WORD_LIMIT} letters, digits, '-', '_' and '.', beginning and ending with a letter or digit (pass a "
-    "string for selectors such as 'tier in (1,2)')"
+    f"at most {_WORD_LIMIT} letters, digits, '-', '_' and '.', beginning and ending with a letter "
+    "or digit (pass a string for selectors such as 'tier in (1,2)')"
 )
 
 
@@ -32,7 +32,7 @@ def selectors_of(
     """The query parameters of a label selector and a field selector.
 
     Raises:
-        TypeError, ValueError: neither is what it must be; the message names the label.
+        TypeError, ValueError: one of them is wrong; the message names the label.
     """
     if isinstance(label_selector, Mapping):
         label_selector = ",".join(_equal(key, value) for key, value in label_selector.items())
@@ -43,7 +43,7 @@ def selectors_of(
 
 
 def _checked(selector: Optional[str], name: str, wanted: str) -> Optional[str]:
-    """The selector, None for the empty one, which selects everything."""
+    """The selector; None for an empty one, which selects everything."""
     if selector is None or selector == "":
         return None
     if not isinstance(selector, str):
@@ -52,7 +52,7 @@ def _checked(selector: Optional[str], name: str, wanted: str) -> Optional[str]:
 
 
 def _equal(key: object, value: object) -> str:
-    """``key=value``, both as the API server takes them."""
+    """``key=value``, both checked by the API server's rules."""
     if not isinstance(key, str):
         raise TypeError(
             f"label_selector: the key {key!r} must be a string, not {type(key).__name__}"
@@ -61,12 +61,12 @@ def _equal(key: object, value: object) -> str:
     if slash:
         validate_name(prefix, f"label_selector: the prefix of {key!r}")
     if not _is_word(name):
-        raise ValueError(f"label_selector: the key {key!r} is not that of a label: {_RULE}")
+        raise ValueError(f"label_selector: the key {key!r} is not a valid label key: {_RULE}")
     field = f"label_selector[{key!r}]"
     if not isinstance(value, str):
         raise TypeError(f"{field}: must be a string, not {type(value).__name__}")
     if value and not _is_word(value):
-        raise ValueError(f"{field}: {value!r} is not the value of a label: {_RULE}")
+        raise ValueError(f"{field}: {value!r} is not a valid label value: {_RULE}")
     return f"{key}={value}"
 
 

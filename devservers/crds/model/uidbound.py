@@ -1,11 +1,10 @@
-"""Patches that are for one object alone: bound to the uid it had when it was read, so that they refuse
-a namesake.
+"""Patches bound to the uid that their object had when it was read, so that they refuse a namesake.
 
-The API server treats ``metadata.uid`` as immutable: a merge patch or an apply that carries another
-one is refused (422, or 409 where there is no object), and a ``test`` that fails refuses a whole
-JSON patch. The latter is told in the same words as any other JSON patch that cannot be applied, and
-a stale resourceVersion is told first: what it was about can only be learnt by reading the object
-again.
+The API server treats ``metadata.uid`` as immutable: it refuses a merge patch or an apply that
+carries another one (422, or 409 where there is no object), and a failing ``test`` refuses a whole
+JSON patch. The message of the latter is that of any JSON patch that cannot be applied, and a stale
+resourceVersion is reported first, so only reading the object again shows what the refusal was
+about. Pure.
 """
 
 from __future__ import annotations
@@ -20,21 +19,23 @@ UID_PATH = "/metadata/uid"
 
 
 def bind(patch: Patch, uid: Optional[str]) -> Patch:
-    """The patch bound to ``uid``; the very same object if there is none, or if it says something of
-    the uid itself.
+    """A copy of the patch that is bound to ``uid``.
 
-    A mapping is a merge patch or a configuration to apply, a list is a JSON patch.
+    ``patch`` itself is returned if there is no uid, or if it says something about the uid. A
+    mapping is a merge patch or a configuration to apply, a list is a JSON patch.
     """
     if uid is None:
         return patch
-    return _bound_json_patch(patch, uid) if isinstance(patch, list) else _bound_mapping(patch, uid)
+    if isinstance(patch, list):
+        return _bound_json_patch(patch, uid)
+    return _bound_mapping(patch, uid)
 
 
 def _bound_mapping(patch: dict[str, Any], uid: str) -> dict[str, Any]:
     metadata = patch.get("metadata", {})
-    if (
-        not isinstance(metadata, dict) or "uid" in metadata
-    ):  # metadata that is none is for the server to refuse
+    if not isinstance(metadata, dict):  # the server refuses it, with its own message
+        return patch
+    if "uid" in metadata:
         return patch
     return {**patch, "metadata": {**metadata, "uid": uid}}
 

@@ -1,6 +1,4 @@
-"""Sending a write, and seeing to it that no field of it is lost in silence (see
-:mod:`.fieldcheck`).
-"""
+"""One write, and seeing to it that no field of it is lost in silence (see :mod:`.fieldcheck`)."""
 
 from __future__ import annotations
 
@@ -14,14 +12,13 @@ if TYPE_CHECKING:
     from ...transport.rest import Object
 
 
-def written(
-    send: Callable[[], Object], sent: fieldcheck.Sent, what: str, field_validation: str
+def send_write(
+    send: Callable[[], Object], body: fieldcheck.Sent, what: str, field_validation: str
 ) -> Object:
-    """The answer to a write of ``what``.
+    """The answer to ``send``, which writes ``body``; ``what`` names the object in messages.
 
     Raises:
-        InvalidError: it was refused for fields that the server does not know, in whichever words.
-            What ``send`` raises.
+        InvalidError: refused for fields that the API server does not know. What ``send`` raises.
     """
     try:
         stored = send()
@@ -31,11 +28,12 @@ def written(
             raise
         raise invalid from None  # the server's own message may quote the whole object
     if field_validation == "Strict":
-        dropped = fieldcheck.dropped_fields(sent, stored)
+        dropped = fieldcheck.dropped_fields(body, stored)
         if dropped:
             from ...transport.apiwarning import warn_user
 
             warn_user(
-                f"{what}: the API server has dropped {fieldcheck.told(dropped)}, which it does not know"
+                f"{what}: the API server dropped {fieldcheck.in_words(dropped)}, "
+                "which it does not know"
             )
     return stored

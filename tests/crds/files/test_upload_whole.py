@@ -12,7 +12,8 @@ from typing import Optional
 
 import pytest
 
-from devservers.crds.files import RemoteResult, upload
+from devservers.crds.files.transfer import upload
+from devservers.crds.result import RemoteResult
 from devservers.errors import SyncError
 
 from .boxes import Box, snapshot
@@ -38,7 +39,7 @@ def newer(any_box: Box, local: Path) -> Path:
 def test_a_full_disk_leaves_every_old_copy_whole_and_nothing_new(any_box: Box, newer: Path) -> None:
     before = snapshot(any_box.path("p"))
     any_box.largest_file = 20_000
-    with pytest.raises(SyncError, match=r"exit code \d+\)\. Nothing there was changed"):
+    with pytest.raises(SyncError, match=r"exit code \d+\)\. Nothing was changed in the container"):
         upload(any_box, newer, "p")
     assert snapshot(any_box.path("p")) == before
 
@@ -67,7 +68,7 @@ def test_a_disk_that_is_really_full_is_an_error_and_leaves_the_old_copies(
     before = snapshot(small_disk)
     (newer / "a").write_bytes(b"newer")
     (newer / "m").write_bytes(bytes(300_000))
-    with pytest.raises(SyncError, match=r"(?s)o space left on device.*Nothing there was changed"):
+    with pytest.raises(SyncError, match=r"(?s)o space left on device.*Nothing was changed in the container"):
         upload(any_box, newer, "disk")
     assert snapshot(small_disk) == before
 

@@ -1,6 +1,4 @@
-"""What every custom resource shows of its object: metadata, spec and status, live; copies and
-pickles.
-"""
+"""What a custom resource shows of its object: metadata, spec and status; copies and pickles."""
 
 from __future__ import annotations
 
@@ -14,11 +12,11 @@ from .metadata import Metadata, ObjectMeta
 if TYPE_CHECKING:
     from ...transport.rest import RESTClient
 
-R = TypeVar("R", bound="RawObject")
+V = TypeVar("V", bound="ObjectView")
 
 
-class RawObject:
-    """Metadata, spec and status of an object, live. The base of :class:`BaseCustomResource`."""
+class ObjectView:
+    """The base of :class:`BaseCustomResource`: all that needs no request."""
 
     _SHARED: ClassVar[frozenset[str]] = frozenset()
     """Attributes that are no part of the object: copies share them, pickles leave them out."""
@@ -45,7 +43,7 @@ class RawObject:
 
     @property
     def status(self) -> dict[str, Any]:
-        """The observed state as in the API, live; empty as long as nobody has written one."""
+        """The observed state as in the API, live; empty until a controller writes one."""
         return self._live.part("status")
 
     @status.setter
@@ -56,12 +54,11 @@ class RawObject:
         """The whole object as in the API: a copy, unknown fields included.
 
         Raises:
-            TypeError, ValueError: something was put into it that has no JSON form; the message
-                names the field.
+            TypeError, ValueError: something in it has no JSON form; the message names the field.
         """
         return self._live.to_dict()
 
-    def use(self: R, client: RESTClient) -> R:
+    def use(self: V, client: RESTClient) -> V:
         """Use this client from now on.
 
         An object that was pickled while it had a client of its own must be given one again, unless
@@ -73,11 +70,11 @@ class RawObject:
     def __repr__(self) -> str:
         return str(self._live)
 
-    def __copy__(self: R) -> R:
+    def __copy__(self: V) -> V:
         """A copy that shares nothing with this one but the client."""
         return self.__deepcopy__({})
 
-    def __deepcopy__(self: R, memo: dict[int, Any]) -> R:
+    def __deepcopy__(self: V, memo: dict[int, Any]) -> V:
         from copy import deepcopy
 
         twin = type(self).__new__(type(self))

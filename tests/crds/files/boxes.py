@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Callable, Optional, Union
 
-from devservers.crds.files import RemoteResult
+from devservers.crds.result import RemoteResult
 from devservers.errors import CommandNotFoundError
 from tests.fakeapiserver.pods.sandbox import preparation
 from tests.machine import BUSYBOX, TOYBOX, WITHOUT_BUSYBOX

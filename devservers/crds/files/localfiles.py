@@ -1,4 +1,4 @@
-"""The contents of local files, read as planned and watched while they are read."""
+"""The contents of local files, read as planned and checked for changes while they are read."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from .tarstream import Absent
 
 READ_SIZE = 64 * 1024  # bytes
 
-# A FIFO that has taken a file's place must not block the transfer for ever.
+# A FIFO that has taken the place of a file must not block the transfer forever.
 _OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 class LocalFiles:
-    """Reads the files of one scan, never more of one than the scan saw.
+    """Reads the files of one scan, and never more of a file than the scan saw.
 
-    ``vanished`` names those deleted since, which is as if they had been deleted before the scan.
-    ``changed`` gives, by name, why a copy is not to be trusted: the file could not be read, shrank,
-    grew, or was written to while being read. One replaced as a whole before its turn, by one of the
-    same size, is simply read.
+    ``vanished`` names the files that were deleted since; that is as if they had been deleted before
+    the scan. ``changed`` says by name why a copy cannot be trusted: the file could not be read,
+    shrank, grew, or was written to while it was read. A file that was replaced before its turn by
+    another one of that size is simply read.
     """
 
     def __init__(self, root: str) -> None:
@@ -34,8 +34,8 @@ class LocalFiles:
         """At most ``entry.size`` bytes, in pieces of at most 64 KiB.
 
         Raises:
-            Absent: before the first piece, if it is gone, is no regular file any more, or cannot be
-                opened.
+            Absent: before the first piece, if it is gone, is not a regular file any more, or cannot
+                be opened.
         """
         descriptor = self._open(entry)
         try:
@@ -50,7 +50,9 @@ class LocalFiles:
                     break
                 missing -= len(piece)
                 yield piece
-            self._judge(entry, missing, before, os.fstat(descriptor))
+            change = _change(entry.size, missing, before, os.fstat(descriptor))
+            if change is not None:
+                self.changed[entry.name] = change
         except OSError as error:
             self.changed[entry.name] = f"could not be read: {error.strerror}"
         finally:
@@ -66,17 +68,11 @@ class LocalFiles:
             self.changed[entry.name] = f"not copied: {error.strerror}"
             raise Absent from error
 
-    def _judge(
-        self, entry: Entry, missing: int, before: os.stat_result, after: os.stat_result
-    ) -> None:
-        change = _change(entry.size, missing, before, after)
-        if change:
-            self.changed[entry.name] = change
-
 
 def _change(
     planned: int, missing: int, before: os.stat_result, after: os.stat_result
 ) -> Optional[str]:
+    """What happened to a file while it was read; None if nothing did."""
     if missing:
         return f"shrank from {planned} to {planned - missing} bytes"
     if after.st_size > planned:

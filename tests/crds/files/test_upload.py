@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from devservers.crds.files import upload
+from devservers.crds.files.transfer import upload
 
 from .boxes import NOBODY, Box, snapshot
 

@@ -8,7 +8,7 @@ from typing import Optional
 
 import pytest
 
-from devservers.crds.files import upload
+from devservers.crds.files.transfer import upload
 from devservers.errors import SyncError
 from tests.machine import needs_root
 
@@ -139,6 +139,6 @@ def test_a_target_in_which_nothing_can_be_made_is_an_error_before_anything_is_ch
 ) -> None:
     any_box.user = NOBODY
     any_box.path("p").mkdir()
-    with pytest.raises(SyncError, match=r"(?s)ermission denied.*exit code 82\)\. Choose a remote path in which"):
+    with pytest.raises(SyncError, match=r"(?s)ermission denied.*exit code 82\)\. Choose a remote path where"):
         upload(any_box, files, "p")
     assert snapshot(any_box.path("p")) == {}

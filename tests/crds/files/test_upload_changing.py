@@ -9,7 +9,8 @@ from typing import Callable, Optional
 
 import pytest
 
-from devservers.crds.files import RemoteResult, upload
+from devservers.crds.files.transfer import upload
+from devservers.crds.result import RemoteResult
 from devservers.errors import SyncError
 
 from .boxes import Box, snapshot

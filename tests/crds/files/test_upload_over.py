@@ -12,7 +12,7 @@ from typing import Callable
 
 import pytest
 
-from devservers.crds.files import upload
+from devservers.crds.files.transfer import upload
 from devservers.errors import SyncError
 from tests.machine import needs_root
 

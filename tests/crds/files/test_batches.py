@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from devservers.crds.files import upload
 from devservers.crds.files.batches import batches
 from devservers.crds.files.scan import Entry
+from devservers.crds.files.transfer import upload
 from devservers.errors import SyncError
 
 from .boxes import Box, snapshot

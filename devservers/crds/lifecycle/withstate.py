@@ -1,5 +1,6 @@
-"""What a ``with`` statement goes by: the object, what its DevServer was told, and its earlier
-``with`` statements.
+"""What a ``with`` statement works with: the object, the settings of its DevServer, and its history.
+
+A DevServer may be entered several times: again after it was left, or nested in itself.
 """
 
 from __future__ import annotations
@@ -10,13 +11,11 @@ from typing import Any, NamedTuple, Optional, Protocol, Union
 
 from ..model.liveobject import LiveObject
 from .obligation import Obligation
-from .progress import Teller
+from .progress import Progress
 
 
 class Settings(Protocol):
-    """Those attributes of a DevServer; they may be changed at any time, and count when they are
-    needed.
-    """
+    """Attributes of a DevServer. They may be changed at any time, and are read when needed."""
 
     wait_timeout: Optional[float]
     sync_workspace: Mapping[Any, Union[str, os.PathLike[str]]]
@@ -28,28 +27,28 @@ class Settings(Protocol):
 
 
 class History:
-    """What the ``with`` statements of one DevServer have left."""
+    """What the ``with`` statements of one DevServer have left for those to come."""
 
     def __init__(self) -> None:
         self.obligations: tuple[Obligation, ...] = ()
-        """Of the statements that are under way, the innermost last."""
+        """One for each statement under way, the innermost last."""
         self.sent_metadata: Optional[dict[str, Any]] = None
-        """Of the create before."""
+        """The metadata of the last create."""
         self.generated_name = ""
-        """By the API server, for the statement before."""
+        """The name that the API server generated for the last create."""
 
-    def owed(self) -> tuple[Obligation, ...]:
-        """What is still to be deleted, or visited."""
+    def open_obligations(self) -> tuple[Obligation, ...]:
         return tuple(each for each in self.obligations if each.is_open)
 
-    def owe(self, obligation: Obligation) -> None:
-        self.obligations = (*self.owed(), obligation)
+    def add(self, obligation: Obligation) -> None:
+        self.obligations = (*self.open_obligations(), obligation)
 
     def managed(self, live: LiveObject, settings: Settings) -> Managed:
         return Managed(live, settings, self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> History:
-        twin = History()  # a copy has created nothing
+        """A copy has created nothing itself."""
+        twin = History()
         twin.sent_metadata, twin.generated_name = self.sent_metadata, self.generated_name
         return twin
 
@@ -64,5 +63,5 @@ class Managed(NamedTuple):
     settings: Settings
     history: History
 
-    def teller(self) -> Teller:
-        return Teller(self.live, self.settings.on_event)
+    def progress(self) -> Progress:
+        return Progress(self.live, self.settings.on_event)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from devservers.crds.files import upload
+from devservers.crds.files.transfer import upload
 from devservers.errors import SyncError
 
 from .boxes import Box, snapshot
@@ -71,7 +71,7 @@ def test_a_local_symlink_is_followed_and_gives_its_name(v4_box: Box, script: Pat
 
 def test_a_directory_of_its_name_is_not_overwritten(v4_box: Box, script: Path) -> None:
     v4_box.path("bin/run.sh").mkdir(parents=True)
-    with pytest.raises(SyncError, match=r"bin/run\.sh: is a directory \(exit code 85\)\. Name another remote path"):
+    with pytest.raises(SyncError, match=r"bin/run\.sh: is a directory \(exit code 85\)\. Choose another remote path"):
         upload(v4_box, script, "bin")
     assert snapshot(v4_box.path("bin/run.sh")) == {}
     assert list(snapshot(v4_box.path("bin"))) == ["run.sh"]

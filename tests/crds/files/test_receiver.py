@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from devservers.crds.files.remote import complaint, target_path, word
+from devservers.crds.files.receiver import complaint, target_path, word
 from devservers.crds.result import RemoteResult
 
 
@@ -32,7 +32,7 @@ def test_a_target_is_absolute_or_begins_with_a_dot_or_with_home(remote: str, exp
 
 @pytest.mark.parametrize(
     ("remote", "why"),
-    [("", "is empty; '.' is"), ("a\0b", "holds a NUL"), ("\ud800", "cannot be encoded: surrogates not allowed")],
+    [("", "is empty; '.' is"), ("a\0b", "contains a NUL"), ("\ud800", "cannot be encoded: surrogates not allowed")],
 )
 def test_a_path_that_no_container_can_have_is_refused(remote: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
@@ -64,13 +64,13 @@ def test_exit_code_0_is_no_complaint_even_with_gnu_tars_warnings() -> None:
 def test_a_complaint_holds_what_was_said_the_exit_code_and_a_remedy() -> None:
     said = complaint(RemoteResult(2, b"", b"tar: x: Cannot open: No space left on device\n"))
     assert said is not None
-    assert "No space left on device (exit code 2). Nothing there was changed." in said
+    assert "No space left on device (exit code 2). Nothing was changed in the container." in said
 
 
 def test_a_long_complaint_is_abridged() -> None:
     said = complaint(RemoteResult(2, b"", b"".join(b"tar: %d\n" % number for number in range(1000))))
     assert said is not None
-    assert "tar: 19\n… and 980 lines more (exit code 2)" in said
+    assert "tar: 19\n… and 980 more lines (exit code 2)" in said
 
 
 def test_silence_is_told_as_such() -> None:
@@ -79,7 +79,7 @@ def test_silence_is_told_as_such() -> None:
 
 def test_a_script_that_was_killed_is_not_blamed_on_its_files() -> None:
     said = str(complaint(RemoteResult(137, b"", b"Killed\n")))
-    assert said.startswith("Killed (exit code 137). Something killed it: did the container run out of memory, or end?")
+    assert said.startswith("Killed (exit code 137). A signal killed it: did the container run out of memory, or end?")
 
 
 def test_stderr_that_is_not_utf8_can_be_told() -> None:

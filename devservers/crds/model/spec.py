@@ -1,9 +1,9 @@
 """Typed views over parts of a DevServer's spec.
 
-A view holds no state beside the raw JSON it looks at: what is set through it stands in
-``server.spec`` at once, and keys it does not know survive. Standing alone
-(``PersistentHomeSpec(size="20Gi")``) it describes a part to be assigned; assigning copies. Bad
-values are refused when they are set or assigned, with the field named.
+A view has no state besides the raw JSON that it looks at: what is set through it is in
+``server.spec`` at once, and keys it does not know survive. On its own
+(``PersistentHomeSpec(size="20Gi")``) it describes a part to be assigned; assigning copies. A bad
+value is refused when it is set or assigned, by the name of its field.
 """
 
 from __future__ import annotations
@@ -13,22 +13,16 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Callable, ClassVar, Optional, TypeVar, Union
 
 from .jsonvalue import copy_json
+from .timetolive import parse_time_to_live, time_to_live
 
 if TYPE_CHECKING:
     import datetime
 
 View = TypeVar("View", bound="SpecView")
 Check = Callable[[Any, str], Any]
-"""Takes a value and the name of its field; returns the value as in the API, or raises ValueError.
-"""
+"""Takes a value and its field's name; returns the value as in the API, or raises ValueError."""
 
 _QUANTITY = re.compile(r"\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[munkMGTPE]|[eE][+-]?[0-9]+)?")
-LONGEST_TIME_TO_LIVE = 2**63 // 10**9
-"""Seconds, 292 years: what Go's time.Duration can hold. Whoever adds more to a date fails, and
-never tells.
-"""
-
-_TIME_TO_LIVE = re.compile(r"(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?")
 
 
 def boolean(value: Any, field: str) -> bool:
@@ -50,80 +44,26 @@ def absolute_path(value: Any, field: str) -> str:
 
 
 def quantity(value: Any, field: str) -> str:
-    """``value`` itself if it is a Kubernetes quantity of at least zero (``20Gi``, ``500m``,
-    ``1e3``).
-    """
+    """A Kubernetes quantity of at least zero (``20Gi``, ``500m``, ``1e3``)."""
     if not isinstance(value, str) or not _QUANTITY.fullmatch(value):
         raise ValueError(f"{field}: must be a quantity such as '20Gi' or '500M', not {value!r}")
     return value
 
 
-def time_to_live(value: Any, field: str) -> str:
-    """A timedelta as ``1h30m``; a string that is one already is kept as it is."""
-    if isinstance(value, str):
-        parse_time_to_live(value, field)
-        return value
-    total = value.total_seconds() if hasattr(value, "total_seconds") else 0
-    if total <= 0 or total != int(total):
-        raise ValueError(
-            f"{field}: must be '1h30m' or a positive timedelta of whole seconds, not {value!r}"
-        )
-    _check_length(total, value, field)
-    minutes, seconds = divmod(int(total), 60)
-    hours, minutes = divmod(minutes, 60)
-    parts = ((hours, "h"), (minutes, "m"), (seconds, "s"))
-    return "".join(f"{count}{unit}" for count, unit in parts if count)
-
-
-def parse_time_to_live(value: str, field: str) -> datetime.timedelta:
-    """``"1h30m"`` as a timedelta."""
-    from datetime import timedelta
-
-    match = _TIME_TO_LIVE.fullmatch(value)
-    if match is None:
-        raise ValueError(
-            f"{field}: must be hours, minutes and seconds such as '8h' or '1h30m', not {value!r}"
-        )
-    if any(
-        len((part or "").lstrip("0")) > 15 for part in match.groups()
-    ):  # more than int() may be asked to read
-        _check_length(float("inf"), value, field)
-    hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    _check_length(hours * 3600 + minutes * 60 + seconds, value, field)
-    return timedelta(hours=hours, minutes=minutes, seconds=seconds)
-
-
-def _check_length(seconds: float, value: object, field: str) -> None:
-    if seconds > LONGEST_TIME_TO_LIVE:
-        shown = value if isinstance(value, str) and len(value) <= 40 else "more"
-        raise ValueError(
-            f"{field}: must be at most {LONGEST_TIME_TO_LIVE // 3600}h (292 years), not {shown}"
-        )
-
-
-def check_time_to_live(spec: Mapping[str, Any]) -> None:
-    """Of a spec as in the API: a time to live that is too long. What else is wrong with it the API
-    server says.
-    """
-    lifecycle = spec.get("lifecycle")
-    value = lifecycle.get("timeToLive") if isinstance(lifecycle, Mapping) else None
-    if isinstance(value, str) and _TIME_TO_LIVE.fullmatch(value):
-        parse_time_to_live(value, f"{LifecycleSpec.field}.timeToLive")
-
-
 def _check_known(key: object, known: Mapping[str, object], field: str) -> None:
     if key in known:
         return
-    plain = {name.lower(): name for name in known}
-    meant = plain.get(str(key).replace("_", "").replace("-", "").lower())
-    advice = f"did you mean {meant}?" if meant else f"must be one of {', '.join(known)}"
+    advice = f"must be one of {', '.join(known)}"
+    for name in known:
+        if name.lower() == str(key).replace("_", "").replace("-", "").lower():
+            advice = f"did you mean {name}?"
     raise ValueError(f"{field}: unknown field {key!r}: {advice}")
 
 
 class SpecView:
-    """A part of a spec, live. A subclass says where it stands and what its keys may hold.
+    """A part of a spec, live. A subclass says where it is and what its keys may hold.
 
-    Raises ValueError, naming the field, when a bad value is given or set.
+    Raises ValueError, naming the field, when a bad value is passed or set.
     """
 
     __slots__ = ("_raw",)
@@ -147,9 +87,7 @@ class SpecView:
                 f"{cls.field}: must be a {cls.__name__} or a dict, not {type(value).__name__}"
             )
         raw: dict[str, Any] = copy_json(value, cls.field)
-        if not isinstance(
-            value, cls
-        ):  # a view may hold what the server said, whether we know it or not
+        if not isinstance(value, cls):  # a view may come from a server that knows more keys
             for key in raw:
                 _check_known(key, cls.checks, cls.field)
         for key, check in cls.checks.items():
@@ -163,7 +101,9 @@ class SpecView:
         return raw
 
     def __eq__(self, other: object) -> bool:
-        return self._raw == other._raw if isinstance(other, type(self)) else NotImplemented
+        if not isinstance(other, type(self)):
+            return NotImplemented
+        return self._raw == other._raw
 
     __hash__ = None  # type: ignore[assignment]  # mutable
 
@@ -267,9 +207,11 @@ class LifecycleSpec(SpecView):
 
     @property
     def time_to_live_delta(self) -> Optional[datetime.timedelta]:
-        """The same as a timedelta."""
+        """The time to live as a timedelta."""
         value = self.time_to_live
-        return None if value is None else parse_time_to_live(value, f"{self.field}.timeToLive")
+        if value is None:
+            return None
+        return parse_time_to_live(value, f"{self.field}.timeToLive")
 
 
 class VolumeSpec(SpecView):
@@ -324,9 +266,11 @@ class VolumeSpec(SpecView):
 
 
 def get_view(spec: Mapping[str, Any], key: str, view: type[View]) -> Optional[View]:
-    """A live view over ``spec[key]``, None if there is none."""
+    """A live view over ``spec[key]``; None if there is no such part."""
     raw = spec.get(key)
-    return view.over(raw) if isinstance(raw, dict) else None
+    if not isinstance(raw, dict):
+        return None
+    return view.over(raw)
 
 
 def set_view(spec: dict[str, Any], key: str, value: Any, view: type[SpecView]) -> None:

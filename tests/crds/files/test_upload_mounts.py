@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from devservers.crds.files import upload
+from devservers.crds.files.transfer import upload
 from devservers.errors import SyncError
 from tests.machine import needs_root, without_mounts
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devservers.crds.files.scan import Entry
-from devservers.crds.files.tarstream import CHUNK, Absent, Content, members, mode_lines, seals, stream, stream_size
+from devservers.crds.files.tarstream import CHUNK, Absent, Content, attributes, members, mode_lines, stream, stream_size
 
 MARKER = ".devservers-0123456789abcdef"
 LONG_AGO = 1_000_000_000
@@ -63,12 +63,12 @@ BESIDE_FILES = 512 + 1024 + 512 + 512 + 1024  # no seals, no modes, the marker, 
 def test_a_directory_is_unpacked_open_before_its_contents_and_sealed_with_its_own_mode() -> None:
     entries = [directory("d", 0o555), file("d/f")]
     assert [(member.name, oct(member.mode)) for member in members(entries)] == [("d", "0o755"), ("d/f", "0o644")]
-    assert [(member.name, oct(member.mode)) for member in seals(entries)] == [("d", "0o555")]
+    assert [(member.name, oct(member.mode)) for member in attributes(entries)] == [("d", "0o555")]
 
 
 def test_nested_directories_are_sealed_from_the_innermost_out() -> None:
     entries = [directory("a"), directory("a/b"), file("a/b/f"), directory("a-b"), file("a-b/g")]
-    assert [member.name for member in seals(entries)] == ["a-b", "a/b", "a"]
+    assert [member.name for member in attributes(entries)] == ["a-b", "a/b", "a"]
 
 
 def test_modes_are_listed_in_the_order_of_the_seals_each_name_ended_by_slashes() -> None:

@@ -81,7 +81,7 @@ def test_sockets_and_fifos_are_listed_as_skipped(local: Path, monkeypatch: pytes
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("socket")
         found = scan_directory(str(local))
-    assert ([entry.name for entry in found.entries], found.skipped) == (["d"], ["d/fifo", "socket"])
+    assert ([entry.name for entry in found.entries], found.skipped) == (["d"], ("d/fifo", "socket"))
 
 
 def test_names_that_are_not_utf8_come_out_as_python_writes_them(local: Path) -> None:

@@ -11,7 +11,8 @@ from typing import Optional
 
 import pytest
 
-from devservers.crds.files import RemoteResult, upload
+from devservers.crds.files.transfer import upload
+from devservers.crds.result import RemoteResult
 from devservers.errors import CommandNotFoundError, SyncError
 
 from .boxes import Box, snapshot
@@ -98,7 +99,7 @@ def test_a_file_does_not_replace_a_directory_that_holds_something(v4_box: Box, t
 
 def test_a_home_that_is_not_set_is_told_as_such(v4_box: Box, local: Path) -> None:
     del v4_box.env["HOME"]
-    with pytest.raises(SyncError, match=r"HOME is not set \(exit code 86\)\. Give an absolute remote path"):
+    with pytest.raises(SyncError, match=r"HOME is not set \(exit code 86\)\. Pass an absolute remote path"):
         upload(v4_box, local, "~/p")
 
 
