@@ -64,9 +64,9 @@ def load(
     """As :func:`load_config`, with the environment and the service account's directory given."""
     if kubeconfig is not None:
         with needed_by("kubeconfig="):
-            from . import lookup
+            from .lookup import config_of_argument
 
-        config = lookup.config_of_argument(kubeconfig, context, namespace)
+        config = config_of_argument(kubeconfig, context, namespace)
         return _with_pod_namespace(config, environ, service_account)
 
     checked: list[str] = []
@@ -74,22 +74,22 @@ def load(
     kube: Optional[KubeConfig] = None
     if environ.get("KUBECONFIG") or not all(map(_is_absent, paths)):
         with needed_by("a kubeconfig file"):
-            from . import lookup
+            from .lookup import config_of_files, read_environment
 
-        kube = lookup.read_environment(environ, paths, checked)
+        kube = read_environment(environ, paths, checked)
     else:
         checked.append("KUBECONFIG: not set")
         checked += [f"~/.kube/config ({path}): no such file" for path in paths]
         if not paths:
             checked.append("~/.kube/config: HOME is not set")
     if kube is not None and (context or kube.current_context):
-        config = lookup.config_of_files(kube, paths, context, namespace)
+        config = config_of_files(kube, paths, context, namespace)
         return _with_pod_namespace(config, environ, service_account)
     missing = incluster.missing_pieces(environ, service_account)
     if not missing and context is None:
         return incluster.in_cluster_config(environ, namespace, service_account)
     if kube is not None and kube.contexts:  # raises: there is no current-context
-        return lookup.config_of_files(kube, paths, context, namespace)
+        return config_of_files(kube, paths, context, namespace)
     why = "; ".join(missing) or f"it has no contexts, and {context!r} was asked for"
     checked.append(f"in-cluster service account: {why}")
     places = "\n".join(f"  - {shown_path(place)}" for place in checked)
