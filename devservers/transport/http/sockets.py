@@ -22,6 +22,7 @@ from __future__ import annotations
 import errno
 import select
 import socket
+import ssl
 import sys
 from typing import Optional
 
@@ -64,6 +65,18 @@ def wait_ready(
     poller = select.poll()
     poller.register(sock, (select.POLLIN if read else 0) | (select.POLLOUT if write else 0))
     return bool(poller.poll(None if seconds is None else max(0, int(seconds * 1000 + 0.999))))
+
+
+def has_its_socket(sock: Stream) -> bool:
+    """Whether the TLS session still knows the socket that it writes to. Nothing is read or sent."""
+    outer = getattr(sock, "outer", sock)  # of TLS within TLS
+    if not isinstance(outer, ssl.SSLSocket):
+        return True
+    try:
+        outer.recv(0)
+    except ssl.SSLError:
+        return False
+    return True
 
 
 # struct tcp_info of <linux/tcp.h>: counters of one byte, then numbers of four.

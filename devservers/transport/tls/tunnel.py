@@ -27,7 +27,7 @@ class TunnelledTLS:
     """A TLS client session over a connected TLS (or plain) socket."""
 
     def __init__(self, outer: socket.socket, context: ssl.SSLContext, server_hostname: str) -> None:
-        self._outer = outer
+        self.outer = outer
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._unsent = b""
@@ -81,29 +81,29 @@ class TunnelledTLS:
     def pending(self) -> int:
         """Plaintext bytes that can be read without waiting; undecrypted ones count as at least one."""
         return (
-            self._session.pending() or min(1, self._incoming.pending) or _outer_pending(self._outer)
+            self._session.pending() or min(1, self._incoming.pending) or _outer_pending(self.outer)
         )
 
     def fileno(self) -> int:
-        return -1 if self._closed else self._outer.fileno()
+        return -1 if self._closed else self.outer.fileno()
 
     def settimeout(self, seconds: Optional[float]) -> None:
-        self._outer.settimeout(seconds)
+        self.outer.settimeout(seconds)
 
     def gettimeout(self) -> Optional[float]:
-        return self._outer.gettimeout()
+        return self.outer.gettimeout()
 
     def setblocking(self, flag: bool) -> None:
-        self._outer.setblocking(flag)
+        self.outer.setblocking(flag)
 
     def setsockopt(self, *args: Any) -> None:
-        self._outer.setsockopt(*args)
+        self.outer.setsockopt(*args)
 
     def getsockopt(self, *args: Any) -> Any:
-        return self._outer.getsockopt(*args)
+        return self.outer.getsockopt(*args)
 
     def getpeername(self) -> Any:
-        return self._outer.getpeername()
+        return self.outer.getpeername()
 
     def version(self) -> Optional[str]:
         return self._session.version()
@@ -118,7 +118,7 @@ class TunnelledTLS:
         """Shut the connection itself down (from any thread); a blocked reader comes back with the end of the stream."""
         self._shut = True
         socket.socket.shutdown(
-            self._outer, how
+            self.outer, how
         )  # SSLSocket's own would go on reading ciphertext as if it were plain
 
     def makefile(
@@ -134,12 +134,12 @@ class TunnelledTLS:
     def _decref_socketios(self) -> None:
         self._io_refs -= 1
         if self._closed and self._io_refs <= 0:
-            self._outer.close()
+            self.outer.close()
 
     def close(self) -> None:
         self._closed = True
         if self._io_refs <= 0:
-            self._outer.close()
+            self.outer.close()
 
     def __enter__(self) -> TunnelledTLS:
         return self
@@ -149,13 +149,13 @@ class TunnelledTLS:
 
     def _pump(self, step: Callable[[], _T]) -> _T:
         """Repeat ``step``, carrying ciphertext both ways, until it has its answer; the timeout is for all of it."""
-        timeout = self._outer.gettimeout()
+        timeout = self.outer.gettimeout()
         end = time.monotonic() + timeout if timeout else None
         try:
             return self._repeat(step, end)
         finally:
             if end is not None:
-                self._outer.settimeout(timeout)
+                self.outer.settimeout(timeout)
 
     def _repeat(self, step: Callable[[], _T], end: Optional[float]) -> _T:
         while True:
@@ -179,10 +179,10 @@ class TunnelledTLS:
         left = end - time.monotonic()
         if left <= 0:
             raise socket.timeout("timed out")
-        self._outer.settimeout(left)
+        self.outer.settimeout(left)
 
     def _fill(self) -> None:
-        data = self._outer.recv(_CHUNK)
+        data = self.outer.recv(_CHUNK)
         if data:
             self._incoming.write(data)
         else:
@@ -195,7 +195,7 @@ class TunnelledTLS:
             if not self._unsent:
                 return
             try:
-                self._unsent = self._unsent[self._outer.send(self._unsent) :]
+                self._unsent = self._unsent[self.outer.send(self._unsent) :]
             except BlockingIOError:
                 raise ssl.SSLWantWriteError(
                     ssl.SSL_ERROR_WANT_WRITE, "the outer socket is full"
