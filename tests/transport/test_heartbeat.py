@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from devservers.transport.exec.heartbeat import MOST_UNREAD, PING_SECONDS, PINGS_UNANSWERED, PROOF_BYTES, Heartbeat
+import pytest
+
+from devservers.transport.exec.heartbeat import (
+    MOST_UNREAD,
+    PING_SECONDS,
+    PINGS_UNANSWERED,
+    PROOF_BYTES,
+    QUIET_SECONDS,
+    Heartbeat,
+)
 
 from .scripted import FakeClock
 
@@ -19,7 +28,7 @@ class Stream:
         """Whether the peer is given up in the next seconds, if nothing comes."""
         for _ in range(seconds):
             self.clock.time += 1
-            if self.heartbeat.due:
+            if not self.heartbeat.due_in:
                 if self.heartbeat.is_lost:
                     return True
                 self.pings.append(self.heartbeat.ping())
@@ -32,11 +41,29 @@ class Stream:
         return self
 
 
-def test_the_first_ping_is_due_at_once_and_the_rest_come_at_their_interval() -> None:
+def test_the_first_ping_is_early_and_the_rest_come_at_their_interval() -> None:
     stream = Stream()
-    assert stream.heartbeat.due
+    assert stream.heartbeat.due_in == pytest.approx(QUIET_SECONDS)
     stream.lost_within(25)
     assert stream.pings == [b"1", b"2", b"3"]
+
+
+def test_a_ping_waits_for_a_pause_in_what_arrives() -> None:
+    stream = Stream()
+    for _ in range(10):
+        stream.clock.time += QUIET_SECONDS / 2
+        stream.heartbeat.heard()
+        assert stream.heartbeat.due_in == pytest.approx(QUIET_SECONDS)
+    stream.clock.time += QUIET_SECONDS
+    assert stream.heartbeat.due_in == pytest.approx(0)
+
+
+def test_the_end_of_the_data_is_soon_followed_by_a_ping() -> None:
+    stream = Stream().answering()
+    stream.heartbeat.sent_data(100)
+    assert stream.heartbeat.due_in == pytest.approx(PING_SECONDS)
+    stream.heartbeat.sent_all()
+    assert stream.heartbeat.due_in == pytest.approx(QUIET_SECONDS)
 
 
 def test_a_minute_of_pings_without_a_pong_is_a_loss() -> None:
@@ -86,12 +113,12 @@ def test_data_that_is_queued_was_not_read() -> None:
 
 def test_a_proof_is_due_after_much_data() -> None:
     heartbeat = Stream().answering().heartbeat
-    heartbeat.sent_data(PROOF_BYTES - 1)
-    assert not heartbeat.proof_due
-    heartbeat.sent_data(1)
-    assert heartbeat.proof_due
+    due = []
+    for size in (PROOF_BYTES - 1, 1):
+        heartbeat.sent_data(size)
+        due.append(heartbeat.proof_due)
     heartbeat.proof()
-    assert not heartbeat.proof_due
+    assert [*due, heartbeat.proof_due] == [False, True, False]
 
 
 def test_data_before_a_proof_that_was_answered_was_read() -> None:

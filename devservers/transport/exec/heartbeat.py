@@ -14,7 +14,7 @@ Only the far end can tell, by a pong. But many a silence is none:
    ping before which everything has been read, as the pong to a ping after the last data proves;
    data that follows it later does not change that. (It does not matter then in whose buffers a ping
    lies, those of TLS in TLS included.) To know early what was read, a ping follows each
-   :data:`PROOF_BYTES` of data, and the last of it.
+   :data:`PROOF_BYTES` of data, and one soon after the last of it.
    Buffers have an end: to those kubelets 9 and 12 MB went before a command that did not read. Once
    :data:`MOST_UNREAD` bytes have gone since what was read for certain, somebody takes them, and
    a pong is owed for the pings among them.
@@ -24,14 +24,17 @@ Only the far end can tell, by a pong. But many a silence is none:
    servers and kubelets do so (their WebSocket library answers when it reads; so do those of the
    gateways that end the stream and begin another). But what re-frames a stream may drop control
    frames, and nothing tells such a peer from a dead one: to call it lost would end every command
-   there that is quiet for a minute. The first ping is the first thing sent, and whoever remembers
-   an answer on an earlier stream says so (``answers``): the time in which a path can die unnoticed
-   is one round trip, once.
+   there that is quiet for a minute. The first ping goes out soon, and whoever remembers an answer on
+   an earlier stream says so (``answers``): the time in which a path can die unnoticed is short, and
+   comes once.
 4. A command of our own that takes its stdin without delay (the far end of a file transfer) is
    different: data that it leaves unread for minutes, while nothing moves in either direction, is a
    loss, whether pings were answered or not. Minutes, for what is on its way may fill large buffers
    before a slow link.
-5. A minute in which we did not look (a callback that took its time, a stopped process) is none of
+5. A server that has closed its socket, the command being done, answers whatever comes then with a
+   reset, and drops what it has not sent yet: output and status. So a ping that more data does not
+   follow waits for :data:`QUIET_SECONDS` in which nothing has come.
+6. A minute in which we did not look (a callback that took its time, a stopped process) is none of
    silence. So pings are counted, not seconds: each is sent when it is due and we look.
 """
 
@@ -41,6 +44,8 @@ from collections import deque
 
 from ..deadline import Clock
 
+QUIET_SECONDS = 0.2
+"""Silence before a ping. A command that ends sooner, or goes on writing, is not pinged at all."""
 PING_SECONDS = 10.0
 """Load balancers cut streams that were idle for 60 to 350 seconds."""
 PINGS_UNANSWERED = 6
@@ -56,17 +61,17 @@ _REMEMBERED = 1000
 
 
 class Heartbeat:
-    """The pings of one stream: when ``due``, send :meth:`ping`, unless the peer ``is_lost``.
+    """The pings of one stream: in ``due_in`` seconds send :meth:`ping`, unless the peer ``is_lost``.
 
-    When ``proof_due``, and after the last data, send :meth:`proof`. ``reads_on``: the command takes
-    its stdin without delay. ``answers``: the peer is known to answer pings.
+    When ``proof_due``, send :meth:`proof`. ``reads_on``: the command takes its stdin without delay.
+    ``answers``: the peer is known to answer pings.
     """
 
     def __init__(self, clock: Clock, reads_on: bool = False, answers: bool = False) -> None:
         self.reads_on = reads_on
         self.answers = answers
         self._clock = clock
-        self._due_at = clock.now()
+        self._due_at = clock.now() + QUIET_SECONDS
         self._pings = 0
         self._asked: deque[tuple[int, int]] = deque([(0, 0)], _REMEMBERED)  # ping, data before it
         self._data = 0  # bytes sent that the peer may leave unread
@@ -76,9 +81,9 @@ class Heartbeat:
         self._without_progress = 0
 
     @property
-    def due(self) -> bool:
-        """Whether the next ping is to be sent, or the peer to be given up."""
-        return self._clock.now() >= self._due_at
+    def due_in(self) -> float:
+        """Seconds until the next ping is to be sent, or the peer to be given up."""
+        return max(0.0, self._due_at - self._clock.now())
 
     @property
     def is_lost(self) -> bool:
@@ -111,12 +116,17 @@ class Heartbeat:
         """So many bytes were sent that the peer may leave unread."""
         self._data += size
 
+    def sent_all(self) -> None:
+        """No more data will follow."""
+        self._due_at = min(self._due_at, self._clock.now() + QUIET_SECONDS)
+
     def sent(self) -> None:
         """Data of ours has gone on its way."""
         self._without_progress = 0
 
     def heard(self) -> None:
         """Bytes have arrived."""
+        self._due_at = max(self._due_at, self._clock.now() + QUIET_SECONDS)
         self._without_progress = 0
         self._owed = False
         self._unanswered = 0

@@ -107,7 +107,8 @@ class ExecSession:
         self._stdin = None if stdin is None else iter(stdin)
         self._heartbeat.reads_on = reads_on
         sinks = {channels.STDOUT: stdout, channels.STDERR: stderr}
-        self._keep_alive()  # the first ping goes with the first data
+        if self._stdin is not None:  # before the data, and so not held up by it
+            self._ping()
         while True:
             if deadline.expired:
                 raise ExecTimeoutError(f"{self._name()} did not end within {deadline.seconds:g} s")
@@ -119,7 +120,7 @@ class ExecSession:
                 continue
             self._keep_alive()
             if not self._may_send():
-                self._stream.wait(deadline.capped(LOOK_SECONDS))
+                self._stream.wait(deadline.capped(min(LOOK_SECONDS, self._heartbeat.due_in)))
 
     def _send_and_receive(self) -> Optional[Message]:
         """Send what can be sent, then the next message if there is one.
@@ -152,7 +153,7 @@ class ExecSession:
                 self._stdin = None
                 if self.protocol == channels.V5:
                     self._send_data(channels.encode_close(channels.STDIN))
-                self._stream.ping(self._heartbeat.proof())
+                self._heartbeat.sent_all()
                 return
             for message in channels.encode_stdin(chunk):
                 self._send_data(message)
@@ -203,7 +204,7 @@ class ExecSession:
 
     def _keep_alive(self) -> None:
         """The next ping when it is due, for there was nothing to be read."""
-        if not self._heartbeat.due:
+        if self._heartbeat.due_in:
             return
         if self._heartbeat.is_lost:
             self._memory.forget(self._answers_pings)  # it may have been what is wrong
@@ -211,6 +212,9 @@ class ExecSession:
                 "nothing has come for a minute or more, not even answers to pings: is the network or the VPN down, or "
                 "does something on the way keep a dead connection open?"
             )
+        self._ping()
+
+    def _ping(self) -> None:
         self._stream.ping(self._heartbeat.ping(self._stream.queued))
 
     def _name(self) -> str:
