@@ -18,8 +18,9 @@ PARTS: dict[str, tuple[str, ...]] = {
     "copying files": ("crds/files",),
     "the exec protocol": ("transport/exec",),
     "kubeconfig files": (
-        "transport/config/lookup.py", "transport/config/kubeconfig.py", "transport/config/contexts.py",
-        "transport/config/entry.py", "transport/config/document.py", "transport/config/goyaml.py",
+        "transport/config/lookup.py", "transport/config/kubeconfig.py",
+        "transport/config/contexts.py", "transport/config/user.py", "transport/config/entry.py",
+        "transport/config/document.py", "transport/config/goyaml.py",
         "transport/config/execstanza.py",
     ),
     "exec credential plugins": ("transport/auth/plugin.py", "transport/auth/process.py"),

@@ -23,6 +23,7 @@ from devservers.transport.auth.redaction import (
         ("GET https://bob:hunter@idp.example/login", "GET https://***@idp.example/login"),
         ("-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----\nbad", "***\nbad"),
         ("-----BEGIN PRIVATE KEY-----\nabc", "***"),
+        ("bad key: LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0tCg==, try again", "bad key: ***, try again"),
     ],
 )
 def test_what_cannot_be_anything_else_is_redacted_though_nobody_named_it(text: str, shown: str) -> None:

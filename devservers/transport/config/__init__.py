@@ -8,8 +8,9 @@ kubeconfig    files: read, taken apart into named entries, merged
 document      their bytes as plain data: JSON, or YAML by way of
 goyaml        YAML as kubectl reads it, within bounds
 entry         typed access to one mapping of a kubeconfig, with errors that name it
-contexts      context, cluster and user as one configuration, and every conflict in them
-execstanza    a user's ``exec`` entry
+contexts      context, cluster and user as one configuration; noticing when they change
+user          a user entry as credentials, and every conflict in it
+execstanza    the ``exec`` of a user: its credential plugin
 clientconfig  ``ClientConfig``: the result, which everything else is given
 proxies       which proxy leads to the server
 serverurl     the server's address in one normal form

@@ -1,4 +1,4 @@
-"""Typed access to one mapping of a kubeconfig: strings, flags, lists, base64 data, paths.
+"""Typed access to one mapping of a kubeconfig: strings, flags, lists, data, paths, PEM.
 
 An :class:`Entry` knows the file it is in: relative paths resolve against that file's directory, and
 every error names it. Only what is asked for is checked. No message shows a value, which may be a
@@ -17,6 +17,7 @@ from typing import Any, Optional
 from ...arguments import is_encodable
 from ...errors import KubeConfigError
 from ..text import shown_path
+from ..tls.pem import PEMSource
 
 # PEM, its base64, a JSON web token, or too long for the name of a file
 _IS_NO_PATH = re.compile(r"\n|-----BEGIN|\A\s*(LS0tLS1|eyJ[\w-]{8,}\.)|[^/]{256}")
@@ -130,6 +131,26 @@ class Entry:
         if not value:
             return ""
         return self.resolve(value)
+
+    def pem(self, key: str) -> Optional[PEMSource]:
+        """The PEM at ``key`` (a readable file) or ``key-data`` (base64), None for neither."""
+        data, path = self.data(f"{key}-data"), self.path(key)
+        if data and path:
+            raise self.wrong(f"{key} and {key}-data are both set; remove one of them")
+        if data:
+            return PEMSource(f"{key}-data of {self}", data=data)
+        if not path:
+            return None
+        try:
+            with open(path, "rb"):
+                pass
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "not a path"
+            raise self.wrong(
+                f"{key} names {shown_path(path)}, which cannot be read: {reason}; "
+                "correct the path or restore the file"
+            ) from error
+        return PEMSource(f"{key} of {self}", path=path)
 
     def resolve(self, path: str) -> str:
         """``path`` relative to the directory of the file."""
