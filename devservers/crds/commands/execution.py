@@ -44,7 +44,9 @@ class Output:
         encoding: str = "utf-8", errors: str = "replace",
     ) -> None:  # fmt: skip
         try:
-            "".encode(arguments.text(encoding, "encoding"))  # which a codec for bytes ("hex") refuses
+            "".encode(
+                arguments.text(encoding, "encoding")
+            )  # which a codec for bytes ("hex") refuses
         except LookupError as error:
             raise LookupError(f"encoding: {error}") from None
         try:
@@ -65,7 +67,9 @@ class Output:
         """Of both streams, what has come so far."""
         return b"".join(self._chunks[0]), b"".join(self._chunks[1])
 
-    def result(self, args: Union[str, Sequence[str]], returncode: int, confirmed: bool) -> ExecResult[Any]:
+    def result(
+        self, args: Union[str, Sequence[str]], returncode: int, confirmed: bool
+    ) -> ExecResult[Any]:
         """The result of a command that has ended."""
         captured = self.captured()
         values: list[Any] = list(captured)
@@ -85,9 +89,10 @@ def _sink(destination: Union[BinaryIO, Callable[[bytes], object]], name: str) ->
         return destination
     write = getattr(destination, "write", None)
     if write is None or hasattr(destination, "encoding"):
-        kind = type(destination).__name__
-        advice = " (it is a text file: pass its .buffer)" if hasattr(destination, "buffer") else ""
-        raise TypeError(f"{name}: must be a binary file or a callable, not {kind}{advice}")
+        what = type(destination).__name__
+        if hasattr(destination, "buffer"):
+            what = f"{what} (it is a text file: pass its .buffer)"
+        raise TypeError(f"{name}: must be a binary file or a callable, not {what}")
     return partial(_write_all, write)
 
 
@@ -96,7 +101,9 @@ def _write_all(write: Callable[[Any], Optional[int]], data: bytes) -> None:
     view = memoryview(data)
     while view:
         written = write(view)
-        view = view[len(view) if written is None else written :]
+        if written is None:
+            return
+        view = view[written:]
 
 
 def encode_input(input: Union[str, bytes, None], encoding: str) -> Optional[bytes]:
@@ -132,7 +139,10 @@ def completing_failures(command: Command, output: Output, deadline: Deadline) ->
 
 
 def run_raw(
-    client: RESTClient, target: ExecTarget, words: Sequence[str], stdin: Optional[Iterable[bytes]] = None
+    client: RESTClient,
+    target: ExecTarget,
+    words: Sequence[str],
+    stdin: Optional[Iterable[bytes]] = None,
 ) -> RemoteResult:
     """Run ``words`` as they are, feeding ``stdin``: what file sync needs.
 
@@ -142,6 +152,8 @@ def run_raw(
     deadline = Deadline(None, client.clock)
     commands = dict.fromkeys(HONEST_FIRST, words)
     name = "the script of a file transfer"
-    with open_session(client, target, commands, stdin=stdin is not None, deadline=deadline, name=name) as session:
+    with open_session(
+        client, target, commands, stdin=stdin is not None, deadline=deadline, name=name
+    ) as session:
         status = session.communicate(stdin, output.stdout, output.stderr, deadline, reads_on=True)
     return RemoteResult(returncode_of(status, target, words), *output.captured())

@@ -19,7 +19,9 @@ NO_CONTAINER = "is not valid for pod"
 """The API server's words, and ours, for a container that the pod does not have."""
 
 
-def locate(live: LiveObject, container: Optional[str], deadline: Optional[Deadline] = None) -> ExecTarget:
+def locate(
+    live: LiveObject, container: Optional[str], deadline: Optional[Deadline] = None
+) -> ExecTarget:
     """The container that commands go to.
 
     Where pods may not be listed, the one that a StatefulSet would make is tried: it may be right.
@@ -40,7 +42,9 @@ def locate(live: LiveObject, container: Optional[str], deadline: Optional[Deadli
             return ExecTarget(ref.namespace or "", conventional, container)
     container = _container_in(pod, container)
     metadata = pod["metadata"]
-    return ExecTarget(metadata["namespace"], metadata["name"], container, incarnation(pod, container))
+    return ExecTarget(
+        metadata["namespace"], metadata["name"], container, incarnation(pod, container)
+    )
 
 
 def _container_in(pod: Object, wanted: Optional[str]) -> Optional[str]:

@@ -80,7 +80,9 @@ def why_gone(live: LiveObject, deadline: Optional[Deadline]) -> str:
     return _how_gone(live, raw)
 
 
-def _read(live: LiveObject, deadline: Optional[Deadline]) -> tuple[Optional[Object], Optional[DevServersError]]:
+def _read(
+    live: LiveObject, deadline: Optional[Deadline]
+) -> tuple[Optional[Object], Optional[DevServersError]]:
     """The object as it is now: empty if it is not there, None if an error keeps us from knowing."""
     ref = live.ref()
     try:

@@ -58,7 +58,9 @@ class Pipe:
     # websocket-client's side
 
     def gettimeout(self) -> float:
-        return 0.0  # makes websocket-client call recv() and send() plainly, without waits of its own
+        return (
+            0.0  # makes websocket-client call recv() and send() plainly, without waits of its own
+        )
 
     def fileno(self) -> int:
         return self.sock.fileno()
