@@ -116,7 +116,7 @@ def test_with_shell_the_string_goes_to_sh() -> None:
 @pytest.mark.parametrize(
     ("args", "shell", "error", "message"),
     [
-        (["ls"], True, TypeError, "must be one string with shell=True"),
+        (["ls"], True, TypeError, "shell=True takes the command as one string"),
         (b"ls", False, TypeError, "must be a string or a list of strings, not bytes"),
         (["ls", 1], False, TypeError, r"every word must be a string, not int \(1\)"),
         ("echo 'a", False, ValueError, r"cannot be split into words \(No closing quotation\); pass a list instead"),

@@ -35,7 +35,8 @@ def parse_command(args: Union[str, Sequence[str]], shell: bool) -> list[str]:
         raise TypeError(f"args: must be a string or a list of strings, not {type(args).__name__}")
     elif shell:
         raise TypeError(
-            "args: must be one string with shell=True, not a list (drop shell=True to run a list)"
+            "shell=True takes the command as one string, not as a list (drop shell=True to run a "
+            "list)"
         )
     else:
         words = list(args)
