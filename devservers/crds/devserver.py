@@ -322,11 +322,12 @@ class DevServer(BaseCustomResource):
                 is not up: then with what ``wait_for_ready`` would say.
         """
         with needed_by("exec"):
+            from .commands.commandline import check_container
             from .commands.execution import Output, completing_failures, encode_input
             from .commands.explain import explaining_failures
             from .commands.run import Call, run
             from .commands.target import locate
-            from .commands.wrapper import Command, check_container
+            from .commands.wrapper import Command
 
         check_container(container)
         arguments.flags(shell=shell, check=check, text=text)
@@ -383,10 +384,10 @@ class DevServer(BaseCustomResource):
                 of it, whatever the API server says. ExecError: as for :meth:`exec`.
         """
         with needed_by("upload"):
+            from .commands.commandline import check_container
             from .commands.execution import run_raw
             from .commands.explain import explaining_failures
             from .commands.target import locate
-            from .commands.wrapper import check_container
             from .files.transfer import check_paths, upload
 
         check_container(container)

@@ -53,7 +53,7 @@ def test_without_a_shell_shell_true_is_a_command_not_found(shell_less: DevServer
 )
 def test_without_a_shell_another_directory_cannot_be_had(shell_less: DevServer, options: dict[str, object]) -> None:
     for _ in range(2):  # what is remembered of the container changes nothing
-        with pytest.raises(errors.CommandNotFoundError, match=r"there is no /bin/sh in .* and cwd cannot be had"):
+        with pytest.raises(errors.CommandNotFoundError, match=r"there is no /bin/sh in .*, which cwd requires"):
             shell_less.exec(["echo", "x"], **options)  # type: ignore[call-overload]
 
 
@@ -92,7 +92,7 @@ def test_without_env_commands_run_and_that_is_remembered(either: StagedServer, d
 
 def test_without_env_variables_cannot_be_set(either: StagedServer, devserver: DevServer) -> None:
     only_with(either, "cat")
-    with pytest.raises(errors.CommandNotFoundError, match=r"there is no env in .*, and env cannot be had without it"):
+    with pytest.raises(errors.CommandNotFoundError, match=r"there is no env in .*, which env requires"):
         devserver.exec("cat", env={"A": "b"})
 
 
