@@ -1,10 +1,13 @@
-"""Notes on exceptions that are under way (PEP 678): what else the caller has to know."""
+"""Notes on exceptions that are being raised (PEP 678): what else the caller has to know."""
 
 from __future__ import annotations
 
 
 def add_note(error: BaseException, text: str) -> None:
-    """Attach ``text`` to ``error``: as a note, before Python 3.11 (which shows no notes) as a warning as well."""
+    """Attach ``text`` to ``error`` as a note.
+
+    Python before 3.11 shows no notes: there it is a warning, too.
+    """
     if hasattr(error, "add_note"):
         error.add_note(text)
         return
