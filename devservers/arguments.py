@@ -78,7 +78,8 @@ def sendable(value: str, name: str) -> str:
     """A string that can be encoded, and so sent."""
     if not is_encodable(value):
         raise ValueError(
-            f"{name}: {value!r} is not text that can be encoded as UTF-8 (bytes decoded by os.fsdecode?)"
+            f"{name}: {value!r} is not text that can be encoded as UTF-8 "
+            "(bytes decoded by os.fsdecode?)"
         )
     return value
 

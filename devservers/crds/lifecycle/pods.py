@@ -234,7 +234,7 @@ def default_container(pod: Mapping[str, Any]) -> Optional[str]:
 
 
 def incarnation(pod: Mapping[str, Any], container: Optional[str]) -> str:
-    """What tells this very container from others of its name: it may be restarted with another image."""
+    """What tells this very container from others of its name, before and after a restart."""
     statuses = (pod.get("status") or {}).get("containerStatuses") or []
     ids = [
         status.get("containerID") or "" for status in statuses if status.get("name") == container

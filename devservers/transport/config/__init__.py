@@ -3,6 +3,7 @@
 Start reading at :mod:`.sources`. In the order of the way from a file to a configuration:
 
 sources       ``load_config``: the first of kubeconfig=, KUBECONFIG, ~/.kube/config, service account
+lookup        the kubeconfig files that are to be used, and what they say together
 incluster     the service account of the pod
 kubeconfig    files: read, taken apart into named entries, merged
 document      their bytes as plain data: JSON, or YAML by way of
