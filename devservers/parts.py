@@ -18,8 +18,8 @@ PARTS: dict[str, tuple[str, ...]] = {
     "copying files": ("crds/files",),
     "the exec protocol": ("transport/exec",),
     "kubeconfig files": (
-        "transport/config/lookup.py",
         "transport/config/kubeconfig.py",
+        "transport/config/lookup.py",
         "transport/config/contexts.py",
         "transport/config/user.py",
         "transport/config/entry.py",
