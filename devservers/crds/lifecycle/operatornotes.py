@@ -54,7 +54,9 @@ class Handler(NamedTuple):
         if self.next_try and not self.gave_up:
             tries += f", next try at {self.next_try}"
         line = f"handler {self.name} {outcome} ({tries})"
-        return f"{line}: {self.message}" if self.message else line
+        if self.message:
+            line += f": {self.message}"
+        return line
 
 
 class OperatorNotes(NamedTuple):
@@ -172,8 +174,10 @@ def _literal_at(text: str, at: int) -> object:
 
 
 def _json(text: object) -> object:
+    if not isinstance(text, str):
+        return None
     try:
-        return json.loads(text) if isinstance(text, str) else None
+        return json.loads(text)
     except (ValueError, RecursionError):
         return None
 
