@@ -109,7 +109,14 @@ remove_leftovers() {
 }
 
 staging=
-trap 'code=$?; [ -z "$staging" ] || rm -rf "$staging"; [ "$code" -ne 0 ] || echo "$marker"' EXIT
+finish() {
+    code=$?
+    [ -z "$staging" ] || rm -rf "$staging"
+    [ "$code" -ne 0 ] || echo "$marker"
+    # Without this, mksh ends with the status of the last command here.
+    exit "$code"
+}
+trap finish EXIT
 trap 'exit 83' HUP INT TERM
 
 # Unpacks the input into a staging directory inside $1.

@@ -154,7 +154,9 @@ class MarkedCreate:
         ``announce``: log that this may take long, if it is not found at once.
         """
         name = self._body["metadata"].get("name")
-        selectors = {"fieldSelector": f"metadata.name={name}"} if name else {}
+        selectors = {}
+        if name:
+            selectors = self._collection.named(name).field_selector
         failure: Optional[DevServersError] = None
         for search_number in Polls(deadline, Backoff(first=0.25, limit=2.0)):
             if announce and search_number == 2:

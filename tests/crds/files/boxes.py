@@ -9,7 +9,9 @@ import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Callable, Optional, Union
+from typing import Any, Callable, Optional, Union
+
+import pytest
 
 from devservers.crds.result import RemoteResult
 from devservers.errors import CommandNotFoundError
@@ -54,8 +56,7 @@ class Box:
             process = subprocess.Popen(
                 [*self._mounting(), executable, *self.shell_options, *args[1:]],
                 stdin=subprocess.PIPE, stdout=out, stderr=err, cwd=self.root, env=self.env, umask=self.umask,
-                user=self.user, group=self.user, extra_groups=None if self.user is None else self.groups, bufsize=0,
-                preexec_fn=preparation(self.largest_file),
+                **({} if self.mounts else self._identity()), bufsize=0, preexec_fn=preparation(self.largest_file),
             )  # fmt: skip
             with process:
                 self._feed(process, stdin or ())
@@ -82,9 +83,19 @@ class Box:
         """For commands ``source`` is mounted at ``place``; there only, and as long as they run."""
         self.mounts += [str(source), str(place), options]
 
+    def _identity(self) -> dict[str, Any]:
+        return {"user": self.user, "group": self.user, "extra_groups": None if self.user is None else self.groups}
+
     def _mounting(self) -> list[str]:
+        """The command before the command that mounts, as root, and then becomes ``user``."""
         if not self.mounts:
             return []
+        identity: list[str] = []
+        if self.user is not None:
+            setpriv = shutil.which("setpriv")
+            if setpriv is None:
+                pytest.skip("setpriv is not on PATH")
+            identity = [setpriv, f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups"]
         script = (
             'PATH=$0; while [ "$1" != -- ]; do mount --bind "$1" "$2" || exit 99;'
             ' [ -z "$3" ] || mount -o "remount,bind,$3" "$2" || exit 99; shift 3; done; shift;'
@@ -93,7 +104,7 @@ class Box:
         path = os.environ.get("PATH", os.defpath)
         unshare = shutil.which("unshare") or "unshare"
         shell = shutil.which("sh") or "/bin/sh"
-        return [unshare, "-m", shell, "-c", script, path, *self.mounts, "--", str(self.tools)]
+        return [unshare, "-m", shell, "-c", script, path, *self.mounts, "--", str(self.tools), *identity]
 
     def path(self, name: str) -> Path:
         """Where a path of the box lies on this machine."""

@@ -14,7 +14,7 @@ from devservers.crds.files.transfer import upload
 from devservers.errors import SyncError
 from tests.machine import needs_root, without_mounts
 
-from .boxes import Box, snapshot
+from .boxes import NOBODY, Box, snapshot
 
 pytestmark = needs_root
 
@@ -103,6 +103,19 @@ def test_files_reach_a_volume_inside_the_target_and_nothing_is_left_there(
     upload(any_box, local, "p")
     assert snapshot(volume) == snapshot(local / "data")
     assert snapshot(any_box.path("p/data")) == {}
+
+
+def test_modes_on_a_volume_do_not_depend_on_the_umask(any_box: Box, volume: Path, local: Path) -> None:
+    (local / "data").mkdir()
+    (local / "data" / "f").write_bytes(b"new")
+    (local / "data" / "f").chmod(0o666)
+    any_box.path("p/data").mkdir(parents=True)
+    any_box.path("p").chmod(0o777)
+    volume.chmod(0o777)
+    any_box.bind(volume, any_box.path("p/data"))
+    any_box.user, any_box.umask = NOBODY, 0o077
+    upload(any_box, local, "p")
+    assert oct((volume / "f").stat().st_mode & 0o777) == oct(0o666)
 
 
 @pytest.mark.parametrize("options", ["", "ro"], ids=["full", "read-only"])

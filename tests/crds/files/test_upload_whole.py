@@ -90,8 +90,8 @@ def test_in_batches_a_tree_that_fits_once_can_be_uploaded_again(any_box: Box, sm
     assert snapshot(small_disk) == snapshot(local)
 
 
-def killing(box: Box, with_stage: list[str]) -> Box:
-    """Kills the script in mid-transfer, as the kernel does where memory is short."""
+def killing(box: Box, with_stage: list[str], number: int = signal.SIGKILL) -> Box:
+    """Kills the script in mid-transfer, as the kernel does when memory is short, or by another signal."""
 
     class Killing(Box):
         def __call__(self, args: Sequence[str], stdin: Optional[Iterable[bytes]] = None) -> RemoteResult:
@@ -104,7 +104,7 @@ def killing(box: Box, with_stage: list[str]) -> Box:
             while not with_stage and time.monotonic() < until:
                 with_stage.extend(str(path) for path in self.path("p").glob(".devservers-*"))
             pid = int(Path(with_stage[0]).name.split("-")[2])
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, number)
 
     return Killing(box.tools, box.root, half_close=True)
 
@@ -116,6 +116,14 @@ def test_what_a_killed_transfer_has_left_is_removed_by_the_next(any_box: Box, ne
     assert os.path.isdir(stage[0])
     upload(any_box, newer, "p")
     assert snapshot(any_box.path("p")) == snapshot(newer)
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+def test_a_transfer_that_is_interrupted_removes_what_it_has_staged(any_box: Box, newer: Path, number: int) -> None:
+    before = snapshot(any_box.path("p"))
+    with pytest.raises(SyncError, match=r"\(exit code 83\)\. The transfer was interrupted in the container; try again"):
+        upload(killing(any_box, [], number), newer, "p")
+    assert snapshot(any_box.path("p")) == before
 
 
 def test_the_staging_directory_of_a_transfer_that_goes_on_stays(any_box: Box, newer: Path) -> None:
