@@ -101,7 +101,10 @@ def is_end_of_stream(error: Exception) -> bool:
 
     if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)):
         return True
-    return isinstance(error, ssl.SSLError) and error.reason == "UNEXPECTED_EOF_WHILE_READING"
+    return (
+        isinstance(error, ssl.SSLError)
+        and getattr(error, "reason", "") == "UNEXPECTED_EOF_WHILE_READING"
+    )
 
 
 def is_alert(error: Exception) -> bool:
