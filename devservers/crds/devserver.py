@@ -316,15 +316,16 @@ class DevServer(BaseCustomResource):
             ExecConnectionLostError: no status came, or a success without its proof: the exit code
                 is unknown, and is not guessed. With the partial output; says whether the command
                 was killed.
-            CommandFailedError: with ``check``. APIError: refused. BadRequestError: no such
-                container; it lists those that are there.
+            CommandFailedError: with ``check``; without it, if the command was killed because the
+                server was deleted.
+            APIError: refused. BadRequestError: no such container; it lists those that are there.
             ExecError: the command may not be executed, ``cwd`` is not there, there is no pod, or it
                 is not up: then with what ``wait_for_ready`` would say.
         """
         with needed_by("exec"):
             from .commands.commandline import check_container
             from .commands.execution import Output, completing_failures, encode_input
-            from .commands.explain import explaining_failures
+            from .commands.explain import ended_with_its_server, explaining_failures
             from .commands.run import Call, run
             from .commands.target import locate
             from .commands.wrapper import Command
@@ -343,7 +344,7 @@ class DevServer(BaseCustomResource):
                 call = Call(client, target, stdin, output.stdout, output.stderr, deadline)
                 returncode, confirmed = run(call, command)
             result = output.result(args, returncode, confirmed)
-            if check:
+            if check or ended_with_its_server(live, returncode):
                 result.check_returncode()
             return result
 

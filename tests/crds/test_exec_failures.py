@@ -195,11 +195,20 @@ def test_a_connection_that_is_lost_with_the_server_says_that_its_time_was_up(
             modern.exec("echo x", stdout=lambda data: let_it_expire(operated, modern))
 
 
+@pytest.mark.parametrize("check", [True, False])
 def test_a_command_that_is_killed_with_the_server_says_that_its_time_was_up(
-    operated: StagedServer, modern: DevServer
+    operated: StagedServer, modern: DevServer, check: bool
 ) -> None:
-    with pytest.raises(errors.CommandFailedError, match=EXPIRED):
-        modern.exec("echo x; sleep 100", shell=True, check=True, stdout=lambda data: let_it_expire(operated, modern))
+    def expire(data: bytes) -> None:
+        let_it_expire(operated, modern)
+
+    with pytest.raises(errors.CommandFailedError, match=EXPIRED) as caught:
+        modern.exec("echo x; sleep 100", shell=True, check=check, stdout=expire)
+    assert caught.value.returncode == 137
+
+
+def test_a_command_that_kills_itself_is_no_failure(modern: DevServer) -> None:
+    assert modern.exec("kill -9 $$", shell=True).returncode == 137
 
 
 def test_what_comes_too_late_for_the_pod_says_that_the_time_of_the_server_was_up(

@@ -61,6 +61,11 @@ def explaining_failures(live: LiveObject, container: Optional[str] = None) -> It
         raise
 
 
+def ended_with_its_server(live: LiveObject, returncode: int) -> bool:
+    """Whether this is not the command's own end: it was killed, and its server is being deleted."""
+    return returncode in KILLED and bool(why_gone(live, _deadline(live)))
+
+
 def _may_be_the_servers_end(error: ExecError) -> bool:
     if isinstance(error, CommandFailedError):
         return error.returncode in KILLED
