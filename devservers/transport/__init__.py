@@ -11,6 +11,7 @@ Layers, highest first; a module imports only what stands below it, which import-
     exec/        how is a command's session carried? channels, WebSocket, pings
     rest         RESTClient: one request, one deadline, one exception
     http/        how do bytes get there? name, TCP, proxy, TLS, pool, HTTP/1.1
+    resend       the attempts at one request, and as whom each is sent
     status       a failed answer as an exception
     config/      which cluster? kubeconfig, context, service account, proxies
     auth/        as whom? tokens, certificates, exec plugins, redaction

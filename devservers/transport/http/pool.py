@@ -47,7 +47,7 @@ _NO_DEADLINE = Deadline(None)
 
 
 class TimedSocket:
-    """What ``http.client`` takes for a socket; each operation is bounded by the present deadline."""
+    """What ``http.client`` uses as a socket; the present deadline bounds each operation."""
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream

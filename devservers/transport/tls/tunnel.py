@@ -1,12 +1,13 @@
 """TLS inside TLS: the API server's session through the session with an https proxy.
 
-``ssl`` wraps only what has a file descriptor of its own, so the inner session runs over two memory buffers.
-To its users a :class:`TunnelledTLS` is a stream (:class:`~..http.stream.Stream`), blocking or not,
-that behaves as an ``SSLSocket`` does.
+``ssl`` wraps only what has a file descriptor of its own, so the inner session runs over two memory
+buffers. To its users a :class:`TunnelledTLS` is a stream (:class:`~..http.stream.Stream`), blocking
+or not, that behaves as an ``SSLSocket`` does.
 
-Invariants: ciphertext that OpenSSL has produced stays in ``_outgoing`` until the outer socket took it; a call that
-would block on the outer socket raises ``SSLWantReadError`` / ``SSLWantWriteError`` exactly as ``SSLSocket`` does and
-can be repeated; plaintext once accepted by :meth:`send` is never accepted twice.
+Invariants: ciphertext that OpenSSL has produced stays in ``_outgoing`` until the outer socket took
+it; a call that would block on the outer socket raises ``SSLWantReadError`` or ``SSLWantWriteError``
+exactly as ``SSLSocket`` does and can be repeated; plaintext once accepted by :meth:`send` is never
+accepted twice.
 """
 
 from __future__ import annotations
@@ -51,14 +52,16 @@ class TunnelledTLS:
         try:
             return self._pump(lambda: cast(int, self._session.read(len(view), view)))
         except OSError as error:
-            # The end, with a close_notify or (as SSLSocket has it) without: HTTP knows if that was too early. Also when
-            # we ended it ourselves and the peer answers with a reset.
+            # The end, with a close_notify or (as SSLSocket has it) without: HTTP knows if that was
+            # too early. Also when we ended it ourselves and the peer answers with a reset.
             if is_end_of_stream(error) or self._shut:
                 return 0
             raise
 
     def send(self, data: Any) -> int:
-        """Bytes taken; raises SSLWantWriteError, having taken none, while earlier ones still wait for the socket."""
+        """Bytes taken; raises SSLWantWriteError, having taken none, while earlier ones still wait
+        for the socket.
+        """
         self._flush()
         if not data:
             return 0
@@ -82,7 +85,9 @@ class TunnelledTLS:
         return self._outer.getsockopt(level, option, size)
 
     def shutdown(self, how: int) -> None:
-        """Shut the connection itself down (from any thread); a blocked reader comes back with the end of the stream."""
+        """Shut the connection itself down (from any thread); a blocked reader comes back with the
+        end of the stream.
+        """
         self._shut = True
         socket.socket.shutdown(
             self._outer, how
@@ -92,7 +97,9 @@ class TunnelledTLS:
         self._outer.close()
 
     def _pump(self, step: Callable[[], _T]) -> _T:
-        """Repeat ``step``, carrying ciphertext both ways, until it has its answer; the timeout is for all of it."""
+        """Repeat ``step``, carrying ciphertext both ways, until it has its answer; the timeout is
+        for all of it.
+        """
         timeout = self._outer.gettimeout()
         end = time.monotonic() + timeout if timeout else None
         try:
@@ -117,7 +124,7 @@ class TunnelledTLS:
             return result
 
     def _allow(self, end: Optional[float]) -> None:
-        """Let the next wait last until ``end``: bytes may drip, and each would begin the timeout anew."""
+        """Let the next wait last until ``end``: each byte that drips would restart the timeout."""
         if end is None:
             return
         left = end - time.monotonic()
