@@ -166,6 +166,41 @@ def use_mksh(directory: Path) -> Optional[str]:
     return None
 
 
+ONE_AT_A_TIME = ("mv", "rm", "chmod", "rmdir", "mkdir")
+"""Tools that the script never runs side by side."""
+
+
+def deleting(box: Box, place: Path, call: int, what: str = "", tools: Sequence[str] = ONE_AT_A_TIME) -> Box:
+    """The same box, but something deletes all staging directories in ``place``, or ``what`` in them.
+
+    That happens before the ``call``-th run of one of ``tools``.
+    """
+    shims = Path(tempfile.mkdtemp(dir=box.root.parent))
+    (shims / "count").write_text("0\n")
+    for tool in box.tools.iterdir():
+        (shims / tool.name).symlink_to(tool)
+    if BUSYBOX and os.path.samefile(shims / "sh", BUSYBOX):
+        use_mksh(shims)  # busybox's own shell runs its own tools, whatever is on PATH
+    for name in tools:
+        (shims / name).unlink()
+        (shims / name).write_text(
+            f"#!{shutil.which('sh')}\n"
+            f"read -r n <{shims}/count; n=$((n + 1)); echo $n >{shims}/count\n"
+            f"[ $n -ne {call} ] || {shutil.which('rm')} -rf {place}/.devservers-*{what}\n"
+            f'exec {box.tools / name} "$@"\n'
+        )
+        (shims / name).chmod(0o755)
+    shims.chmod(0o755)
+    watched = Box(shims, box.root, half_close=box.half_close)
+    watched.mounts = box.mounts
+    return watched
+
+
+def calls(box: Box) -> int:
+    """How often a box of :func:`deleting` has run one of the tools."""
+    return int((box.tools / "count").read_text())
+
+
 def snapshot(root: Union[str, Path]) -> dict[str, tuple[object, ...]]:
     """All below ``root``: type, mode, whole-second mtime, and content or link text (of symlinks only the text)."""
     found: dict[str, tuple[object, ...]] = {}
