@@ -38,8 +38,10 @@ Rules it keeps:
   is written to, as cp does, and gets its old contents back if that fails. In a directory on which
   something is mounted, files are staged once more, by tar: toybox's mv ignores a full disk.
 * The staging directory is removed when the script ends, successfully or not. If the script is
-  killed, the next transfer to the same target removes it: its name contains the host and the
-  process id of the shell. That of another host may be in use, and is removed after two days.
+  killed, the next transfer to the same target removes it: its name contains the process id of the
+  shell and the PID namespace in which that counts. Containers of one pod have namespaces of their
+  own, but may share the hostname and the volume. A staging directory of another namespace, or one
+  whose process id is in use (again?), is removed after two days.
 * Something else may delete the staging directory meanwhile: ``git clean``, or a cleaner. A staged
   file that is gone without having been moved, or a directory that is gone when its contents have
   been moved, makes the transfer fail. Only a pattern that matches nothing is passed over. What
@@ -83,9 +85,17 @@ command -v head >/dev/null 2>&1 || { echo 'head: not found' >&2; exit 81; }
 for tool in tar mkdir mv rm chmod; do
     command -v "$tool" >/dev/null 2>&1 || fail 81 "$tool: not found"
 done
-host=
-[ ! -r /proc/sys/kernel/hostname ] || read -r host </proc/sys/kernel/hostname || :
-case $host in */*|'') host=unknown;; esac
+# In which PID namespace this shell is: the number of that, and since when the kernel counts them.
+here=
+boot=/proc/sys/kernel/random/boot_id
+if [ -r "$boot" ] && here=$(readlink /proc/self/ns/pid 2>/dev/null); then
+    here=${here##*"["}
+    read -r boot <"$boot" || :
+    here=${here%"]"}-$boot
+fi
+case $here in
+    *[!0-9a-f-]*|'') here=unknown;;
+esac
 target=$(printf '%b/' "$1")
 target=${target%/}
 case $target in
@@ -98,16 +108,16 @@ esac
 exists() { [ -e "$1" ] || [ -L "$1" ]; }
 real_directory() { [ -d "$1" ] && [ ! -L "$1" ]; }
 
-# Removes the staging directories of killed transfers from the directory $1.
+# Removes the staging directories of killed transfers from the directory $1. Two days old are those
+# of transfers that cannot be told apart from ones that go on.
 remove_leftovers() {
     for old in "$1"/.devservers-????????????????-*-*; do
         real_directory "$old" || continue
         owner=${old##*/.devservers-????????????????-}
         pid=${owner%%-*}
         case $pid in ''|*[!0-9]*) continue;; esac
-        if [ "${owner#*-}" = "$host" ]; then
-            ! kill -0 "$pid" 2>/dev/null && [ ! -d "/proc/$pid" ] || continue
-        else
+        if [ "$here" = unknown ] || [ "${owner#*-}" != "$here" ] ||
+            kill -0 "$pid" 2>/dev/null || [ -d "/proc/$pid" ]; then
             [ -n "$(find "$old" -prune -mtime +1 2>/dev/null)" ] || continue
         fi
         rm -rf "$old" 2>/dev/null || :
@@ -121,7 +131,7 @@ trap 'exit 83' HUP INT TERM
 # Unpacks the input into a staging directory inside $1.
 receive() {
     remove_leftovers "${1:-/}"
-    staging=$1/$marker-$$-$host
+    staging=$1/$marker-$$-$here
     tree=$staging/tree
     (umask 077; mkdir "$staging" "$tree") || quit 82
     status=0
@@ -271,7 +281,7 @@ swap_for_directory() {
 # Like merge, into a directory $2 that may be on another file system.
 merge_across() {
     remove_leftovers "$2"
-    set -- "$1" "$2" "$2/$marker-$$-$host"
+    set -- "$1" "$2" "$2/$marker-$$-$here"
     (umask 077; mkdir "$3") || { failed=88; return 0; }
     rm -f "$staging/sent"
     if { (cd "$1" && tar -c -f - .) && : >"$staging/sent"; } |

@@ -17,7 +17,15 @@ from tests.fakeapiserver.pods.sandbox import preparation
 from tests.machine import BUSYBOX, TOYBOX, WITHOUT_BUSYBOX
 
 TOOLS = ("sh", "head", "tar", "mkdir", "mv", "rm", "chmod")
-MORE_TOOLS = ("cat", "chgrp", "find", "ls", "printf", "rmdir")  # for special cases, and shells without printf
+MORE_TOOLS = (
+    "cat",
+    "chgrp",
+    "find",
+    "ls",
+    "printf",
+    "readlink",
+    "rmdir",
+)  # for special cases, and shells without printf
 NOBODY = 65534
 
 
@@ -26,7 +34,8 @@ class Box:
 
     ``before_feeding`` is called with the command started and nothing sent yet; ``feed_at_most`` cuts the stream there,
     as a lost connection does. ``largest_file`` is how many bytes can be written to one file, as on a disk that is full
-    then; ``groups`` are those of ``user`` beside its own.
+    then; ``groups`` are those of ``user`` beside its own. With ``own_processes`` it sees no process of this machine, as
+    another container of the same pod.
     """
 
     def __init__(self, tools: Path, root: Path, *, half_close: bool) -> None:
@@ -44,6 +53,7 @@ class Box:
         self.fed = 0
         self.last_command: list[str] = []
         self.mounts: list[str] = []
+        self.own_processes = False
 
     def __call__(self, args: Sequence[str], stdin: Optional[Iterable[bytes]] = None) -> RemoteResult:
         self.last_command = list(args)
@@ -52,7 +62,7 @@ class Box:
             raise CommandNotFoundError(f"the container has no {args[0]!r}", command=list(args))
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             process = subprocess.Popen(
-                [*self._mounting(), executable, *self.shell_options, *args[1:]],
+                [*self._isolating(), *self._mounting(), executable, *self.shell_options, *args[1:]],
                 stdin=subprocess.PIPE, stdout=out, stderr=err, cwd=self.root, env=self.env, umask=self.umask,
                 user=self.user, group=self.user, extra_groups=None if self.user is None else self.groups, bufsize=0,
                 preexec_fn=preparation(self.largest_file),
@@ -81,6 +91,11 @@ class Box:
     def bind(self, source: Path, place: Path, options: str = "") -> None:
         """For commands ``source`` is mounted at ``place``; there only, and as long as they run."""
         self.mounts += [str(source), str(place), options]
+
+    def _isolating(self) -> list[str]:
+        if not self.own_processes:
+            return []
+        return [shutil.which("unshare") or "unshare", "--pid", "--fork", "--mount-proc"]
 
     def _mounting(self) -> list[str]:
         if not self.mounts:
