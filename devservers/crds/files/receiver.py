@@ -20,6 +20,7 @@ INTERRUPTED = 83
 INCOMPLETE = 84
 IN_THE_WAY = 85
 NO_HOME = 86
+STAGED_FILES_DELETED = 87
 NOT_ALL_PLACED = 88
 
 
@@ -91,6 +92,10 @@ _REMEDIES = {
     INCOMPLETE: "What had arrived before the stream was cut off was removed again; try again",
     IN_THE_WAY: "Choose another remote path, or remove what is there",
     NO_HOME: "Pass an absolute remote path instead of one with '~'",
+    STAGED_FILES_DELETED: (
+        "Something else in the container has deleted it (git clean, a cleaner?), and not every file "
+        "was put into place before: keep it away from .devservers-*, then try again"
+    ),
     NOT_ALL_PLACED: (
         "Everything else is in place. A file replaces a directory only if that is empty, and never "
         "a device; otherwise check for missing write permission. Then try again"
