@@ -153,6 +153,33 @@ def test_a_create_whose_fields_are_dropped_in_silence_is_warned_of(cluster: Stag
     assert texts == [f'DevServer "dev": the API server dropped {FIELDS}, which it does not know']
 
 
+@pytest.mark.parametrize(
+    ("patched", "named"),
+    [
+        ({"metadata": {"lables": {"a": "b"}}}, "metadata.lables"),
+        ([{"op": "add", "path": "/metadata/lables", "value": {"a": "b"}}], "/metadata/lables"),
+        ([{"op": "add", "path": "/spec/lifecycle", "value": {"timeToLive": "9h", "ttl": "x"}}], "/spec/lifecycle/ttl"),
+        ([{"op": "add", "path": "/spec/volumes/0/readonly", "value": True}], "/spec/volumes/0/readonly"),
+        ([{"op": "copy", "from": "/spec/image", "path": "/spec/imagee"}], "/spec/imagee"),
+    ],
+)
+def test_a_patch_whose_field_is_dropped_in_silence_is_warned_of(
+    cluster: StagedServer, patched: Any, named: str
+) -> None:
+    server = created(spec={**SPEC, "volumes": [{"claimName": "c", "mountPath": "/x"}]})
+    with warned() as texts, cluster.fault.no_field_validation():
+        server.patch(patched)
+    assert texts == [f"<DevServer default/dev>: the API server dropped the field {named}, which it does not know"]
+
+
+def test_a_create_whose_metadata_is_misspelt_is_warned_of(cluster: StagedServer) -> None:
+    with warned() as texts, cluster.fault.no_field_validation():
+        DevServer.create({"name": "dev", "lables": {"team": "red"}}, SPEC)
+    assert [text.split(": ")[1] for text in texts] == [
+        "the API server dropped the field metadata.lables, which it does not know"
+    ]
+
+
 def test_a_write_of_known_fields_is_not_warned_of(cluster: StagedServer) -> None:
     with warned() as texts, cluster.fault.no_field_validation():
         server = created(labels={"a": "b"}, spec={**SPEC, "volumes": [{"claimName": "c", "mountPath": "/x"}]})
@@ -226,12 +253,54 @@ def test_the_fields_of_a_refusal(message: str, fields: list[str]) -> None:
         ({"specc": {}}, {"spec": {}}, ["specc"]),
         ({"spec": {"l": [{"a": 1}, {"b": 1}]}}, {"spec": {"l": [{"a": 1}, {}]}}, ["spec.l[1].b"]),
         ({"spec": {"l": [1]}}, {"spec": {"l": [1, 2]}}, []),
-        ({"metadata": {"x": 1}, "status": {"y": 1}}, {}, []),
+        ({"metadata": {"labels": {"a": "b"}, "uid": "1"}, "status": {"y": 1}}, {"metadata": {}}, []),
+        ({"metadata": {"lables": {"a": "b"}}}, {"metadata": {"labels": {}}}, ["metadata.lables"]),
+        (
+            {"metadata": {"ownerReferences": [{"uid": "1", "blockOwner": True}]}},
+            {"metadata": {"ownerReferences": [{"uid": "1"}]}},
+            ["metadata.ownerReferences[0].blockOwner"],
+        ),
+        ({"spec": {"l": [{"a": 1}, {"b": 1}]}}, {"spec": {"l": [{"b": 1}, {}, {"a": 1}]}}, []),
+        ({"spec": {"l": [{"a": 1, "b": 1}]}}, {"spec": {"l": [{"c": 1}, {"a": 1}]}}, ["spec.l[0].b"]),
         ([{"op": "add", "path": "/spec/a", "value": 1}], {"spec": {}}, ["/spec/a"]),
         ([{"op": "add", "path": "/spec/a", "value": 1}, {"op": "remove", "path": "/spec/a"}], {"spec": {}}, []),
         ([{"op": "replace", "path": "/spec/x~1y", "value": 1}], {"spec": {"x/y": 1}}, []),
         ([{"op": "add", "path": "/spec/l/-", "value": 1}], {"spec": {"l": [1]}}, []),
         ([{"op": "test", "path": "/spec/a", "value": 1}, "odd"], {"spec": {}}, []),
+        ([{"op": "add", "path": "/spec/a", "value": {"b": 1, "c": 1}}], {"spec": {"a": {"b": 1}}}, ["/spec/a/c"]),
+        (
+            [{"op": "add", "path": "/spec/l", "value": [{"b": 1, "c~d": 1}]}],
+            {"spec": {"l": [{"b": 1}]}},
+            ["/spec/l/0/c~0d"],
+        ),
+        ([{"op": "add", "path": "/spec/l/-", "value": {"b": 1}}], {"spec": {"l": [{"a": 1}]}}, ["/spec/l/-/b"]),
+        ([{"op": "add", "path": "/spec/l/0/b", "value": 1}], {"spec": {"l": [{"a": 1}]}}, ["/spec/l/0/b"]),
+        ([{"op": "copy", "from": "/spec/a", "path": "/spec/b"}], {"spec": {"a": 1}}, ["/spec/b"]),
+        ([{"op": "move", "from": "/spec/a", "path": "/spec/b"}], {"spec": {}}, ["/spec/b"]),
+        ([{"op": "move", "from": "/spec/a", "path": "/spec/b"}], {"spec": {"b": {"c": 1}}}, []),
+        ([{"op": "add", "path": "/metadata/lables", "value": {}}], {"metadata": {}}, ["/metadata/lables"]),
+        ([{"op": "add", "path": "/metadata/labels/a", "value": "b"}], {"metadata": {}}, []),
+        ([{"op": "add", "path": "/status/a", "value": "b"}], {}, []),
+        (
+            [{"op": "add", "path": "/spec/a", "value": {"b": 1, "c": 1}}, {"op": "remove", "path": "/spec/a/b"}],
+            {"spec": {"a": {}}},
+            ["/spec/a/c"],
+        ),
+        (
+            [{"op": "add", "path": "/spec/a", "value": 1}, {"op": "move", "from": "/spec/a", "path": "/spec/b"}],
+            {"spec": {"b": 1}},
+            [],
+        ),
+        (
+            [{"op": "add", "path": "/spec/l/-", "value": {"b": 1}}, {"op": "remove", "path": "/spec/l/0"}],
+            {"spec": {"l": [{"a": 1}]}},
+            [],
+        ),
+        (
+            [{"op": "add", "path": "/spec/l/-", "value": {"b": 1}}, {"op": "add", "path": "/spec/l/-", "value": {}}],
+            {"spec": {"l": [{}, {}]}},
+            ["/spec/l/-/b"],
+        ),
     ],
 )
 def test_what_is_not_in_the_answer_was_dropped(sent: Any, stored: Any, dropped: list[str]) -> None:
