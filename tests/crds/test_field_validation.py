@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import warnings
 from collections.abc import Callable, Iterator
@@ -197,6 +198,52 @@ def test_where_warnings_are_errors_a_with_statement_leaves_nothing(cluster: Stag
         with pytest.raises(APIWarning):
             DevServer(ObjectMeta(name="dev"), MISSPELT).__enter__()
     assert names_on(cluster) == []
+
+
+def test_where_warnings_are_errors_a_create_names_the_object_that_it_leaves(cluster: StagedServer) -> None:
+    with warnings.catch_warnings(), cluster.fault.no_field_validation():
+        warnings.simplefilter("error")
+        with pytest.raises(APIWarning) as caught:
+            DevServer.create(ObjectMeta(generate_name="dev-"), MISSPELT)
+        with pytest.raises(APIWarning) as dry:
+            DevServer.create(ObjectMeta(name="dev"), MISSPELT, dry_run=True)
+    (name,) = names_on(cluster)
+    assert str(caught.value).endswith(f"; <DevServer default/{name}> was created nevertheless")
+    assert "nevertheless" not in str(dry.value)
+
+
+def test_where_warnings_are_errors_a_with_statement_deletes_at_once_what_it_knows(cluster: StagedServer) -> None:
+    with warnings.catch_warnings(), cluster.fault.no_field_validation():
+        warnings.simplefilter("error")
+        with pytest.raises(APIWarning) as caught:
+            DevServer(ObjectMeta(name="dev"), MISSPELT).__enter__()
+    assert [request.method for request in cluster.requests][:2] == ["POST", "DELETE"]
+    assert "nevertheless" not in str(caught.value)
+
+
+@pytest.mark.parametrize("validation", ["Strict", "Warn"])
+@pytest.mark.parametrize("kind", ["update", "patch", "JSON patch"])
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # the connection of an answer that was not read
+def test_where_warnings_are_errors_the_object_is_what_was_written(
+    cluster: StagedServer, kind: str, validation: str
+) -> None:
+    """With "Warn" the server warns in a header, and the answer is not read."""
+    server = created()
+    server.spec = MISSPELT
+    steps = [{"op": "add", "path": "/spec/imagee", "value": "x"}, {"op": "add", "path": "/spec/image", "value": "y"}]
+    writes: dict[str, Callable[[], object]] = {
+        "update": lambda: server.update(field_validation=validation),
+        "patch": lambda: server.patch({"spec": MISSPELT}, field_validation=validation),
+        "JSON patch": lambda: server.patch(steps, field_validation=validation),
+    }
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        if validation == "Strict":
+            stack.enter_context(cluster.fault.no_field_validation())
+        warnings.simplefilter("error", APIWarning)
+        with pytest.raises(APIWarning, match=r"<DevServer default/dev> was written nevertheless$"):
+            writes[kind]()
+    assert server.to_dict() == cluster.store.get("devservers", "dev", "default")
 
 
 # warnings of the server
