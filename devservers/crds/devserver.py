@@ -114,17 +114,20 @@ class DevServer(BaseCustomResource):
     ) -> None:  # fmt: skip
         super().__init__(metadata, arguments.mapping(spec, "spec"), client=client)
         check_time_to_live(spec)
-        if on_event is not None and not callable(on_event):
-            raise TypeError(
-                f"on_event: must be callable with a string, not {type(on_event).__name__}"
-            )
-        self.wait_timeout = arguments.timeout(wait_timeout, "wait_timeout")
-        self.deletion_timeout = arguments.seconds(deletion_timeout, "deletion_timeout")
-        self.fail_fast = arguments.flag(fail_fast, "fail_fast")
+        self.wait_timeout = wait_timeout
+        self.deletion_timeout = deletion_timeout
+        self.fail_fast = fail_fast
         self.on_event = on_event
-        self.sync_workspace = _checked_workspace(sync_workspace)
-        self.delete_on_exit = arguments.choice(delete_on_exit, "delete_on_exit", DELETE_ON_EXIT)
-        self.if_exists = arguments.choice(if_exists, "if_exists", IF_EXISTS)
+        self.sync_workspace = {} if sync_workspace is None else sync_workspace
+        self.delete_on_exit = delete_on_exit
+        self.if_exists = if_exists
+
+    if not TYPE_CHECKING:  # as in ObjectView
+
+        def __setattr__(self, name, value):
+            """A setting is checked when it is assigned: leaving ``with`` would be too late."""
+            check = _SETTINGS.get(name)
+            super().__setattr__(name, check(value, name) if check else value)
 
     @classmethod
     def _of(cls: type[D], raw: dict[str, Any], client: RESTClient) -> D:
@@ -400,15 +403,31 @@ class DevServer(BaseCustomResource):
             )
 
 
-def _checked_workspace(workspace: Optional[Mapping[Any, PathLike]]) -> dict[Any, PathLike]:
-    if workspace is None:
-        return {}
+def _checked_workspace(workspace: Any, name: str) -> dict[Any, PathLike]:
     if not isinstance(workspace, Mapping):
         raise TypeError(
-            "sync_workspace: must be a dict of local paths to remote paths, "
-            f"not {type(workspace).__name__}"
+            f"{name}: must be a dict of local paths to remote paths, not {type(workspace).__name__}"
         )
     for local, remote in workspace.items():
-        arguments.path(local, "sync_workspace")
-        arguments.path(remote, f"sync_workspace[{local!r}]")
+        arguments.path(local, name)
+        arguments.path(remote, f"{name}[{local!r}]")
     return dict(workspace)
+
+
+def _checked_callback(callback: Any, name: str) -> Optional[Callable[[str], object]]:
+    if callback is not None and not callable(callback):
+        raise TypeError(f"{name}: must be callable with a string, not {type(callback).__name__}")
+    checked: Optional[Callable[[str], object]] = callback
+    return checked
+
+
+_SETTINGS: Mapping[str, Callable[[Any, str], object]] = {
+    "wait_timeout": arguments.timeout,
+    "deletion_timeout": arguments.seconds,
+    "fail_fast": arguments.flag,
+    "on_event": _checked_callback,
+    "sync_workspace": _checked_workspace,
+    "delete_on_exit": lambda value, name: arguments.choice(value, name, DELETE_ON_EXIT),
+    "if_exists": lambda value, name: arguments.choice(value, name, IF_EXISTS),
+}
+"""The checks of the settings that may be assigned at any time."""

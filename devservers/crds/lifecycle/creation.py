@@ -25,14 +25,14 @@ TRIES = 10
 
 
 def create(
-    collection: Collection, body: Object, *, dry_run: bool = False,
+    collection: Collection, body: Object, take: Callable[[Object], object], *, dry_run: bool = False,
     field_manager: Optional[str] = None, field_validation: str = "Strict",
     deadline: Optional[Deadline] = None, sending: Optional[Callable[[], None]] = None,
 ) -> Object:  # fmt: skip
     """Create an object, and after a refusal that may pass try again.
 
     That goes on until ``deadline``, without one for :data:`TRIES`. ``sending`` is called just
-    before a request goes out.
+    before a request goes out, ``take`` with the answer (see :func:`send_write`).
     """
     client, resource, namespace = collection
     what = describe_new(resource, body)
@@ -51,7 +51,7 @@ def create(
 
     for attempt in attempts:
         with attempt:
-            stored = send_write(send, body, what, field_validation)
+            stored = send_write(send, body, what, field_validation, take)
     return stored
 
 

@@ -96,9 +96,9 @@ class MarkedCreate:
     def _create_once(self) -> Object:
         """Send the create; if the answer is lost, find out whether the object was created."""
         try:
-            raw = create(
-                self._collection, self._body, field_manager=self._manager, deadline=self.deadline,
-                sending=self._note_sending,
+            return create(
+                self._collection, self._body, self._ours, field_manager=self._manager,
+                deadline=self.deadline, sending=self._note_sending,
             )  # fmt: skip
         except OUTCOME_UNKNOWN as error:
             if self._sent is None or (isinstance(error, TransportError) and error.nothing_sent):
@@ -111,7 +111,6 @@ class MarkedCreate:
         except (APIError, KubeConfigError, MissingDependencyError):
             self._sent = None  # refused, or never sent
             raise
-        return self._ours(raw)
 
     def _note_sending(self) -> None:
         self._sent = Deadline(REQUEST_TIMEOUT, self._clock)
