@@ -93,7 +93,8 @@ _REMEDIES = {
     IN_THE_WAY: "Choose another remote path, or remove what is there",
     NO_HOME: "Pass an absolute remote path instead of one with '~'",
     STAGED_FILES_DELETED: (
-        "Something else in the container has deleted it (git clean, a cleaner?), and not every file "
+        "Something else in the container has deleted it (git clean, a cleaner?), and not every "
+        "file "
         "was put into place before: keep it away from .devservers-*, then try again"
     ),
     NOT_ALL_PLACED: (

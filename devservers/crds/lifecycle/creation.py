@@ -25,8 +25,8 @@ TRIES = 10
 
 
 def create(
-    collection: Collection, body: Object, take: Callable[[Object], object], *, dry_run: bool = False,
-    field_manager: Optional[str] = None, field_validation: str = "Strict",
+    collection: Collection, body: Object, take: Callable[[Object], object], *,
+    dry_run: bool = False, field_manager: Optional[str] = None, field_validation: str = "Strict",
     deadline: Optional[Deadline] = None, sending: Optional[Callable[[], None]] = None,
 ) -> Object:  # fmt: skip
     """Create an object, and after a refusal that may pass try again.
