@@ -232,6 +232,13 @@ top=$(cd "$target/" && pwd -P)
 top=${top%/}
 mounts=$nl
 [ ! -r /proc/self/mounts ] || while read -r _ point _; do
+    # Blanks, newlines and backslashes in it are written as three octal digits.
+    spelled=
+    while [ "$point" != "${point#*\\}" ]; do
+        spelled="$spelled${point%%\\*}\\0"
+        point=${point#*\\}
+    done
+    [ -z "$spelled" ] || { point=$(printf '%b/' "$spelled$point"); point=${point%/}; }
     case $point in "$top"/*) mounts=$mounts$point$nl;; esac
 done </proc/self/mounts
 

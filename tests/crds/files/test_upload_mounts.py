@@ -163,6 +163,20 @@ def test_success_means_that_the_files_are_in_the_volume_whatever_is_deleted_mean
     assert failures > 0
 
 
+@pytest.mark.parametrize("name", ["my data", " 1\t2\n", "back\\040slash\\ 50%d #1 caf\udce9 é"])
+def test_a_full_volume_keeps_its_old_files_whatever_its_name_is(
+    any_box: Box, small_disk: Path, local: Path, name: str
+) -> None:
+    (local / name).mkdir()
+    (local / name / "a").write_bytes(bytes(300_000))
+    (small_disk / "a").write_bytes(b"old")
+    any_box.path(f"p/{name}").mkdir(parents=True)
+    any_box.bind(small_disk, any_box.path(f"p/{name}"))
+    with pytest.raises(SyncError, match=r"nothing was changed there \(exit code 88\)"):
+        upload(any_box, local, "p")
+    assert {file: facts[3] for file, facts in snapshot(small_disk).items()} == {"a": b"old"}
+
+
 @pytest.mark.parametrize("options", ["", "ro"], ids=["full", "read-only"])
 def test_a_volume_that_takes_nothing_keeps_its_old_files_and_all_else_arrives(
     any_box: Box, small_disk: Path, local: Path, options: str
