@@ -22,6 +22,7 @@ Layers, highest first; a module imports only what stands below it, which import-
     told         the ``devservers`` logger
     apiwarning   ``Warning`` headers as Python warnings
     deadline     one deadline through many steps; the clock; backoff
+    lazymodule   modules loaded by their first use, and usable while the interpreter ends
     locks        locks that a forked child finds open
     memory       what a client has learned about its server
     resources    URL paths

@@ -23,9 +23,11 @@ def pass_on_warnings(headers: Message, doing: str) -> None:
 
 
 def warn_user(text: str, category: type[Warning] = APIWarning) -> None:
-    """A warning, attributed to the line outside of this package that led to it."""
-    import warnings
-
+    """A warning, told of the line outside of this package that led to it."""
+    try:
+        import warnings
+    except ImportError:  # the interpreter is ending: nobody is there to be warned
+        return
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).startswith(
         _PACKAGE

@@ -13,6 +13,7 @@ import base64
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from io import FileIO
 from typing import Callable, NamedTuple, Optional
 from urllib.parse import quote
 
@@ -159,7 +160,7 @@ class TokenFile(Authorizer):
 
     def _read(self) -> str:
         try:
-            with open(self._path, "rb") as file:
+            with FileIO(self._path) as file:  # when the interpreter ends there is no open()
                 data = file.read()
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "not a path"

@@ -10,6 +10,7 @@ from ... import arguments
 from ...errors import KubeConfigError
 from ...parts import needed_by
 from ..auth.credentials import Credentials, Identity
+from ..lazymodule import LazyModule
 from ..tls.context import TLSSettings
 from ..tls.shared import SharedContext
 from .serverurl import DEFAULT_PORTS, ServerURL, parse_server_url
@@ -17,7 +18,10 @@ from .serverurl import DEFAULT_PORTS, ServerURL, parse_server_url
 if TYPE_CHECKING:
     import ssl
 
+    from . import proxies
     from .proxies import Proxy
+else:
+    proxies = LazyModule(".proxies", __package__)
 
 
 ClusterID = tuple[str, str]
@@ -113,11 +117,9 @@ class ClientConfig:
         if not self.proxy_url and not (named and self.proxy_from_environment):
             return None
         with needed_by("a proxy"):
-            from .proxies import parse_proxy, proxy_from_environment
-
-        if self.proxy_url:
-            return parse_proxy(self.proxy_url, self._proxy_source)
-        return proxy_from_environment(self.scheme, self.host, self.port)
+            if self.proxy_url:
+                return proxies.parse_proxy(self.proxy_url, self._proxy_source)
+            return proxies.proxy_from_environment(self.scheme, self.host, self.port)
 
     def cluster_id(self) -> ClusterID:
         """What tells this cluster from others, whoever asks. It contains no secret."""

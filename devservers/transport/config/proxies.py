@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from ...arguments import is_encodable
 from ...errors import KubeConfigError
+from ..lazymodule import LazyModule
 from ..text import has_controls
 from .serverurl import DEFAULT_PORTS, ascii_host, host_and_port, is_host, plain_host
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     import ipaddress
 
     _Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
+else:
+    ipaddress = LazyModule("ipaddress")
 
 
 @dataclass(frozen=True)
@@ -165,8 +168,6 @@ def _is_in_domain(host: str, domain: str) -> bool:
 
 
 def _is_in_network(address: _Address, network: str) -> bool:
-    import ipaddress
-
     try:
         return address in ipaddress.ip_network(network, strict=False)
     except (ValueError, TypeError):
@@ -186,8 +187,6 @@ def _split_port(entry: str) -> tuple[str, str]:
 
 def _parse_address(host: str) -> Optional[_Address]:
     """The IP address that ``host`` is, None for a name. An IPv4-mapped address is the IPv4 one."""
-    import ipaddress  # a process without proxy variables does not need it
-
     try:
         address = ipaddress.ip_address(host.strip("[]"))
     except ValueError:

@@ -5,11 +5,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from posixpath import normpath
-from typing import Optional, Union
+from typing import TYPE_CHECKING, Optional, Union
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from ...errors import KubeConfigError
+from ..lazymodule import LazyModule
 from ..text import has_controls
+
+if TYPE_CHECKING:
+    import ipaddress
+else:
+    ipaddress = LazyModule("ipaddress")
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -106,8 +112,6 @@ def certificate_name(host: str) -> str:
     """
     if ":" not in host:
         return host.rstrip(".")
-    import ipaddress
-
     try:
         address = ipaddress.IPv6Address(host.partition("%")[0])
     except ValueError:

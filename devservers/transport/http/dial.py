@@ -27,6 +27,7 @@ from ..auth.credentials import Identity
 from ..config.clientconfig import ClientConfig
 from ..config.serverurl import certificate_name, host_and_port
 from ..deadline import Deadline
+from ..lazymodule import LazyModule
 from ..tls.context import make_proxy_context
 from ..tls.explain import explain_handshake_failure
 from .resolve import Address, resolve
@@ -36,6 +37,9 @@ from .translate import CONNECT, HANDSHAKE, LOOKUP, TUNNEL, translated
 
 if TYPE_CHECKING:
     from ..config.proxies import Proxy
+    from ..tls import tunnel as tls_tunnel
+else:
+    tls_tunnel = LazyModule("..tls.tunnel", __package__)
 
 CONNECT_TIMEOUT = 30.0
 """Seconds for one address, for CONNECT and for a handshake, where the caller gave no deadline."""
@@ -191,9 +195,7 @@ def _server_tls(
         if not isinstance(sock, ssl.SSLSocket):
             return _handshake(sock, context, name, deadline)
         with needed_by("TLS through a proxy that is itself reached by TLS"):
-            from ..tls.tunnel import TunnelledTLS
-
-        inner = TunnelledTLS(sock, context, name)
+            inner = tls_tunnel.TunnelledTLS(sock, context, name)
         _patiently(inner, deadline, inner.do_handshake)
         return inner
 

@@ -12,6 +12,9 @@ Invariants:
    after a rotation the earlier ones are closed as they come back, however long they were busy.
 4. An idle connection that has become readable was closed by the server (or is out of step): it is
    dropped before use.
+5. So is one whose TLS session has lost its socket. The session refers to the socket weakly, and
+   Python clears weak references into a cycle that it collects, and so to most objects when the
+   interpreter ends, before it calls ``__del__``, which may use the connection.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ from ..auth.credentials import Identity
 from ..config.clientconfig import ClientConfig
 from ..deadline import SYSTEM_CLOCK, Clock, Deadline
 from .dial import connect
-from .sockets import UNANSWERED_SECONDS, dead_path, unanswered, wait_ready
+from .sockets import UNANSWERED_SECONDS, dead_path, has_its_socket, unanswered, wait_ready
 from .stream import Stream
 
 if TYPE_CHECKING:
@@ -188,7 +191,7 @@ class Connection(http.client.HTTPConnection):
             return False
         if self._clock.now() - (self.idle_since or 0.0) > IDLE_SECONDS:
             return False
-        return not wait_ready(self.timed.stream, 0)
+        return not wait_ready(self.timed.stream, 0) and has_its_socket(self.timed.stream)
 
 
 class Pool:

@@ -22,6 +22,7 @@ from __future__ import annotations
 import errno
 import select
 import socket
+import ssl
 import sys
 from typing import Optional
 
@@ -72,6 +73,18 @@ def wait_ready(
     if seconds is None:
         return bool(poller.poll())
     return bool(poller.poll(max(0, int(seconds * 1000 + 0.999))))  # rounded up: no busy loop
+
+
+def has_its_socket(sock: Stream) -> bool:
+    """Whether the TLS session still knows the socket that it writes to. Nothing is read or sent."""
+    outer = getattr(sock, "outer", sock)  # of TLS within TLS
+    if not isinstance(outer, ssl.SSLSocket):
+        return True
+    try:
+        outer.recv(0)
+    except ssl.SSLError:
+        return False
+    return True
 
 
 # struct tcp_info of <linux/tcp.h>: counters of one byte, then numbers of four.

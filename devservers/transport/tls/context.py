@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional
 
 from ...errors import KubeConfigError, TLSError
+from ..lazymodule import LazyModule
 from .pem import ClientCertificate, PEMSource
 
 if TYPE_CHECKING:
     import ssl
+else:
+    ssl = LazyModule("ssl")
 
 _PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\s.*?-----END \1-----", re.DOTALL)
 _PARTIAL_CHAIN = 0x80000  # ssl.VERIFY_X509_PARTIAL_CHAIN, which Python names from 3.10 on
@@ -54,8 +57,6 @@ def make_context(settings: TLSSettings, certificate: Optional[ClientCertificate]
 
     Raises: KubeConfigError, TLSError for a CA or client certificate that cannot be used.
     """
-    import ssl
-
     if settings.insecure:
         context = _unverified(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
     elif settings.ca is None:
@@ -76,8 +77,6 @@ def make_proxy_context(settings: TLSSettings) -> ssl.SSLContext:
 
     It presents no client certificate.
     """
-    import ssl
-
     context = ssl.create_default_context()
     if settings.insecure:
         return _unverified(context)
@@ -87,16 +86,12 @@ def make_proxy_context(settings: TLSSettings) -> ssl.SSLContext:
 
 
 def _unverified(context: ssl.SSLContext) -> ssl.SSLContext:
-    import ssl
-
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
 
 
 def _verifying_as_go_does(context: ssl.SSLContext) -> ssl.SSLContext:
-    import ssl
-
     # Python 3.13 turns strict mode on. The CAs of EKS and of many companies fail it.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     context.verify_flags |= ssl.VerifyFlags(_PARTIAL_CHAIN)
@@ -120,8 +115,6 @@ def _trust(context: ssl.SSLContext, ca: PEMSource) -> None:
 
 
 def _add_certificate(context: ssl.SSLContext, block: bytes) -> bool:
-    import ssl
-
     # OpenSSL's PEM reader stops at blank lines and at trailing blanks, so it is given DER.
     body = b"".join(block.split(b"-----")[2].split())
     try:
@@ -140,8 +133,6 @@ def _refuse_to_prompt() -> str:
 
 
 def _load_client_certificate(context: ssl.SSLContext, certificate: ClientCertificate) -> None:
-    import ssl
-
     pem, key = certificate.certificate, certificate.key
     problem = ""  # raised outside of the handlers: OpenSSL's errors stay out of the traceback
     with pem.as_file() as pem_path, key.as_file() as key_path:

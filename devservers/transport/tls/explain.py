@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import Optional
 
 from .context import TLSSettings
@@ -97,8 +98,6 @@ def is_end_of_stream(error: Exception) -> bool:
 
     Which error that is depends on the versions of Python and OpenSSL.
     """
-    import ssl
-
     if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)):
         return True
     return (
@@ -112,6 +111,4 @@ def is_alert(error: Exception) -> bool:
 
     RFC 8446, section 6.
     """
-    import ssl
-
     return isinstance(error, ssl.SSLError) and "ALERT" in (getattr(error, "reason", None) or "")

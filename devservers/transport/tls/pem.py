@@ -10,6 +10,7 @@ neither of a temporary file with mode 0600 that is removed at once. So keys stay
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,7 +47,7 @@ class PEMSource:
         if self.path is None:
             return self.data or b""
         try:
-            with open(self.path, "rb") as file:
+            with io.FileIO(self.path) as file:  # when the interpreter ends there is no open()
                 return file.read()
         except OSError as error:
             raise KubeConfigError(f"{self}: cannot be read: {error.strerror or error}") from error
@@ -124,7 +125,7 @@ def _memory_file(data: bytes) -> Optional[int]:
         os.close(descriptor)
         return None
     try:
-        with open(descriptor, "wb", closefd=False) as file:
+        with io.open(descriptor, "wb", closefd=False) as file:  # noqa: UP020, see read()
             file.write(data)
     except OSError:  # a file size limit (RLIMIT_FSIZE) applies to memory files too
         os.close(descriptor)

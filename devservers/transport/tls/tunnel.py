@@ -28,7 +28,7 @@ class TunnelledTLS:
     """A TLS client session over a connected TLS (or plain) socket."""
 
     def __init__(self, outer: socket.socket, context: ssl.SSLContext, server_hostname: str) -> None:
-        self._outer = outer
+        self.outer = outer
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._unsent = b""
@@ -73,16 +73,16 @@ class TunnelledTLS:
         return taken
 
     def fileno(self) -> int:
-        return self._outer.fileno()
+        return self.outer.fileno()
 
     def settimeout(self, seconds: Optional[float]) -> None:
-        self._outer.settimeout(seconds)
+        self.outer.settimeout(seconds)
 
     def setblocking(self, flag: bool) -> None:
-        self._outer.setblocking(flag)
+        self.outer.setblocking(flag)
 
     def getsockopt(self, level: int, option: int, size: int) -> bytes:
-        return self._outer.getsockopt(level, option, size)
+        return self.outer.getsockopt(level, option, size)
 
     def shutdown(self, how: int) -> None:
         """Shut the connection itself down (from any thread); a blocked reader comes back with the
@@ -90,23 +90,23 @@ class TunnelledTLS:
         """
         self._shut = True
         socket.socket.shutdown(
-            self._outer, how
+            self.outer, how
         )  # SSLSocket's own would go on reading ciphertext as if it were plain
 
     def close(self) -> None:
-        self._outer.close()
+        self.outer.close()
 
     def _pump(self, step: Callable[[], _T]) -> _T:
         """Repeat ``step``, carrying ciphertext both ways, until it has its answer; the timeout is
         for all of it.
         """
-        timeout = self._outer.gettimeout()
+        timeout = self.outer.gettimeout()
         end = time.monotonic() + timeout if timeout else None
         try:
             return self._repeat(step, end)
         finally:
             if end is not None:
-                self._outer.settimeout(timeout)
+                self.outer.settimeout(timeout)
 
     def _repeat(self, step: Callable[[], _T], end: Optional[float]) -> _T:
         while True:
@@ -130,10 +130,10 @@ class TunnelledTLS:
         left = end - time.monotonic()
         if left <= 0:
             raise socket.timeout("timed out")
-        self._outer.settimeout(left)
+        self.outer.settimeout(left)
 
     def _fill(self) -> None:
-        data = self._outer.recv(_CHUNK)
+        data = self.outer.recv(_CHUNK)
         if data:
             self._incoming.write(data)
         else:
@@ -146,7 +146,7 @@ class TunnelledTLS:
             if not self._unsent:
                 return
             try:
-                self._unsent = self._unsent[self._outer.send(self._unsent) :]
+                self._unsent = self._unsent[self.outer.send(self._unsent) :]
             except BlockingIOError:
                 raise ssl.SSLWantWriteError(
                     ssl.SSL_ERROR_WANT_WRITE, "the outer socket is full"
