@@ -52,7 +52,7 @@ class ServedKinds:
         if info.resource and kind_path(target) in self._paths:
             return error.recast(NotServedError, _TRANSIENT_HINT)
         if isinstance(error, NotServedError):
-            return error.recast(NotFoundError, _missing_kind(info, error))
+            return error.recast(NotFoundError, _missing_kind(target, error))
         return error
 
 
@@ -74,10 +74,13 @@ def _names_nothing(info: RequestInfo, error: APIError) -> bool:
     )
 
 
-def _missing_kind(info: RequestInfo, error: APIError) -> str:
+def _missing_kind(target: str, error: APIError) -> str:
+    info = request_info("GET", target)
     if not info.group or error.message in (HTML_PAGE, UNKNOWN_PATH):
         return _NO_API_SERVER
+    version = kind_path(target).split("/")[3]
     return (
-        f"the cluster does not know the kind {info.resource}.{info.group}: install its "
-        "CustomResourceDefinition, or try again if the API server has only just started"
+        f"the cluster does not know the kind {info.resource}.{info.group} in version {version}: "
+        "install a CustomResourceDefinition that serves it, or try again if the API server has "
+        "only just started"
     )

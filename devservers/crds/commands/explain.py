@@ -21,7 +21,7 @@ from ...errors import (
     SyncError,
 )
 from ...transport.deadline import Deadline
-from ..lifecycle.whereabouts import why_gone, why_not_up
+from ..lifecycle.whereabouts import why_gone, why_name_was_guessed, why_not_up
 from .target import NO_CONTAINER
 
 if TYPE_CHECKING:
@@ -51,6 +51,11 @@ def explaining_failures(live: LiveObject, container: Optional[str] = None) -> It
         why = why_not_up(live, container, deadline)
         if why:
             raise ExecError(why) from error
+        guessed = ""
+        if isinstance(error, NotFoundError):
+            guessed = why_name_was_guessed(live, deadline)
+        if guessed:
+            raise error.with_hint(guessed) from None
         raise
     except (ExecError, SyncError) as error:
         if isinstance(error, SyncError) or _may_be_the_servers_end(error):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Optional
 from ...errors import AlreadyExistsError, ConflictError, DevServersError, TooManyRequestsError
 from ...transport.deadline import Backoff, Deadline
 from ...transport.retry import Attempts
+from .. import const
 from ..model.reference import Collection, describe_finalizers, describe_new
 from ..model.writing import send_write
 
@@ -63,6 +64,20 @@ def _may_succeed_again(body: Object, error: BaseException) -> bool:
     return isinstance(error, ConflictError) and error.details.get("kind") == "resourcequotas"
 
 
+def getting(collection: Collection, name: str) -> str:
+    """The call that gets an object, for messages."""
+    where = f', namespace="{collection.namespace}"' if collection.namespace else ""
+    return f'{collection.resource.kind}.get("{name}"{where})'
+
+
+def advice_on_taken_name(use: str) -> str:
+    """What to do about an object that has the name; ``use`` is how it can be used."""
+    return (
+        f"use the existing one ({use}), choose another name, or let the API server generate one "
+        "(generate_name)"
+    )
+
+
 def explain_taken_name(
     error: AlreadyExistsError, collection: Collection, name: Optional[str]
 ) -> AlreadyExistsError:
@@ -76,13 +91,12 @@ def explain_taken_name(
     if namesake is None:
         return error.with_hint("it is gone by now: create it again")
     kind = collection.resource.kind
-    where = f', namespace="{collection.namespace}"' if collection.namespace else ""
-    get = f'{kind}.get("{name}"{where})'
+    get = getting(collection, name)
     if not namesake["metadata"].get("deletionTimestamp"):
-        return error.with_hint(
-            f"use the existing one, {get}, choose another name, or let the API server generate one "
-            "(generate_name)"
-        )
+        use = get
+        if kind == const.KIND_DEVSERVER:
+            use = f'{get} or with {kind}(…, if_exists="attach")'
+        return error.with_hint(advice_on_taken_name(use))
     return error.with_hint(
         f"the {kind} of that name is being deleted (remaining finalizers: "
         f"{describe_finalizers(namesake)}): wait for that with {get}.wait_for_deletion(), then "

@@ -28,7 +28,7 @@ from ...transport.rest import REQUEST_TIMEOUT, Object
 from ...transport.retry import OUTCOME_UNKNOWN, TRANSIENT, Polls
 from ..model.metadata import metadata_to_recreate
 from ..model.reference import describe_finalizers, describe_new
-from .creation import create
+from .creation import advice_on_taken_name, create, getting
 from .deletion import last_seen
 from .obligation import Obligation, fulfill
 from .progress import warn
@@ -208,11 +208,8 @@ class MarkedCreate:
         if not _is_being_deleted(namesake):
             if self._server.settings.if_exists == "attach":
                 return namesake
-            get = f'{self._collection.resource.kind}.get("{name}")'
-            raise error.with_hint(
-                f'use the existing one ({get}, or if_exists="attach"), choose another name, or let '
-                "the API server generate one (generate_name)"
-            )
+            use = f'{getting(self._collection, name)} or if_exists="attach"'
+            raise error.with_hint(advice_on_taken_name(use))
         earlier = self._collection.ref_of(namesake)
         self._server.progress().report(
             f"waiting until the earlier {earlier} is gone: it is being deleted"
