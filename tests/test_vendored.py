@@ -232,7 +232,7 @@ def test_the_readme_says_what_each_part_weighs() -> None:
 
 def test_the_package_stays_small() -> None:
     weights = _weights()
-    assert weights["all of it"] < 650
+    assert weights["all of it"] < 700
     assert weights["without any of these"] < 450
 
 

@@ -15,13 +15,7 @@ from typing import Any, BinaryIO, Optional, Union
 from ... import arguments
 from ...errors import ExecError, ExecTimeoutError, RequestTimeoutError
 from ...transport.deadline import Deadline
-from ...transport.exec.session import (
-    HONEST_FIRST,
-    ExecTarget,
-    Sink,
-    open_session,
-    returncode_of,
-)
+from ...transport.exec.session import HONEST_FIRST, ExecTarget, Sink, open_session, returncode_of
 from ...transport.rest import RESTClient
 from ..result import ExecResult, RemoteResult
 from .wrapper import Command

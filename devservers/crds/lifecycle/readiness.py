@@ -14,12 +14,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import Optional
 
-from ...errors import (
-    ForbiddenError,
-    ResourceDeletedError,
-    ResourceFailedError,
-    WaitTimeoutError,
-)
+from ...errors import ForbiddenError, ResourceDeletedError, ResourceFailedError, WaitTimeoutError
 from ...transport.deadline import Backoff, Deadline
 from ...transport.retry import LAST_LOOK, OVERRUN, TRANSIENT_FOR_READS, Patience
 from .. import const

@@ -38,9 +38,7 @@ def has_credentials(user: Entry) -> bool:
 
 
 def user_credentials(
-    user: Optional[Entry],
-    cluster: Entry,
-    read_again: Optional[Callable[[], Optional[Credentials]]],
+    user: Optional[Entry], cluster: Entry, read_again: Optional[Callable[[], Optional[Credentials]]]
 ) -> Credentials:
     """The credentials of ``user`` for use with ``cluster``; without a user, nobody's.
 
