@@ -171,6 +171,9 @@ write_to() {
     return 1
 }
 
+set_aside() { rm -rf "$staging/aside"; mv -f "$1" "$staging/aside"; }
+put_back() { exists "$1" || mv -f "$staging/aside" "$1"; }
+
 # Moves what follows $1 into the directory $1, where it replaces what is there.
 move() {
     to=$1
@@ -190,6 +193,11 @@ move() {
             case $said in
                 *[Bb]usy*) ! write_to "$item" "$to/${item##*/}" || continue;;
             esac
+            # busybox gives up on a symlink that it cannot follow.
+            if [ -L "$to/${item##*/}" ] && set_aside "$to/${item##*/}" 2>/dev/null; then
+                said=$(mv -f "$item" "$to/" 2>&1) && continue
+                put_back "$to/${item##*/}"
+            fi
             exists "$item" || { lost=yes; continue; }
             printf '%s\n' "$said" >&2
             failed=88
@@ -279,10 +287,9 @@ move_items() { shift; move "$@"; }
 
 # Moves the directory $1 into $2, where something of its name is not a directory.
 swap_for_directory() {
-    rm -rf "$staging/aside"
-    mv -f "$2/${1##*/}" "$staging/aside" || return 1
+    set_aside "$2/${1##*/}" || return 1
     move "$2" "$1"
-    exists "$2/${1##*/}" || mv -f "$staging/aside" "$2/${1##*/}"
+    put_back "$2/${1##*/}"
 }
 
 # Like merge, into a directory $2 that may be on another file system.
