@@ -181,14 +181,16 @@ move() {
     group=
     [ ! -g "$to/" ] || group=$(ls -ldn "$to/" | { read -r _ _ _ gid _; printf %s "$gid"; })
     [ -z "$group" ] || chgrp -h -R "$group" "$@" 2>/dev/null || :
-    if ! said=$(mv -f "$@" "$to/" 2>&1); then
-        # One that is gone was moved, or else deleted, which mv has complained about.
-        case $said in
-            *'No such file'*) lost=yes;;
-        esac
+    if ! complaints=$(mv -f "$@" "$to/" 2>&1); then
         # One by one, to find out which of them failed and why.
         for item do
-            exists "$item" || continue
+            if ! exists "$item"; then
+                # It was moved, or else deleted, and then mv has complained.
+                case $complaints in
+                    *'No such file'*|*"/${item##*/}'"*) lost=yes;;
+                esac
+                continue
+            fi
             said=$(mv -f "$item" "$to/" 2>&1) && continue
             case $said in
                 *[Bb]usy*) ! write_to "$item" "$to/${item##*/}" || continue;;
