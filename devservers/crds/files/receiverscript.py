@@ -178,6 +178,9 @@ write_to() {
     return 1
 }
 
+set_aside() { rm -rf "$staging/aside"; mv -f "$1" "$staging/aside"; }
+put_back() { exists "$1" || mv -f "$staging/aside" "$1"; }
+
 # Moves what follows $1 into the directory $1, where it replaces what is there.
 move() {
     to=$1
@@ -185,18 +188,25 @@ move() {
     group=
     [ ! -g "$to/" ] || group=$(ls -ldn "$to/" | { read -r _ _ _ gid _; printf %s "$gid"; })
     [ -z "$group" ] || chgrp -h -R "$group" "$@" 2>/dev/null || :
-    if ! said=$(mv -f "$@" "$to/" 2>&1); then
-        # One that is gone was moved, or else deleted, which mv has complained about.
-        case $said in
-            *'No such file'*) lost=yes;;
-        esac
+    if ! complaints=$(mv -f "$@" "$to/" 2>&1); then
         # One by one, to find out which of them failed and why.
         for item do
-            exists "$item" || continue
+            if ! exists "$item"; then
+                # It was moved, or else deleted, and then mv has complained.
+                case $complaints in
+                    *'No such file'*|*"/${item##*/}'"*) lost=yes;;
+                esac
+                continue
+            fi
             said=$(mv -f "$item" "$to/" 2>&1) && continue
             case $said in
                 *[Bb]usy*) ! write_to "$item" "$to/${item##*/}" || continue;;
             esac
+            # busybox gives up on a symlink that it cannot follow.
+            if [ -L "$to/${item##*/}" ] && set_aside "$to/${item##*/}" 2>/dev/null; then
+                said=$(mv -f "$item" "$to/" 2>&1) && continue
+                put_back "$to/${item##*/}"
+            fi
             exists "$item" || { lost=yes; continue; }
             printf '%s\n' "$said" >&2
             failed=88
@@ -286,10 +296,9 @@ move_items() { shift; move "$@"; }
 
 # Moves the directory $1 into $2, where something of its name is not a directory.
 swap_for_directory() {
-    rm -rf "$staging/aside"
-    mv -f "$2/${1##*/}" "$staging/aside" || return 1
+    set_aside "$2/${1##*/}" || return 1
     move "$2" "$1"
-    exists "$2/${1##*/}" || mv -f "$staging/aside" "$2/${1##*/}"
+    put_back "$2/${1##*/}"
 }
 
 # Like merge, into a directory $2 that may be on another file system.

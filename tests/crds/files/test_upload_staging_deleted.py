@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -78,3 +79,23 @@ def test_a_single_file_that_was_deleted_before_it_was_in_place_is_an_error(v4_bo
             assert v4_box.path("f").read_bytes() == b"old"
         else:
             assert v4_box.path("f").read_bytes() == b"new"
+
+
+def test_a_symlink_that_is_set_aside_is_put_back_if_its_successor_is_gone(v4_box: Box, local: Path) -> None:
+    (local / "loop").symlink_to("loop")
+    v4_box.path("p").mkdir()
+    v4_box.path("p/loop").symlink_to("./loop")
+    counted = deleting(v4_box, v4_box.path("p"), 0)
+    upload(counted, local, "p")
+    failures = 0
+    for call in range(UNPACKED + 1, calls(counted) + 1):
+        v4_box.path("p/loop").unlink()
+        v4_box.path("p/loop").symlink_to("./loop")
+        try:
+            upload(deleting(v4_box, v4_box.path("p"), call, "/tree/loop"), local, "p")
+        except SyncError:
+            failures += 1
+            assert os.readlink(v4_box.path("p/loop")) == "./loop"
+        else:
+            assert os.readlink(v4_box.path("p/loop")) == "loop"
+    assert failures > 0
