@@ -58,7 +58,7 @@ def test_construction_touches_nothing(cluster: StagedServer) -> None:
 @pytest.mark.parametrize(
     ("make", "name", "told"),
     [
-        (DevServer, "lifecyle", 'did you mean lifecycle?; a field of the spec is set by spec["lifecyle"] = …'),
+        (DevServer, "lifecyle", 'did you mean lifecycle?); a field of the spec is set by spec["lifecyle"] = …'),
         (DevServer, "wait_timeuot", "did you mean wait_timeout?"),
         (DevServer, "image", "has no attribute 'image'; a field of the spec is set by spec[\"image\"] = …"),
         (DevServerFlavor, "resources", "has no attribute 'resources'; a field of the spec is set by"),

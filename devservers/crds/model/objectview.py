@@ -111,5 +111,5 @@ def _no_such_attribute(cls: type[ObjectView], name: str) -> str:
     message = f"{cls.__name__} has no attribute {name!r}"
     close = get_close_matches(name, known)
     if close:
-        message += f"; did you mean {' or '.join(close)}?"
+        message += f" (did you mean {' or '.join(close)}?)"
     return f'{message}; a field of the spec is set by spec["{name}"] = …'
