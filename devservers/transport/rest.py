@@ -293,7 +293,11 @@ class RESTClient:
             exchange.status = answer.status
             if not 200 <= answer.status < 300:
                 raise self._refusal(method, target, answer, headers)
-        pass_on_warnings(answer.headers, request.doing)
+        try:
+            pass_on_warnings(answer.headers, request.doing)
+        except Warning:  # where warnings are errors: nobody will read this answer
+            answer.close()
+            raise
         return answer
 
     def _refusal(

@@ -45,11 +45,7 @@ def test_without_a_shell_shell_true_is_a_command_not_found(shell_less: DevServer
 
 
 @pytest.mark.parametrize(
-    "options",
-    [
-        {"cwd": "/workspace"},
-        {"cwd": "/workspace", "env": {"A": "b"}, "input": "x", "timeout": LONG},
-    ],
+    "options", [{"cwd": "/workspace"}, {"cwd": "/workspace", "env": {"A": "b"}, "input": "x", "timeout": LONG}]
 )
 def test_without_a_shell_another_directory_cannot_be_had(shell_less: DevServer, options: dict[str, object]) -> None:
     for _ in range(2):  # what is remembered of the container changes nothing

@@ -48,11 +48,7 @@ def json_patch(spec: dict[str, Any], **options: Any) -> DevServer:
     return DevServer.get("dev").patch(steps, **options)
 
 
-WRITES: dict[str, Callable[..., object]] = {
-    "update": update,
-    "merge patch": patch,
-    "JSON patch": json_patch,
-}
+WRITES: dict[str, Callable[..., object]] = {"update": update, "merge patch": patch, "JSON patch": json_patch}
 
 
 @contextmanager
@@ -223,7 +219,6 @@ def test_where_warnings_are_errors_a_with_statement_deletes_at_once_what_it_know
 
 @pytest.mark.parametrize("validation", ["Strict", "Warn"])
 @pytest.mark.parametrize("kind", ["update", "patch", "JSON patch"])
-@pytest.mark.filterwarnings("ignore::ResourceWarning")  # the connection of an answer that was not read
 def test_where_warnings_are_errors_the_object_is_what_was_written(
     cluster: StagedServer, kind: str, validation: str
 ) -> None:

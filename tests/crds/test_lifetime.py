@@ -21,17 +21,7 @@ from devservers.transport.resources import Resource
 from tests.stopwatch import Stopwatch
 from tests.transport.scripted import FakeClock
 
-from .builders import (
-    LONG,
-    SHORT,
-    SPEC,
-    created,
-    eventually,
-    in_background,
-    names_on,
-    requests_of,
-    set_status,
-)
+from .builders import LONG, SHORT, SPEC, created, eventually, in_background, names_on, requests_of, set_status
 from .staged import StagedServer
 
 KIND = Resource("devserver.io", "v1", "devservers", "DevServer", True)

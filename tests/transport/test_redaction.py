@@ -65,10 +65,7 @@ def test_the_command_in_a_kubelets_url_is_redacted_in_message_and_causes() -> No
     shown = 'Post "https://10.0.0.1:10250/exec/n/p/c?***": refused'
     assert without_command(url) == shown
     details = {"kind": "pods", "causes": [{"message": url}, {"reason": "x"}, "odd"]}
-    assert details_without_commands(details) == {
-        "kind": "pods",
-        "causes": [{"message": shown}, {"reason": "x"}, "odd"],
-    }
+    assert details_without_commands(details) == {"kind": "pods", "causes": [{"message": shown}, {"reason": "x"}, "odd"]}
 
 
 def test_details_without_causes_are_left_as_they_are() -> None:

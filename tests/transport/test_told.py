@@ -151,7 +151,7 @@ def test_a_watch_that_goes_on_is_told_with_the_reason(debug: pytest.LogCaptureFi
     said = [record.getMessage() for record in debug.records]
     path = "/apis/devserver.io/v1/namespaces/n/devservers"
     assert [line.partition(" in ")[0] for line in said if line.startswith("WATCH")] == [
-        f"WATCH {path}: attempt 1 failed (410 Expired): listing again",
+        f"WATCH {path}: attempt 1 failed (410 Expired): listing again"
     ]
     assert any(line.startswith(f"GET {path}?watch=true&resourceVersion=1&") for line in said)
 

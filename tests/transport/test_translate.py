@@ -8,22 +8,9 @@ from typing import Any
 
 import pytest
 
-from devservers.errors import (
-    ConnectionFailedError,
-    NotFoundError,
-    ProtocolError,
-    RequestTimeoutError,
-    TransportError,
-)
+from devservers.errors import ConnectionFailedError, NotFoundError, ProtocolError, RequestTimeoutError, TransportError
 from devservers.transport.config.clientconfig import ClientConfig
-from devservers.transport.http.translate import (
-    LOOKUP,
-    Rule,
-    exchanging,
-    guarded,
-    translate,
-    translated,
-)
+from devservers.transport.http.translate import LOOKUP, Rule, exchanging, guarded, translate, translated
 
 CONFIG = ClientConfig("https://api.example")
 
@@ -41,17 +28,9 @@ def _crossing(error: Exception, kind: type[Exception] = TransportError) -> Excep
 @pytest.mark.parametrize(
     ("error", "kind", "text"),
     [
-        (
-            TimeoutError("timed out"),
-            RequestTimeoutError,
-            "no whole answer from https://api.example",
-        ),
+        (TimeoutError("timed out"), RequestTimeoutError, "no whole answer from https://api.example"),
         (OSError(errno.ETIMEDOUT, "gone"), ConnectionFailedError, "the connection failed (gone)"),
-        (
-            ConnectionResetError(104, "reset"),
-            ConnectionFailedError,
-            "the connection failed (reset)",
-        ),
+        (ConnectionResetError(104, "reset"), ConnectionFailedError, "the connection failed (reset)"),
         (http.client.IncompleteRead(b"s3cret"), ConnectionFailedError, "cut before the answer"),
         (http.client.BadStatusLine("s3cret"), ProtocolError, "is not HTTP (BadStatusLine)"),
         (ValueError("s3cret"), ProtocolError, "the answer is not HTTP (ValueError)"),

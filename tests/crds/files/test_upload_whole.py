@@ -211,8 +211,6 @@ def test_it_also_stays_where_nothing_tells_the_containers_apart(gnu_box: Box, lo
 
 @pytest.mark.parametrize("name", [f".devservers-{ID}-x-y", f".devservers-{ID}", ".devservers-1-2-3"])
 def test_directories_that_merely_look_like_it_stay(any_box: Box, newer: Path, name: str) -> None:
-    any_box.path(
-        "p",
-    ).joinpath(name).mkdir()
+    any_box.path("p").joinpath(name).mkdir()
     upload(any_box, newer, "p")
     assert any_box.path("p").joinpath(name).is_dir()
