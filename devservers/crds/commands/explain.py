@@ -21,14 +21,13 @@ from ...errors import (
     SyncError,
 )
 from ...transport.deadline import Deadline
+from ...transport.retry import OVERRUN
 from ..lifecycle.whereabouts import why_gone, why_name_was_guessed, why_not_up
 from .target import NO_CONTAINER
 
 if TYPE_CHECKING:
     from ..model.liveobject import LiveObject
 
-LOOK_SECONDS = 0.9
-"""Time for finding out whether a command ended because its server did."""
 KILLED = (128 + 9, 128 + 15)
 """Exit codes of what was killed: so ends a command whose pod is deleted, if its connection is not
 lost before."""
@@ -81,4 +80,4 @@ def _may_be_the_servers_end(error: ExecError) -> bool:
 
 
 def _deadline(live: LiveObject) -> Deadline:
-    return Deadline(LOOK_SECONDS, live.connected().clock)
+    return Deadline(OVERRUN, live.connected().clock)
