@@ -107,9 +107,10 @@ _KILLED = (
     "A signal killed it: did the container run out of memory, or end? Each remote file is complete "
     "and either the old one or the new one; check the pod, then try again"
 )
-_CAUSE_IS_PLAIN = re.compile(
-    r"permission denied|not permitted|read-only|name too long|invalid argument|not supported"
-    r"|not implemented|no such file|cannot allocate|out of memory|not found",
+_DISK = re.compile("no space left|quota", re.IGNORECASE)
+_NOT_THE_DISK = re.compile(
+    "permission denied|not permitted|read-only|name too long|invalid argument|not supported"
+    "|not implemented|cannot allocate|out of memory",
     re.IGNORECASE,
 )
 
@@ -133,7 +134,7 @@ def complaint(result: RemoteResult) -> Optional[str]:
         remedy = _KILLED
     elif result.returncode in _REMEDIES:
         remedy = _REMEDIES[result.returncode]
-    elif _CAUSE_IS_PLAIN.search(stderr):
+    elif _NOT_THE_DISK.search(stderr) and not _DISK.search(stderr):
         remedy = "Nothing was changed in the container. Remove that cause, then try again"
     else:
         remedy = (

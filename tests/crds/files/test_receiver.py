@@ -71,6 +71,7 @@ def test_a_complaint_holds_what_was_said_the_exit_code_and_a_remedy() -> None:
     ("stderr", "is_blamed"),
     [
         (b"tar: x: Cannot open: No space left on device", True),
+        (b"tar: x: Cannot utime: Operation not permitted\ntar: y: No space left on device", True),
         (b"tar: x: Wrote only 3072 of 10240 bytes", True),
         (b"tar: can't create symlink 'a' to 'b': Operation not permitted", False),
         (b"tar: a?b: Cannot open: Invalid argument", False),
