@@ -82,8 +82,8 @@ quit() { skip "$input"; exit "$1"; }
 fail() { printf '%s\n' "$2" >&2; quit "$1"; }
 
 command -v head >/dev/null 2>&1 || { echo 'head: not found' >&2; exit 81; }
-for tool in tar mkdir mv rm chmod; do
-    command -v "$tool" >/dev/null 2>&1 || fail 81 "$tool: not found"
+for tool in tar mkdir mv rm chmod printf; do
+    command -v "$tool" >/dev/null 2>&1 || { echo "$tool: not found" >&2; quit 81; }
 done
 # In which PID namespace this shell is: the number of that, and since when the kernel counts them.
 here=
@@ -140,7 +140,7 @@ receive() {
     remove_leftovers "${1:-/}"
     staging=$1/$marker-$$-$here
     tree=$staging/tree
-    (umask 077; mkdir "$staging" "$tree") || quit 82
+    (umask 077; mkdir "$staging" && mkdir "$tree") || quit 82
     status=0
     said=$( (
         cd "$tree" || quit 82
