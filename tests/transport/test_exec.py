@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Optional
 
 import pytest
-from wsproto.events import Ping
+from wsproto.events import BytesMessage, Ping
 
 from devservers import errors
 from devservers.transport.deadline import SYSTEM_CLOCK, Clock, Deadline
@@ -245,7 +245,6 @@ def test_a_deadline_ends_an_endless_command() -> None:
 
 
 def test_an_idle_stream_is_pinged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heartbeat, "FIRST_PING_SECONDS", 0.05)
     monkeypatch.setattr(heartbeat, "PING_SECONDS", 0.05)
     pings = [0]
 
@@ -309,6 +308,91 @@ def test_a_transfer_that_is_swallowed_is_a_lost_connection(monkeypatch: pytest.M
 
     run = Run(script, stdin=iter([bytes(40_000_000)]), timeout=None, clock=_Hurried(), reads_on=True)
     assert isinstance(run.error, errors.ExecConnectionLostError)
+
+
+def test_a_transfer_that_was_swallowed_from_its_beginning_is_a_lost_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exec_module, "LOOK_SECONDS", 0.02)
+
+    def script(peer: Peer) -> None:
+        WSPeer(peer)
+        peer.hold()
+
+    run = Run(script, stdin=iter([bytes(1000)]), timeout=None, clock=_Hurried(), reads_on=True)
+    assert isinstance(run.error, errors.ExecConnectionLostError)
+
+
+@pytest.mark.parametrize("size", [1000, 3_000_000, 100_000_000], ids=["little", "more", "much"])
+def test_a_path_that_dies_during_or_after_input_is_a_lost_connection(
+    monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """All of little input was read, as the pong after it shows; much of it cannot lie in buffers."""
+    monkeypatch.setattr(exec_module, "LOOK_SECONDS", 0.02)
+    chunk = bytes(1_000_000)
+    last = size if size < 10_000_000 else size // 10  # byte of input after which it swallows
+    swallowing = threading.Event()
+
+    class Clock(_Hurried):
+        """Time stands still as long as the path is alive."""
+
+        def now(self) -> float:
+            return super().now() if swallowing.is_set() else 0.0
+
+    def script(peer: Peer) -> None:
+        ws = WSPeer(peer, V4)
+        got = 0
+        event: object = None
+        while got < last or not isinstance(event, Ping):
+            event = ws.event()
+            assert event is not None
+            if isinstance(event, Ping):
+                ws.pong(event)
+            elif isinstance(event, BytesMessage):
+                got += len(event.data) - 1 if event.message_finished else len(event.data)
+        swallowing.set()
+        while peer.sock.recv(1 << 20):
+            pass
+
+    stdin = iter([chunk[:size]] * max(1, size // len(chunk)))
+    run = Run(script, stdin=stdin, timeout=None, clock=Clock(), protocol=V4)
+    assert isinstance(run.error, errors.ExecConnectionLostError)
+    assert "not even answers to pings" in str(run.error)
+
+
+def test_a_peer_that_has_answered_pings_is_known_to_the_next_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exec_module, "LOOK_SECONDS", 0.02)
+
+    def answering(peer: Peer) -> None:
+        ws = WSPeer(peer)
+        ping = ws.event()
+        assert isinstance(ping, Ping)
+        ws.pong(ping)
+        ws.success()
+
+    def swallowing(peer: Peer) -> None:
+        WSPeer(peer)
+        peer.hold()
+
+    def patient(peer: Peer) -> None:
+        ws = WSPeer(peer)
+        for _ in range(12):
+            ws.event()
+        ws.success()
+
+    with scripted(answering, swallowing, patient) as server, server.client(60, _Hurried()) as client:
+
+        def run() -> ExitStatus:
+            no_limit = Deadline(None)
+            with open_session(client, TARGET, {V5: ["cmd"]}, stdin=False, deadline=no_limit) as session:
+                return session.communicate(None, _ignore, _ignore, no_limit)
+
+        run()
+        with pytest.raises(errors.ExecConnectionLostError):
+            run()
+        run()  # what was known has turned out wrong: it is forgotten
+
+
+def _ignore(data: bytes) -> None:
+    pass
 
 
 @pytest.mark.parametrize("size", [1000, 20_000_000], ids=["fits into the buffers", "does not"])

@@ -13,50 +13,64 @@ Only the far end can tell, by a pong. But many a silence is none:
    ten pings while 300 kB lay unread, and all ten when they were read. So a pong is owed only for a
    ping before which everything has been read, as the pong to a ping after the last data proves;
    data that follows it later does not change that. (It does not matter then in whose buffers a ping
-   lies, those of TLS in TLS included.)
+   lies, those of TLS in TLS included.) To know early what was read, a ping follows each
+   :data:`PROOF_BYTES` of data, and the last of it.
+   Buffers have an end: to those kubelets 9 and 12 MB went before a command that did not read. Once
+   :data:`MOST_UNREAD` bytes have gone since what was read for certain, somebody takes them, and
+   a pong is owed for the pings among them.
 2. Anything that arrives is life, be it a part of a frame: a server that writes much may be late
    with its pong.
-3. A peer that has never answered a ping on this stream owes nothing. RFC 6455 wants pings answered,
-   and API servers and kubelets do so (their WebSocket library answers when it reads; so do those of
-   the gateways that end the stream and begin another). But what re-frames a stream may drop control
+3. A peer that is not known to answer pings owes nothing. RFC 6455 wants pings answered, and API
+   servers and kubelets do so (their WebSocket library answers when it reads; so do those of the
+   gateways that end the stream and begin another). But what re-frames a stream may drop control
    frames, and nothing tells such a peer from a dead one: to call it lost would end every command
-   there that is quiet for a minute. The first ping goes out soon after the start, so that the time
-   in which a path can die unnoticed is short.
+   there that is quiet for a minute. The first ping is the first thing sent, and whoever remembers
+   an answer on an earlier stream says so (``answers``): the time in which a path can die unnoticed
+   is one round trip, once.
 4. A command of our own that takes its stdin without delay (the far end of a file transfer) is
    different: data that it leaves unread for minutes, while nothing moves in either direction, is a
-   loss. Minutes, for what is on its way may fill large buffers before a slow link.
+   loss, whether pings were answered or not. Minutes, for what is on its way may fill large buffers
+   before a slow link.
 5. A minute in which we did not look (a callback that took its time, a stopped process) is none of
    silence. So pings are counted, not seconds: each is sent when it is due and we look.
 """
 
 from __future__ import annotations
 
+from collections import deque
+
 from ..deadline import Clock
 
-FIRST_PING_SECONDS = 1.0
-"""A command that ends sooner is not pinged at all."""
 PING_SECONDS = 10.0
 """Load balancers cut streams that were idle for 60 to 350 seconds."""
 PINGS_UNANSWERED = 6
 """Pings in a row after which, when the next is due, a peer that owes a pong is lost: 60 s."""
 PINGS_WITHOUT_PROGRESS = 30
 """The same for one that ought to read and does not: 300 s."""
+PROOF_BYTES = 1 << 20
+"""Data between two pings that ask whether it was read."""
+MOST_UNREAD = 64 << 20
+"""More bytes than all buffers on the way to a command can hold."""
+_REMEMBERED = 1000
+"""Unanswered pings of which it is known what was sent before them: the latest."""
 
 
 class Heartbeat:
     """The pings of one stream: when ``due``, send :meth:`ping`, unless the peer ``is_lost``.
 
-    ``reads_on``: the command takes its stdin without delay.
+    When ``proof_due``, and after the last data, send :meth:`proof`. ``reads_on``: the command takes
+    its stdin without delay. ``answers``: the peer is known to answer pings.
     """
 
-    def __init__(self, clock: Clock, reads_on: bool = False) -> None:
+    def __init__(self, clock: Clock, reads_on: bool = False, answers: bool = False) -> None:
         self.reads_on = reads_on
+        self.answers = answers
         self._clock = clock
-        self._due_at = clock.now() + FIRST_PING_SECONDS
-        self._sent = 0
-        self._first_after_data = 1  # from this ping on, a pong proves that all data was read
-        self._all_read = True
-        self._answers = False  # the peer has answered a ping before
+        self._due_at = clock.now()
+        self._pings = 0
+        self._asked: deque[tuple[int, int]] = deque([(0, 0)], _REMEMBERED)  # ping, data before it
+        self._data = 0  # bytes sent that the peer may leave unread
+        self._read = 0  # bytes of them that it has read for certain
         self._owed = False  # a pong, since some ping before which all had been read
         self._unanswered = 0
         self._without_progress = 0
@@ -69,25 +83,33 @@ class Heartbeat:
     @property
     def is_lost(self) -> bool:
         """Whether the peer, asked often enough, has owed a pong for too long."""
-        if not self._answers:
-            return False
         if self.reads_on and self._without_progress >= PINGS_WITHOUT_PROGRESS:
             return True
-        return self._owed and self._unanswered >= PINGS_UNANSWERED
+        return self.answers and self._owed and self._unanswered >= PINGS_UNANSWERED
 
-    def ping(self) -> bytes:
-        """The payload of the next ping."""
+    @property
+    def proof_due(self) -> bool:
+        """Whether much data has followed the last ping."""
+        return self._data - self._asked[-1][1] >= PROOF_BYTES
+
+    def ping(self, queued: int = 0) -> bytes:
+        """The payload of the next ping; ``queued`` bytes before it have not been sent yet."""
         self._due_at = self._clock.now() + PING_SECONDS
-        self._sent += 1
-        self._owed = self._owed or self._all_read
+        unread = self._data - self._read
+        self._owed = self._owed or unread == 0 or unread - queued > MOST_UNREAD
         self._unanswered += self._owed
         self._without_progress += 1
-        return b"%d" % self._sent
+        return self.proof()
 
-    def sent_data(self) -> None:
-        """Something was sent that the peer may leave unread."""
-        self._all_read = False
-        self._first_after_data = self._sent + 1
+    def proof(self) -> bytes:
+        """The payload of a ping whose pong proves that the data so far was read."""
+        self._pings += 1
+        self._asked.append((self._pings, self._data))
+        return b"%d" % self._pings
+
+    def sent_data(self, size: int) -> None:
+        """So many bytes were sent that the peer may leave unread."""
+        self._data += size
 
     def sent(self) -> None:
         """Data of ours has gone on its way."""
@@ -102,7 +124,11 @@ class Heartbeat:
     def pong(self, payload: bytes) -> None:
         """A pong has arrived, with what its ping carried."""
         self.heard()
-        if not payload.isdigit() or not 0 < int(payload) <= self._sent:
+        number = int(payload) if payload.isdigit() else 0
+        if not 0 < number <= self._pings:
             return  # sent without being asked
-        self._answers = True
-        self._all_read = self._all_read or int(payload) >= self._first_after_data
+        self.answers = True
+        while self._asked[0][0] < number:
+            self._asked.popleft()
+        if self._asked[0][0] == number:
+            self._read = self._asked[0][1]

@@ -45,6 +45,7 @@ OPEN_SECONDS = 60.0
 HONEST_FIRST = (channels.V4, channels.V5)
 """The order in which subprotocols are asked for: Success on v4 comes from the kubelet."""
 _REFUSED = "subprotocol refused"
+_ANSWERS_PINGS = "answers pings"
 
 Sink = Callable[[bytes], object]
 
@@ -77,7 +78,9 @@ class ExecSession:
         self, stream: WebSocketStream, client: RESTClient, target: ExecTarget, name: str
     ) -> None:
         self._stream = stream
-        self._heartbeat = Heartbeat(client.clock)
+        self._memory = client.memory
+        self._answers_pings = (_ANSWERS_PINGS, target.namespace, target.pod, stream.subprotocol)
+        self._heartbeat = Heartbeat(client.clock, answers=self._memory.knows(self._answers_pings))
         self._received = self._sent = self._data_end = 0  # positions in the two streams of bytes
         self._target = target
         self._command = name
@@ -109,6 +112,7 @@ class ExecSession:
         self._stdin = None if stdin is None else iter(stdin)
         self._heartbeat.reads_on = reads_on
         sinks = {channels.STDOUT: stdout, channels.STDERR: stderr}
+        self._keep_alive()  # the first ping goes with the first data
         while True:
             if deadline.expired:
                 raise ExecTimeoutError(f"{self._name()} did not end within {deadline.seconds:g} s")
@@ -117,8 +121,9 @@ class ExecSession:
                 status = self._dispatch(message, sinks)
                 if status is not None:
                     return status
-            elif not self._may_send():
-                self._keep_alive()
+                continue
+            self._keep_alive()
+            if not self._may_send():
                 self._stream.wait(deadline.capped(LOOK_SECONDS))
 
     def _send_and_receive(self) -> Optional[Message]:
@@ -145,19 +150,24 @@ class ExecSession:
         return message
 
     def _queue_stdin(self, stdin: Iterator[bytes]) -> None:
-        """Queue stdin up to SEND_AHEAD, and its end if the protocol can say that."""
+        """Queue stdin up to SEND_AHEAD, and its end if the protocol can say that. Pings go between."""
         while self._stream.queued < SEND_AHEAD:
             chunk = next(stdin, None)
             if chunk is None:
                 self._stdin = None
                 if self.protocol == channels.V5:
-                    self._heartbeat.sent_data()
-                    self._stream.send(channels.encode_close(channels.STDIN))
+                    self._send_data(channels.encode_close(channels.STDIN))
+                self._stream.ping(self._heartbeat.proof())
                 return
-            self._heartbeat.sent_data()
             for message in channels.encode_stdin(chunk):
-                self._stream.send(message)
-            self._data_end = self._stream.sent + self._stream.queued
+                self._send_data(message)
+
+    def _send_data(self, message: bytes) -> None:
+        self._heartbeat.sent_data(len(message))
+        self._stream.send(message)
+        self._data_end = self._stream.sent + self._stream.queued
+        if self._heartbeat.proof_due:
+            self._stream.ping(self._heartbeat.proof())
 
     def _note_life(self, message: Optional[Message]) -> None:
         sent, received = self._stream.sent, self._stream.received
@@ -170,6 +180,8 @@ class ExecSession:
             self._heartbeat.heard()
         if message is not None and message.pong is not None:
             self._heartbeat.pong(message.pong)
+            if self._heartbeat.answers:
+                self._memory.learn(self._answers_pings)
 
     def _may_send(self) -> bool:
         """Whether there is stdin to be queued at once: nothing wakes us up for that."""
@@ -199,11 +211,12 @@ class ExecSession:
         if not self._heartbeat.due:
             return
         if self._heartbeat.is_lost:
+            self._memory.forget(self._answers_pings)  # it may have been what is wrong
             self._lost(
                 "nothing has come for a minute or more, not even answers to pings: is the network "
                 "or the VPN down, or does something on the way keep a dead connection open?"
             )
-        self._stream.ping(self._heartbeat.ping())
+        self._stream.ping(self._heartbeat.ping(self._stream.queued))
 
     def _name(self) -> str:
         return f"{self._command!r} in {self._target}"
