@@ -150,7 +150,7 @@ class ExecSession:
         return message
 
     def _queue_stdin(self, stdin: Iterator[bytes]) -> None:
-        """Queue stdin up to SEND_AHEAD, and its end if the protocol can say that. Pings go between."""
+        """Queue stdin up to SEND_AHEAD, and its end if that can be said. Pings go between."""
         while self._stream.queued < SEND_AHEAD:
             chunk = next(stdin, None)
             if chunk is None:
