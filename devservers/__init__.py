@@ -17,6 +17,7 @@ maps. Layers, highest first; a module imports only what stands below it:
     arguments    the rules for arguments, one for each kind
     errors       every exception, one tree
     notes        notes on exceptions (PEP 678), on any Python
+    parts        parts that a vendored copy may leave out
     version      the version number
 """
 

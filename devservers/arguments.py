@@ -78,7 +78,8 @@ def sendable(value: str, name: str) -> str:
     """A string that can be encoded, and so sent."""
     if not is_encodable(value):
         raise ValueError(
-            f"{name}: {value!r} is not text that can be encoded as UTF-8 (bytes decoded by os.fsdecode?)"
+            f"{name}: {value!r} is not text that can be encoded as UTF-8 "
+            "(bytes decoded by os.fsdecode?)"
         )
     return value
 
@@ -112,7 +113,9 @@ def mapping(value: object, name: str) -> Mapping[Any, Any]:
 
 def path(value: object, name: str) -> str:
     """A path as a string that is not empty. Paths given as bytes are refused."""
-    found = os.fspath(value) if hasattr(value, "__fspath__") else value
+    found = value
+    if hasattr(value, "__fspath__"):
+        found = os.fspath(value)
     if not isinstance(found, str):
         raise TypeError(f"{name}: must be a path (str or os.PathLike), not {type(found).__name__}")
     if not found:

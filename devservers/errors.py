@@ -24,7 +24,7 @@
     └── SyncError
 
 A failure Status is turned into an exception by its ``reason`` (see :data:`REASONS`), and where that
-is absent or new, by its ``code``. No message holds a token, a key or a request body.
+is absent or new, by its ``code``. No message contains a token, a key or a request body.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Notes on exceptions that are under way (PEP 678): what else the caller has to know."""
+"""Notes on exceptions that are being raised (PEP 678): what else the caller has to know."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from __future__ import annotations
 def add_note(error: BaseException, text: str) -> None:
     """Attach ``text`` to ``error`` as a note.
 
-    Python before 3.11 does not show notes: there it is a warning as well.
+    Python before 3.11 shows no notes: there it is a warning, too.
     """
     if hasattr(error, "add_note"):
         error.add_note(text)

@@ -18,13 +18,18 @@ PARTS: dict[str, tuple[str, ...]] = {
     "copying files": ("crds/files",),
     "the exec protocol": ("transport/exec",),
     "kubeconfig files": (
-        "transport/config/lookup.py", "transport/config/kubeconfig.py", "transport/config/contexts.py",
-        "transport/config/entry.py", "transport/config/document.py", "transport/config/goyaml.py",
+        "transport/config/kubeconfig.py",
+        "transport/config/lookup.py",
+        "transport/config/contexts.py",
+        "transport/config/user.py",
+        "transport/config/entry.py",
+        "transport/config/document.py",
+        "transport/config/goyaml.py",
         "transport/config/execstanza.py",
     ),
     "exec credential plugins": ("transport/auth/plugin.py", "transport/auth/process.py"),
     "proxies": ("transport/config/proxies.py", "transport/tls/tunnel.py"),
-}  # fmt: skip
+}
 """Copying files needs the running of commands, and that the exec protocol; credential plugins are
 of use only together with kubeconfig files."""
 
@@ -45,16 +50,18 @@ class needed_by:
         pass
 
     def __exit__(
-        self, kind: Optional[type[BaseException]], error: Optional[BaseException], traceback: Optional[TracebackType]
+        self, kind: Optional[type[BaseException]], error: Optional[BaseException],
+        traceback: Optional[TracebackType],
     ) -> None:  # fmt: skip
         if not isinstance(error, ModuleNotFoundError) or error.name is None:
             return
         parent, _, path = error.name.partition(f"{PACKAGE}.")
         if parent or not path:
             return  # a module of somebody else
+        part = _part_with(path.replace(".", "/"))
         raise MissingDependencyError(
-            f"{self._what} needs {_part_with(path.replace('.', '/'))}, which this copy of the package "
-            f"({PACKAGE}) was made without: add it from devservers {__version__}"
+            f"{self._what} needs {part}, which this copy of the package ({PACKAGE}) was made "
+            f"without: add it from devservers {__version__}"
         ) from error
 
 

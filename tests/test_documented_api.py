@@ -63,14 +63,8 @@ SAID = {
     ],
     "Syncing a Local Workspace": ["hello from local workspace\n"],
     "Typed Spec Access": ["Persistent home is enabled with size: 20Gi\n"],
-    "Getting and Listing DevServers": [
-        "Found server: my-test-server\n",
-        "Available servers:\n- my-test-server\n",
-    ],
-    "Updating a DevServer": [
-        "Old image: ubuntu:22.04\nNew image: fedora:latest\n",
-        "New TTL: 8h\n",
-    ],
+    "Getting and Listing DevServers": ["Found server: my-test-server\n", "Available servers:\n- my-test-server\n"],
+    "Updating a DevServer": ["Old image: ubuntu:22.04\nNew image: fedora:latest\n", "New TTL: 8h\n"],
     "Deleting a DevServer": ["DevServer 'my-test-server' deleted.\n"],
     "Refreshing Local State": ["Current status phase is: "],
     "Waiting for a Specific Status": [

@@ -15,6 +15,7 @@ Layers, highest first; a module imports only what stands below it, which import-
     files/            what is copied, and how does it arrive whole?
     lifecycle/        from create to gone: ``with``, waiting, readiness, pods, the failure report
     model/            what is an object? raw JSON, metadata, typed views, merge, reference
+    result            what came of a command: plain values
     errors            the exceptions, at their documented import path
     const             names of the ``devserver.io`` API
 

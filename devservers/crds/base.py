@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Optional, TypeVar, Union
 
 from .. import arguments
-from ..errors import AlreadyExistsError
+from ..errors import AlreadyExistsError, APIWarning
 from ..transport.deadline import Deadline
 from ..transport.default import checked_client, chosen_client
 from ..transport.names import validate_name
@@ -128,7 +128,8 @@ class BaseCustomResource(ObjectView):
             field_validation: what happens to fields that the server does not know: ``"Strict"``, an
                 InvalidError that names them; ``"Warn"``, dropped with an APIWarning; ``"Ignore"``,
                 dropped. Servers before Kubernetes 1.25 always drop them; with ``"Strict"`` you get
-                an APIWarning then.
+                an APIWarning then (if warnings are errors, its text names the object, which has
+                been created).
 
         Raises:
             AlreadyExistsError: there is one of that name; if that is being deleted, the text says
@@ -143,13 +144,16 @@ class BaseCustomResource(ObjectView):
         live = resource._live
         collection, body = live.collection(), live.to_create()
         try:
-            raw = create(
-                collection, body,
+            create(
+                collection, body, live.take,
                 dry_run=dry_run, field_manager=field_manager, field_validation=field_validation,
             )  # fmt: skip
         except AlreadyExistsError as error:
             raise explain_taken_name(error, collection, body["metadata"].get("name")) from None
-        live.take(raw)
+        except APIWarning as warning:  # warnings are errors here, and the caller gets no object
+            if not dry_run:
+                warning.args = (f"{warning}; {live} was created nevertheless",)
+            raise
         live.preexisting = not dry_run
         return resource
 

@@ -114,17 +114,20 @@ class DevServer(BaseCustomResource):
     ) -> None:  # fmt: skip
         super().__init__(metadata, arguments.mapping(spec, "spec"), client=client)
         check_time_to_live(spec)
-        if on_event is not None and not callable(on_event):
-            raise TypeError(
-                f"on_event: must be callable with a string, not {type(on_event).__name__}"
-            )
-        self.wait_timeout = arguments.timeout(wait_timeout, "wait_timeout")
-        self.deletion_timeout = arguments.seconds(deletion_timeout, "deletion_timeout")
-        self.fail_fast = arguments.flag(fail_fast, "fail_fast")
+        self.wait_timeout = wait_timeout
+        self.deletion_timeout = deletion_timeout
+        self.fail_fast = fail_fast
         self.on_event = on_event
-        self.sync_workspace = _checked_workspace(sync_workspace)
-        self.delete_on_exit = arguments.choice(delete_on_exit, "delete_on_exit", DELETE_ON_EXIT)
-        self.if_exists = arguments.choice(if_exists, "if_exists", IF_EXISTS)
+        self.sync_workspace = {} if sync_workspace is None else sync_workspace
+        self.delete_on_exit = delete_on_exit
+        self.if_exists = if_exists
+
+    if not TYPE_CHECKING:  # as in ObjectView
+
+        def __setattr__(self, name, value):
+            """A setting is checked when it is assigned: leaving ``with`` would be too late."""
+            check = _SETTINGS.get(name)
+            super().__setattr__(name, check(value, name) if check else value)
 
     @classmethod
     def _of(cls: type[D], raw: dict[str, Any], client: RESTClient) -> D:
@@ -316,17 +319,19 @@ class DevServer(BaseCustomResource):
             ExecConnectionLostError: no status came, or a success without its proof: the exit code
                 is unknown, and is not guessed. With the partial output; says whether the command
                 was killed.
-            CommandFailedError: with ``check``. APIError: refused. BadRequestError: no such
-                container; it lists those that are there.
+            CommandFailedError: with ``check``; without it, if the command was killed because the
+                server was deleted.
+            APIError: refused. BadRequestError: no such container; it lists those that are there.
             ExecError: the command may not be executed, ``cwd`` is not there, there is no pod, or it
                 is not up: then with what ``wait_for_ready`` would say.
         """
         with needed_by("exec"):
+            from .commands.commandline import check_container
             from .commands.execution import Output, completing_failures, encode_input
-            from .commands.explain import explaining_failures
+            from .commands.explain import ended_with_its_server, explaining_failures
             from .commands.run import Call, run
             from .commands.target import locate
-            from .commands.wrapper import Command, check_container
+            from .commands.wrapper import Command
 
         check_container(container)
         arguments.flags(shell=shell, check=check, text=text)
@@ -342,7 +347,7 @@ class DevServer(BaseCustomResource):
                 call = Call(client, target, stdin, output.stdout, output.stderr, deadline)
                 returncode, confirmed = run(call, command)
             result = output.result(args, returncode, confirmed)
-            if check:
+            if check or ended_with_its_server(live, returncode):
                 result.check_returncode()
             return result
 
@@ -383,10 +388,10 @@ class DevServer(BaseCustomResource):
                 of it, whatever the API server says. ExecError: as for :meth:`exec`.
         """
         with needed_by("upload"):
+            from .commands.commandline import check_container
             from .commands.execution import run_raw
             from .commands.explain import explaining_failures
             from .commands.target import locate
-            from .commands.wrapper import check_container
             from .files.transfer import check_paths, upload
 
         check_container(container)
@@ -398,15 +403,31 @@ class DevServer(BaseCustomResource):
             )
 
 
-def _checked_workspace(workspace: Optional[Mapping[Any, PathLike]]) -> dict[Any, PathLike]:
-    if workspace is None:
-        return {}
+def _checked_workspace(workspace: Any, name: str) -> dict[Any, PathLike]:
     if not isinstance(workspace, Mapping):
         raise TypeError(
-            "sync_workspace: must be a dict of local paths to remote paths, "
-            f"not {type(workspace).__name__}"
+            f"{name}: must be a dict of local paths to remote paths, not {type(workspace).__name__}"
         )
     for local, remote in workspace.items():
-        arguments.path(local, "sync_workspace")
-        arguments.path(remote, f"sync_workspace[{local!r}]")
+        arguments.path(local, name)
+        arguments.path(remote, f"{name}[{local!r}]")
     return dict(workspace)
+
+
+def _checked_callback(callback: Any, name: str) -> Optional[Callable[[str], object]]:
+    if callback is not None and not callable(callback):
+        raise TypeError(f"{name}: must be callable with a string, not {type(callback).__name__}")
+    checked: Optional[Callable[[str], object]] = callback
+    return checked
+
+
+_SETTINGS: Mapping[str, Callable[[Any, str], object]] = {
+    "wait_timeout": arguments.timeout,
+    "deletion_timeout": arguments.seconds,
+    "fail_fast": arguments.flag,
+    "on_event": _checked_callback,
+    "sync_workspace": _checked_workspace,
+    "delete_on_exit": lambda value, name: arguments.choice(value, name, DELETE_ON_EXIT),
+    "if_exists": lambda value, name: arguments.choice(value, name, IF_EXISTS),
+}
+"""The checks of the settings that may be assigned at any time."""

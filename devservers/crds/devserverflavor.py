@@ -1,4 +1,4 @@
-"""DevServerFlavor: what kinds of DevServers the cluster offers (resources, node placement). Cluster-scoped."""
+"""DevServerFlavor: the sizes of DevServers that a cluster offers. Cluster-scoped."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from .const import GROUP, PLURAL_DEVSERVERFLAVOR, VERSION
 
 
 class DevServerFlavor(BaseCustomResource):
-    """A flavor, named in ``spec.flavor`` of a DevServer. ``update()`` does not write its status, a subresource."""
+    """A flavor, named in ``spec.flavor`` of a DevServer: resources and node placement.
+
+    ``update()`` does not write its status, which is a subresource.
+    """
 
     group = GROUP
     version = VERSION

@@ -7,7 +7,10 @@ from .const import GROUP, PLURAL_DEVSERVERUSER, VERSION
 
 
 class DevServerUser(BaseCustomResource):
-    """A user; ``spec["username"]`` is required. Its status is a subresource: ``update()`` does not write it."""
+    """A user; ``spec["username"]`` is required.
+
+    ``update()`` does not write its status, which is a subresource.
+    """
 
     group = GROUP
     version = VERSION

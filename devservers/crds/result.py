@@ -27,11 +27,13 @@ class ExecResult(Generic[Text]):
     Attributes:
         args: the command as it was given.
         stdout, stderr: the output: str, or bytes with ``text=False``; None where it went to a sink.
-        returncode: the exit code; 128 + n for a command killed by signal n, as container runtimes report it.
-        stdout_bytes, stderr_bytes: what was captured, as the container sent it; empty where it went to a sink.
-        confirmed: whether the exit code is proved. False only for a 0 from a server that speaks nothing but protocol
-            v5, of a command in a container without ``sh``: such a server may say so of a command whose end it did not
-            see.
+        returncode: the exit code; 128 + n for a command killed by signal n, as container runtimes
+            report it.
+        stdout_bytes, stderr_bytes: what was captured, as the container sent it; empty where it went
+            to a sink.
+        confirmed: whether the exit code is proved. False only for a 0 from a server that speaks
+            nothing but protocol v5, of a command in a container without ``sh``: such a server may
+            say so of a command whose end it did not see.
     """
 
     __slots__ = (
@@ -67,8 +69,11 @@ class ExecResult(Generic[Text]):
         if self.returncode:
             words = [self.args] if isinstance(self.args, str) else list(self.args)
             tail = self.stderr_bytes[-500:].decode("utf-8", "replace").strip()
+            message = f"{' '.join(words)!r} ended with exit code {self.returncode}"
+            if tail:
+                message = f"{message}: {tail}"
             raise CommandFailedError(
-                f"{' '.join(words)!r} ended with exit code {self.returncode}{': ' + tail if tail else ''}",
+                message,
                 returncode=self.returncode,
                 command=words,
                 stdout_bytes=self.stdout_bytes,

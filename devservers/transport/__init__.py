@@ -11,21 +11,22 @@ Layers, highest first; a module imports only what stands below it, which import-
     exec/        how is a command's session carried? channels, WebSocket, pings
     rest         RESTClient: one request, one deadline, one exception
     http/        how do bytes get there? name, TCP, proxy, TLS, pool, HTTP/1.1
+    resend       the attempts at one request, and as whom each is sent
+    status       a failed answer as an exception
     config/      which cluster? kubeconfig, context, service account, proxies
     auth/        as whom? tokens, certificates, exec plugins, redaction
-    status       a failed answer as an exception
+    tls/         whom do we trust? contexts, explanations, TLS inside TLS
     advice       what to do about a refusal: the sentence after the server's own
     served       what a 404 means for a kind that has been served before
-    retry        whether and when a failed request is sent again
+    retry        which failures pass, and the loop that sends again or waits
     told         the ``devservers`` logger
-    tls/         whom do we trust? contexts, explanations, TLS inside TLS
     apiwarning   ``Warning`` headers as Python warnings
     deadline     one deadline through many steps; the clock; backoff
     lazymodule   modules loaded by their first use, and usable while the interpreter ends
     locks        locks that a forked child finds open
     memory       what a client has learned about its server
-    quoted       commands cut out of what an API server quotes
-    resources    URL paths; rules for names
+    resources    URL paths
+    names        the API server's rules for names
     text         text that can be shown or sent
 
 Names load on first use (PEP 562): importing the package imports none of this.

@@ -73,7 +73,10 @@ def _for_unreachable_kubelet(refusal: _Refusal) -> str:
 def _for_rejected_credentials(refusal: _Refusal) -> str:
     if refusal.code != 401:
         return ""
-    return "the API server does not accept these credentials: log in again, or check the user of the kubeconfig"
+    return (
+        "the API server does not accept these credentials: log in again, or check the user of the "
+        "kubeconfig"
+    )
 
 
 _QUOTA = (

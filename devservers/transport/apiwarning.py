@@ -1,4 +1,4 @@
-"""What an API server says beside its answer: ``Warning`` headers (RFC 7234, code 299) as :class:`APIWarning`."""
+"""Warnings to the user: those of the API server, and our own."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ _WARNING = re.compile(r'299 [^\s"]+ "((?:[^"\\]|\\.)*)"')
 
 
 def pass_on_warnings(headers: Message, doing: str) -> None:
-    """``Warning`` headers (RFC 7234, code 299) as :class:`APIWarning`."""
+    """``Warning`` headers of an answer (RFC 7234, code 299) as :class:`APIWarning`."""
     for header in headers.get_all("Warning") or ():
         for text in _WARNING.findall(header):
-            warn_user(
-                f"{doing}: the API server warns: {re.sub(r'[^ -~]+', ' ', text.replace(chr(92), ''))}"
-            )
+            plain = re.sub(r"[^ -~]+", " ", text.replace("\\", ""))
+            warn_user(f"{doing}: the API server warns: {plain}")
 
 
 def warn_user(text: str, category: type[Warning] = APIWarning) -> None:

@@ -41,12 +41,12 @@ FOREVER = 1e8
 """Seconds beyond which a timeout is no limit: sockets cannot count as far as ``inf``."""
 
 
-LOOK_SECONDS = 0.25
-"""Seconds between two looks at a cancellation by a wait that nothing can wake."""
+SLICE_SECONDS = 0.25
+"""Seconds after which a wait that nothing can wake notices a cancellation."""
 
 
 class Cancellation:
-    """Ends a call from another thread: its deadline has passed at once, and the socket it reads from is interrupted."""
+    """Ends a call from another thread: its deadline passes at once, and a blocked read ends."""
 
     def __init__(self) -> None:
         import threading
@@ -67,8 +67,8 @@ def _nothing() -> None:
 class Deadline:
     """The moment a call must be over, fixed once and handed down to every step.
 
-    ``Deadline(None)`` and ``Deadline(inf)`` never expire. A cancelled one has expired. This is where every ``timeout``
-    of the public API arrives.
+    ``Deadline(None)`` and ``Deadline(inf)`` never expire. A canceled one has expired. Every
+    ``timeout`` of the public API becomes one.
 
     Raises:
         TypeError, ValueError: ``seconds`` is not a number, or not one of at least 0.
@@ -92,7 +92,9 @@ class Deadline:
         """Seconds left, never below zero; None without a limit."""
         if self.cancellation is not None and self.cancellation.event.is_set():
             return 0.0
-        return None if self._at is None else max(0.0, self._at - self._clock.now())
+        if self._at is None:
+            return None
+        return max(0.0, self._at - self._clock.now())
 
     @property
     def expired(self) -> bool:
@@ -102,25 +104,27 @@ class Deadline:
     def capped(self, seconds: Optional[float]) -> Optional[float]:
         """The smaller of ``seconds`` and the time left (None: no limit)."""
         left = self.remaining()
-        if left is None or seconds is None:
-            return seconds if left is None else left
+        if left is None:
+            return seconds
+        if seconds is None:
+            return left
         return min(left, seconds)
 
     def sooner(self, seconds: Optional[float]) -> Deadline:
-        """A deadline ``seconds`` from now, or this one if it comes first; cancelled together with this one."""
+        """A deadline ``seconds`` from now, or this one if earlier; canceled with this one."""
         return Deadline(self.capped(seconds), self._clock, self.cancellation)
 
     def wait(self, wait: Callable[[Optional[float]], bool]) -> bool:
-        """``wait(seconds)`` until it says True; False if the time is up, or the call is cancelled, before that.
+        """``wait(seconds)`` until it returns True; False if the deadline or a cancellation comes.
 
-        ``seconds`` None is no limit. Where a cancellation may come, the wait is asked again every
-        :data:`LOOK_SECONDS`: a TCP connect, a lock and the like cannot be interrupted from outside.
+        ``seconds`` None is no limit. Where a cancellation may come, the wait is cut into slices of
+        :data:`SLICE_SECONDS`: a TCP connect, a lock and the like cannot be interrupted otherwise.
         """
         if self.cancellation is None:
             left = self.remaining()
             return (left is None or left > 0) and wait(left)
         while not self.expired:
-            if wait(self.capped(LOOK_SECONDS)):
+            if wait(self.capped(SLICE_SECONDS)):
                 return True
         return False
 
@@ -131,7 +135,7 @@ class Deadline:
 
 
 class Backoff:
-    """Capped exponential waits with full jitter, so that a thousand clients do not return in step."""
+    """Capped exponential waits with jitter, so that many clients do not return at once."""
 
     def __init__(
         self,

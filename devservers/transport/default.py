@@ -1,8 +1,8 @@
 """The process-wide default client, made on first use.
 
-It is made from :func:`load_config` when something needs it, or from what :func:`configure` was told. Made from the
-environment, it follows the environment: when the variables that decide where the configuration is have changed since,
-the next call gets a new client.
+It is made from :func:`load_config` when something needs it, or by :func:`configure`. Made from the
+environment, it follows the environment: when the variables that decide where the configuration is
+have changed since, the next call gets a new client.
 """
 
 from __future__ import annotations
@@ -21,12 +21,9 @@ _VARIABLES = ("KUBECONFIG", "HOME", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVI
 
 _lock = ForkSafeLock()
 _client: Optional[RESTClient] = None
-_defaults: WeakSet[RESTClient] = (
-    WeakSet()
-)  # the one of now, and those of before that somebody still holds
-_made_under: Optional[tuple[Optional[str], ...]] = (
-    None  # None: configured, whatever the environment says
-)
+_defaults: WeakSet[RESTClient] = WeakSet()  # this one, and earlier ones that are still in use
+_made_under: Optional[tuple[Optional[str], ...]] = None
+# The environment it was made from; None: it was configured, whatever the environment says.
 
 
 def default_client() -> RESTClient:
@@ -62,7 +59,7 @@ def checked_client(client: object) -> RESTClient:
 
 
 def was_default(client: RESTClient) -> bool:
-    """Whether this is the process-wide client, or was: not one that was made to be passed as ``client=``."""
+    """Whether this is the process-wide client, or was one before :func:`configure`."""
     return client in _defaults
 
 
@@ -74,12 +71,12 @@ def configure(
     """Set what the process-wide client is made from, and make it now.
 
     Args:
-        kubeconfig: path of a kubeconfig file, or a dict of what one says; default: the usual places.
+        kubeconfig: path of a kubeconfig file, or its content as a dict; default: the usual places.
         context: a context of it; default: its current one.
         namespace: the namespace used where none is given; default: the context's.
 
     Raises:
-        KubeConfigError: the configuration is not usable; the client of before stays.
+        KubeConfigError: the configuration is not usable; the earlier client stays.
     """
     global _made_under
     from .config.sources import load_config

@@ -1,12 +1,12 @@
 """Locks that a forked child finds open.
 
-A child gets a copy of every lock as it stood, and of the threads only the one that forked: a lock
-that another thread held would stay shut for ever. So every lock of this package is a
-:class:`ForkSafeLock`, and the child replaces what is inside of each before anything else runs
-there.
+A child gets a copy of every lock as it was, and of the threads only the one that forked: a lock
+that another thread held would stay locked for ever. So every lock of this package is a
+:class:`ForkSafeLock`, and the child replaces the ``threading.Lock`` inside each before anything
+else runs there.
 
-That leaves one duty to whoever uses one: what a lock guards must be whole at each moment (a value
-that is replaced, not one that is changed in steps), since the child may find it half-way.
+That leaves one duty to the users of a lock: what it guards must be consistent at each moment (a
+value that is replaced, not one that is changed in steps), since a fork may happen in between.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class ForkSafeLock:
         return True
 
     def release(self) -> None:
-        """Let go of what was acquired: another lock than that of now, if the holder has forked."""
+        """Release what was acquired: if the holder has forked meanwhile, that is the old lock."""
         self._held.release()
 
     def __enter__(self) -> None:

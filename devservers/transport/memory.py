@@ -1,7 +1,8 @@
-"""What a client has learned of its server and of the containers there, so as not to ask each time.
+"""What a client has learned about its server and the containers there, so as not to ask each time.
 
-What is remembered is a hint: servers are upgraded and containers replaced. Whoever goes by it must
-be able to be wrong, and then says so by :meth:`Memory.learn` or :meth:`Memory.forget`.
+What is remembered is a hint: servers are upgraded and containers replaced. Code that relies on a
+hint must cope with its being wrong, and corrects it by :meth:`Memory.learn` or
+:meth:`Memory.forget`.
 """
 
 from __future__ import annotations

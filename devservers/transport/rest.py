@@ -1,7 +1,10 @@
-"""REST over the Kubernetes API: JSON in and out, failures as typed exceptions, resends where they are safe.
+"""REST over the Kubernetes API: JSON in and out, failures as typed exceptions, safe resends.
 
-A :class:`RESTClient` serves many threads. Each call has one deadline that covers connecting, every resend and the whole
-answer.
+A :class:`RESTClient` serves many threads. Each call has one deadline that covers connecting, every
+resend and the whole answer. A request takes this road: :meth:`RESTClient.request` is the loop of
+its attempts (:mod:`.resend`), each of them sent once over urllib's opener with a handler of ours
+(:mod:`.http.opener`); an answer other than 2xx becomes an exception (:mod:`.status`,
+:mod:`.served`), and a lost one too (:mod:`.http.translate`).
 """
 
 from __future__ import annotations
@@ -17,11 +20,9 @@ from ..errors import (
     APIError,
     ConnectionFailedError,
     ExpiredError,
-    NotServedError,
     ProtocolError,
     RequestTimeoutError,
     TransportError,
-    UnauthorizedError,
 )
 from ..version import __version__
 from . import retry
@@ -29,22 +30,25 @@ from .apiwarning import pass_on_warnings
 from .auth.credentials import Identity, check_header_text
 from .auth.login import Login
 from .config.clientconfig import ClientConfig
-from .deadline import SYSTEM_CLOCK, Backoff, Clock, Deadline
+from .deadline import SYSTEM_CLOCK, Clock, Deadline
 from .http.opener import Answer, Request, build_opener
 from .http.pool import Pool
 from .memory import Memory
+from .resend import RequestAttempts
 from .resources import Query, Resource, request_info, with_query
 from .served import ServedKinds
 from .status import failure_answer
 from .text import json_or_none
-from .told import Exchange, tell_resend
+from .told import Exchange
 
 Object = dict[str, Any]
 """A Kubernetes object as JSON."""
 
 REQUEST_TIMEOUT = 60.0
-"""Seconds for one call unless the caller says otherwise: the API server's own limit for what is not a watch."""
+"""Seconds for one call unless the caller says otherwise: the API server's own limit, except for
+watches."""
 PAGE_SIZE = 500
+"""Objects of a list asked for at a time, as client-go does."""
 PROPAGATION_POLICIES = ("Foreground", "Background", "Orphan")
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
@@ -52,15 +56,19 @@ APPLY_PATCH = "application/apply-patch+yaml"
 
 
 def user_agent() -> str:
-    """``devservers/<version> (python/<v>; <os>/<arch>)``; what stands before ``/`` becomes the field manager."""
+    """``devservers/<version> (python/<v>; <os>/<arch>)``.
+
+    The API server takes the part before ``/`` as the field manager.
+    """
     import platform
 
     version = ".".join(str(part) for part in sys.version_info[:3])
-    return f"devservers/{__version__} (python/{version}; {sys.platform}/{platform.machine() or 'unknown'})"
+    machine = platform.machine() or "unknown"
+    return f"devservers/{__version__} (python/{version}; {sys.platform}/{machine})"
 
 
 class RESTClient:
-    """A client of one API server. Thread-safe; a context manager; :meth:`close` drops the kept-alive connections.
+    """A client of one API server. Thread-safe; a context manager that closes it.
 
     Args:
         config: where the server is and who asks; default: :func:`load_config`.
@@ -74,7 +82,8 @@ class RESTClient:
     ) -> None:  # fmt: skip
         if config is not None and not isinstance(config, ClientConfig):
             raise TypeError(
-                f"config: must be a ClientConfig (load_config() makes one), not {type(config).__name__}"
+                "config: must be a ClientConfig (load_config() makes one), "
+                f"not {type(config).__name__}"
             )
         timeout = arguments.timeout(timeout)
         if config is None:
@@ -100,14 +109,17 @@ class RESTClient:
         self.close()
 
     def close(self) -> None:
-        """Close idle connections. The client stays usable; what it opens from now on is closed after each call."""
+        """Close the idle connections.
+
+        The client stays usable; from now on a connection is closed after each call.
+        """
         self._pool.close()
 
     def afresh(self) -> RESTClient:
         """A client for the same server that has no connection yet."""
         return RESTClient(self.config, clock=self.clock)
 
-    # -- resources ------------------------------------------------------------------------------------------------
+    # -- resources --------------------------------------------------------------------------------
 
     def get(
         self,
@@ -145,23 +157,18 @@ class RESTClient:
         return self.request("PUT", resource.item(namespace, name), query=query, body=body)
 
     def patch(
-        self, resource: Resource, namespace: Optional[str], name: str, body: object, content_type: str, *,
-        query: Optional[Query] = None,
+        self, resource: Resource, namespace: Optional[str], name: str, body: object,
+        content_type: str, *, query: Optional[Query] = None,
     ) -> Object:  # fmt: skip
-        """Patch an object; ``content_type`` says how ``body`` is meant."""
-        return self.request(
-            "PATCH",
-            resource.item(namespace, name),
-            query=query,
-            body=body,
-            content_type=content_type,
-        )
+        """Patch an object; ``content_type`` says which kind of patch ``body`` is."""
+        path = resource.item(namespace, name)
+        return self.request("PATCH", path, query=query, body=body, content_type=content_type)
 
     def delete(
         self, resource: Resource, namespace: Optional[str], name: str, *, uid: Optional[str] = None,
         propagation_policy: Optional[str] = None, deadline: Optional[Deadline] = None,
     ) -> Object:  # fmt: skip
-        """Delete an object; with ``uid`` only if it is still that very object (ConflictError else)."""
+        """Delete an object; with ``uid`` only that very object (else ConflictError)."""
         options: Object = {"apiVersion": "v1", "kind": "DeleteOptions"}
         if uid is not None:
             options["preconditions"] = {"uid": uid}
@@ -170,10 +177,8 @@ class RESTClient:
                 propagation_policy, "propagation_policy", PROPAGATION_POLICIES
             )
         body = options if len(options) > 2 else None
-        path = resource.item(namespace, name)
-        return self.request(
-            "DELETE", path, body=body, deadline=deadline, repeatable=uid is not None
-        )
+        path, repeatable = resource.item(namespace, name), uid is not None
+        return self.request("DELETE", path, body=body, deadline=deadline, repeatable=repeatable)
 
     def pages(
         self, resource: Resource, namespace: Optional[str], *,
@@ -288,7 +293,11 @@ class RESTClient:
             exchange.status = answer.status
             if not 200 <= answer.status < 300:
                 raise self._refusal(method, target, answer, headers)
-        pass_on_warnings(answer.headers, request.doing)
+        try:
+            pass_on_warnings(answer.headers, request.doing)
+        except Warning:  # where warnings are errors: nobody will read this answer
+            answer.close()
+            raise
         return answer
 
     def _refusal(
@@ -300,11 +309,9 @@ class RESTClient:
             )
         finally:
             answer.close()  # for one that was not read to its end
-        return (
-            self.served.judged(failure, method, target)
-            if isinstance(failure, APIError)
-            else failure
-        )
+        if isinstance(failure, APIError):
+            return self.served.judged(failure, method, target)
+        return failure
 
     def headers(self, identity: Identity) -> list[tuple[str, str]]:
         """What every request carries, upgrades included: who we are and what we accept."""
@@ -316,71 +323,8 @@ class RESTClient:
         ]
 
 
-class RequestAttempts(retry.Attempts):
-    """The attempts at one request: which failures pass (:mod:`.retry`), and as whom it is sent.
-
-    Credentials that are refused (401) are renewed as :mod:`.auth.login` says, and the request is
-    sent with the new ones at once; that is not counted as a failure.
-
-    Attributes:
-        identity: who sends the present attempt.
-    """
-
-    identity: Identity
-
-    def __init__(
-        self,
-        method: str,
-        target: str,
-        deadline: Deadline,
-        login: Login,
-        drop_idle: Callable[[], None],
-        *,
-        repeatable: bool,
-    ) -> None:
-        super().__init__(deadline, Backoff(first=0.1, limit=2.0), limit=retry.ATTEMPTS)
-        self._method = method
-        self._target = target
-        self._login = login
-        self._drop_idle = drop_idle
-        self._repeatable = repeatable
-        self._not_served_deadline = deadline
-        if deadline.seconds is None:
-            self._not_served_deadline = deadline.sooner(retry.NOT_SERVED_PATIENCE)
-
-    def __next__(self) -> RequestAttempts:
-        super().__next__()
-        self.identity = self._login.identity()
-        return self
-
-    def on_success(self) -> None:
-        self._login.answered()
-
-    def pause_after(self, error: BaseException) -> Optional[float]:
-        if isinstance(error, UnauthorizedError):
-            return self._renew(error)
-        if isinstance(error, APIError):
-            self._login.answered(error)
-        pause = retry.wait_after(error, self._method, self.backoff, repeatable=self._repeatable)
-        if pause is not None and isinstance(error, NotServedError):
-            pause = retry.fitting(pause, self._not_served_deadline)  # not counted
-        elif pause is not None:
-            pause = self.counted(pause)
-        if pause is not None:
-            tell_resend(self._method, self._target, error, self.number, pause)
-        return pause
-
-    def _renew(self, error: UnauthorizedError) -> float:
-        self._drop_idle()  # whatever the server did not like about these connections
-        if not self._login.renew():
-            raise self._login.explained(error) from None
-        how = "sending it with renewed credentials"
-        tell_resend(self._method, self._target, error, self.number, 0.0, how)
-        return 0.0
-
-
 def _doing(method: str, target: str, body: object) -> str:
-    """What a request is for, for messages; the name of what is created stands in its body."""
+    """What a request is for, for messages; the name of what it creates is in its body."""
     info = request_info(method, target)
     if info.verb == "create" and not info.name and isinstance(body, Mapping):
         metadata = body.get("metadata") or {}
@@ -389,7 +333,10 @@ def _doing(method: str, target: str, body: object) -> str:
 
 
 def _told(error: TransportError, doing: str, method: str) -> str:
-    """The message of a request that had no whole answer: on what object, and whether it may have been executed."""
+    """The message for a request without a whole answer.
+
+    It names the object, and says whether the request may have been executed.
+    """
     text = str(error)
     if not text.startswith(doing):
         text = f"{doing}: {text}"
@@ -399,7 +346,7 @@ def _told(error: TransportError, doing: str, method: str) -> str:
 
 
 def list_items(page: Object, resource: Resource) -> list[Object]:
-    """The items of a list. The server leaves apiVersion and kind out of built-in kinds' items: they are put back."""
+    """The items of a list, with apiVersion and kind, which the server omits for built-in kinds."""
     items: list[Object] = page.get("items") or []
     api_version = resource.api_version
     for item in items:
@@ -414,7 +361,8 @@ def _encode(body: object) -> bytes:
     except UnicodeEncodeError:
         pass
     raise ValueError(
-        "the object holds text that is not Unicode (a lone surrogate): decode it from its bytes first"
+        "the object contains text that is not Unicode (a lone surrogate): decode it from its bytes "
+        "first"
     )
 
 
@@ -424,5 +372,6 @@ def _decode(raw: bytes, method: str, target: str) -> Object:
         return decoded
     where = request_info(method, target)
     raise ProtocolError(
-        f"{where}: the answer is not a JSON object; is the server URL that of a Kubernetes API server?"
+        f"{where}: the answer is not a JSON object; is the server URL that of a Kubernetes API "
+        "server?"
     )

@@ -49,7 +49,7 @@ from a proxy, or from an API server that is starting."""
 TRANSIENT_FOR_DELETES = (*TRANSIENT_FOR_READS, ConflictError)
 """For a delete bound to a uid, whose 409 may also be a webhook's or a quota's."""
 OUTCOME_UNKNOWN = (TransportError, ServerError)
-"""Failures after which a write may have been executed (unless :attr:`TransportError.nothing_sent`)."""
+"""Failures after which a write may have been executed, unless ``nothing_sent`` is True."""
 
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 ATTEMPTS = 4
@@ -86,7 +86,7 @@ class Attempts:
     is left, and drops a Ctrl-C that arrives while it does.
 
     Args:
-        limit: number of failures after which the last one is raised; None: only the deadline counts.
+        limit: number of failures after which the last one is raised; default: none.
         may_pass: whether another attempt may succeed; default: :data:`TRANSIENT` failures may.
     """
 

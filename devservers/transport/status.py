@@ -66,11 +66,7 @@ def failure_answer(
 
 
 def failure_of(
-    status: Mapping[str, Any],
-    method: str,
-    target: str,
-    *,
-    retry_after: Optional[float] = None,
+    status: Mapping[str, Any], method: str, target: str, *, retry_after: Optional[float] = None
 ) -> APIError:
     """The exception for a Status: of an answer, a watch's ERROR event, or exec's channel 3.
 

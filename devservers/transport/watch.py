@@ -1,23 +1,27 @@
 """Watching a collection: list, then stream, resuming over everything that ends a stream.
 
-Theory of operation. A watch is a chunked answer of one JSON event per line. It ends all the time: at timeoutSeconds,
-when a proxy or the server goes away, when the version it would resume from has left the server's history.
-:class:`LineDecoder` cuts lines, :class:`WatchState` knows what an event means for the version and for the objects
-known; both are pure. :class:`Watch` does the I/O and follows these rules:
+Theory of operation. A watch is a chunked answer of one JSON event per line. It ends all the time:
+at timeoutSeconds, when a proxy or the server goes away, when the version to resume from has been
+compacted away. :class:`LineDecoder` splits lines, :class:`WatchState` knows what an event means for
+the version and for the objects known; both are pure. :class:`Watch` does the I/O and follows these
+rules:
 
-1. Resume from the version of the last event or BOOKMARK. Versions are opaque: kept, sent back, never compared.
-2. A version refused as expired (HTTP 410, an ERROR event, a run of instant empty streams) is never sent again: list
-   anew and tell the caller the difference to what was known, so that a deletion during the gap comes out as DELETED.
-3. A line without its newline is a cut, not an event.
+1. Resume from the version of the last event or BOOKMARK. Versions are opaque: kept, sent back,
+   never compared.
+2. A version refused as expired (HTTP 410, an ERROR event, a run of instant empty streams) is never
+   sent again: list again, and give the caller the difference to what was known, so that a deletion
+   during the gap appears as DELETED.
+3. A line without its newline was truncated, and is not an event.
 4. A version from which nothing comes but errors (200, and then an ERROR event each time) cannot be
-   served any more, whatever the code of the error: it is given up like an expired one. An API server
-   without a watch cache answers so once the history that it needs is compacted.
-5. A stream that ends in its time is reopened at once; one that failed or lived but a moment, after
-   a pause that grows. A kind that is not served for the moment (see :mod:`.served`) is listed anew.
-6. Silence for :data:`IDLE_SECONDS` is taken for a half-open connection and reopened from the last
-   version.
-7. A generator is closed by whoever made it, never left to be finalised: Python prints and drops
-   what is raised in a finaliser, and a Ctrl-C would be lost.
+   served any more, whatever the code of the error: it is given up like an expired one. So answers
+   an API server without a watch cache once the history is compacted.
+5. A stream that ends in its time is reopened at once; one that failed, or ended within
+   :data:`INSTANT`, after a pause that grows. A kind that is not served for the moment (see
+   :mod:`.served`) is listed again.
+6. Silence for :data:`IDLE_SECONDS` is taken for a half-open connection, and the stream is reopened
+   from the last version.
+7. A generator is closed by whoever made it, never left to be finalized: Python prints and drops
+   what is raised in a finalizer, and a Ctrl-C would be lost.
 """
 
 from __future__ import annotations
@@ -48,27 +52,28 @@ from .text import json_or_none
 from .told import tell_resend
 
 IDLE_SECONDS = 80.0
-"""Longest silence on a stream, in seconds: more than the minute between two bookmarks, which keep the version young. A
-proxy that cuts idle connections earlier is noticed at once."""
+"""Longest silence on a stream, in seconds: more than the minute between two bookmarks, which keep
+the version recent. A proxy that closes idle connections earlier is noticed at once."""
 LONGEST_PAUSE = 5.0
-"""Seconds between two attempts at most: that late a server that has come back may be noticed."""
+"""Seconds between two attempts at most: so late may we notice that the server is back."""
 INSTANT = 1.0
 """A stream that lives no longer than this many seconds is followed by a pause…"""
 EMPTY_STREAMS = 3
-"""… and so many of them in a row without a word mean that the version has expired and the server does not say so."""
+"""… and this many of them in a row without an event mean that the version has expired, though the
+server does not say so."""
 
 Event = dict[str, Any]
 """``{"type": "ADDED" | "MODIFIED" | "DELETED", "object": raw dict}``."""
 
 LISTED = "LISTED"
-"""Type of the mark that follows each list when ``marks`` is asked for: what was not told before it is not there."""
+"""Type of the event after each list if ``marks`` is given: no other objects exist."""
 
 ERROR_EVENTS = 3
-"""So many ERROR events in a row from one version mean that it cannot be served."""
+"""This many ERROR events in a row from one version mean that it cannot be served."""
 
 
 class LineDecoder:
-    """Cuts a byte stream into lines, wherever it was split. Pure; linear in its input however long a line is."""
+    """Splits a byte stream into lines. Pure; takes linear time, however long a line is."""
 
     def __init__(self) -> None:
         self._pending: list[bytes] = []
@@ -86,10 +91,10 @@ class LineDecoder:
 
 
 class WatchState:
-    """What a watcher knows: the version to resume from, and the objects, so that a relist can be told as events. Pure.
+    """What a watcher knows: the version to resume from, and the objects. Pure.
 
-    ``complete`` is False when the caller began at a version of their own: what was there before is not known then, and
-    no difference can be told.
+    ``complete`` is False if the caller began at a version of their own: the objects of before are
+    not known then, and a new list cannot be told as events.
     """
 
     def __init__(self, version: str = "", complete: bool = True) -> None:
@@ -98,7 +103,7 @@ class WatchState:
         self._known: dict[tuple[str, str], _Known] = {}
 
     def relist(self, items: list[Object], version: str) -> list[Event]:
-        """The events that lead from what was known to ``items``: deletions first, then what is new or changed."""
+        """The events that lead from what was known to ``items``: deletions first."""
         before, self._known = self._known, {_key(item): _Known.of(item) for item in items}
         self.version = version
         now = self._known
@@ -125,7 +130,7 @@ class WatchState:
 
 
 class _Known(NamedTuple):
-    """An object as last told. Its identity stands beside it: the caller may change what was handed out."""
+    """An object as last seen. Uid and version are kept apart: the caller may change the object."""
 
     uid: Optional[str]
     version: Optional[str]
@@ -149,7 +154,7 @@ def _change(before: Optional[_Known], now: _Known) -> str:
 
 
 def decode_event(line: bytes) -> Event:
-    """One line as an event; :class:`ProtocolError` if it is not one."""
+    """One line as an event; ProtocolError if it is none."""
     event = json_or_none(line)
     if (
         isinstance(event, dict)
@@ -161,19 +166,21 @@ def decode_event(line: bytes) -> Event:
 
 
 class Watch:
-    """An iterator of events that lives until its deadline, :meth:`stop`, or an error that waiting cannot mend.
+    """An iterator of events, until its deadline, :meth:`stop`, or an error that does not pass.
 
-    Without ``resource_version`` (or with ``""`` or ``"0"``) the objects there are come first, as ADDED. With one, only
-    what came after it does, and :class:`ExpiredError` is raised when the server no longer has it: list again then.
+    Without ``resource_version`` (or with ``""`` or ``"0"``) the present objects come first, as
+    ADDED. With one, only later events come, and :class:`ExpiredError` is raised when the server no
+    longer has that version: list again then.
 
     Raises while iterating:
-        APIError: forbidden, unknown kind, expired. TransportError: none at the start, or nothing but failures for five
-        minutes.
+        APIError: forbidden, unknown kind, expired. TransportError: the first request failed, or
+            there was nothing but failures for :data:`.retry.PATIENCE`.
     """
 
     def __init__(
         self, client: RESTClient, resource: Resource, namespace: Optional[str], *,
-        selectors: Optional[Mapping[str, Optional[str]]] = None, resource_version: Optional[str] = None,
+        selectors: Optional[Mapping[str, Optional[str]]] = None,
+        resource_version: Optional[str] = None,
         deadline: Optional[Deadline] = None, marks: bool = False,
     ) -> None:  # fmt: skip
         if resource_version is not None and not isinstance(resource_version, str):
@@ -192,17 +199,17 @@ class Watch:
         self._state = WatchState(begin, complete=not begin)
         self._marks = marks
         self._backoff = Backoff(limit=LONGEST_PAUSE)
-        # A version to begin from was had from this server: its absence now is a failure that may pass.
+        # Whoever has a version got it from this server: that it does not answer now may pass.
         self._succeeded_once = bool(begin)
         self._patience = Patience(client.clock)
-        self._failures = 0  # since something was heard
-        self._heard = 0  # events and bookmarks of the current stream
+        self._failures = 0  # since the last success
+        self._received = 0  # events and bookmarks of the current stream
         self._empty_streams = 0
         self._error_events = 0
         self._events: Optional[Generator[Event, None, None]] = None
 
     def __iter__(self) -> Iterator[Event]:
-        # Not stored where it is not needed: a loop that is left drops the last reference, which closes the connection.
+        # Not stored: a loop that is left drops the last reference, which closes the connection.
         return self if self._events is not None else self._run()
 
     def __next__(self) -> Event:
@@ -218,7 +225,7 @@ class Watch:
         self.close()
 
     def stop(self) -> None:
-        """End the iteration, from any thread: no further event comes, and a blocked ``next()`` raises StopIteration."""
+        """End the iteration, from any thread; a blocked ``next()`` raises StopIteration."""
         self._cancellation.cancel()
 
     def close(self) -> None:
@@ -232,10 +239,10 @@ class Watch:
 
     @property
     def resource_version(self) -> str:
-        """The version after the last event taken: a later watch can begin here."""
+        """The version after the last event: a later watch can begin here."""
         return self._state.version
 
-    # -- the loop -------------------------------------------------------------------------------------------------
+    # -- the loop ---------------------------------------------------------------------------------
 
     def _run(self) -> Generator[Event, None, None]:
         relist = self._state.complete
@@ -247,17 +254,17 @@ class Watch:
                 opened_at = self._client.clock.now()
                 with closing(self._stream()) as events:
                     yield from self._until_stopped(events)
-                relist = self._stream_ended(opened_at)
+                self._stream_ended(opened_at)
             except ExpiredError as error:
                 if not self._state.complete:
                     raise
                 relist = True
                 wait = self._backoff.next()
-                tell_resend("WATCH", self._path, error, 1, wait, "listing anew")
+                tell_resend("WATCH", self._path, error, 1, wait, "listing again")
                 self._deadline.sleep(wait)
             except TRANSIENT as error:
                 self._failed(error)
-                # The kind may be served anew, by another server or with another history.
+                # Once it is served again, it may be with another history.
                 relist = relist or (isinstance(error, NotServedError) and self._state.complete)
 
     def _until_stopped(self, events: Iterable[Event]) -> Iterator[Event]:
@@ -275,12 +282,12 @@ class Watch:
         return [*events, {"type": LISTED, "object": {}}] if self._marks else events
 
     def _stream(self) -> Generator[Event, None, None]:
-        """One stream from the current version to its end; silence and our own deadline are ends, too."""
-        self._heard = 0
+        """One stream from the current version to its end, to a long silence, or to our deadline."""
+        self._received = 0
         with closing(self._opened()) as answer, closing(_lines(answer)) as lines:
             for line in lines:
                 event = self._decoded(line)
-                self._heard += 1
+                self._received += 1
                 self._error_events = 0
                 self._succeeded()
                 if self._state.apply(event):
@@ -297,7 +304,7 @@ class Watch:
         return event
 
     def _error_event(self, error: DevServersError) -> DevServersError:
-        """What an ERROR event means: ``error``, or after a few in a row that the version cannot be served."""
+        """What an ERROR event means: ``error``, or after several that the version has expired."""
         if not isinstance(error, (ServerError, ProtocolError)) or _is_about_version(error):
             return error
         self._error_events += 1
@@ -305,7 +312,8 @@ class Watch:
             return error
         self._error_events = 0
         return ExpiredError(
-            f"the server answers every watch from this version with an error: it cannot be served any more ({error})",
+            "the server answers every watch from this version with an error: it cannot be served "
+            f"any more ({error})",
             status=410, reason="Expired", hint="list again, and watch from there",
         )  # fmt: skip
 
@@ -322,29 +330,39 @@ class Watch:
         )
 
     def _timeout_seconds(self) -> int:
-        """Five to ten minutes, so that the watches of a fleet do not end together; less if our own time is shorter."""
+        """Random, so that the watches of many clients do not end together; at most our own time."""
         seconds = random.uniform(300, 600)
         return max(1, math.ceil(self._deadline.capped(seconds) or 0))
 
-    # -- how it goes ----------------------------------------------------------------------------------------------
+    # -- success and failure ----------------------------------------------------------------------
 
     def _succeeded(self) -> None:
         self._succeeded_once = True
         self._patience.succeeded()
         self._failures = 0
 
-    def _stream_ended(self, opened_at: float) -> bool:
-        """After a stream's proper end: whether to list anew. Streams that live but a moment are paced."""
+    def _stream_ended(self, opened_at: float) -> None:
+        """After a stream's proper end: pause if it was short.
+
+        A proxy may end every stream early, and an API server may end one at once whose version has
+        expired, without saying so. What tells them apart is that the first sends events, or at
+        least bookmarks, in some of the streams.
+
+        Raises:
+            ExpiredError: after :data:`EMPTY_STREAMS` instant ones without an event.
+        """
         self._succeeded()
         self._error_events = 0
         if self._client.clock.now() - opened_at > INSTANT:
             self._empty_streams = 0
             self._backoff.reset()
-            return False
+            return
         self._deadline.sleep(self._backoff.next())
-        self._empty_streams = 0 if self._heard else self._empty_streams + 1
+        self._empty_streams += 1
+        if self._received:
+            self._empty_streams = 0
         if self._empty_streams < EMPTY_STREAMS:
-            return False
+            return
         self._empty_streams = 0
         raise ExpiredError(
             "the server ends every watch from this version at once: it has expired",
@@ -366,10 +384,9 @@ class Watch:
 
 
 def _is_about_version(error: Exception) -> bool:
-    """A version that is none is answered with 500, as if it could pass."""
-    return isinstance(error, ServerError) and error.message.startswith(
-        "resourceVersion: Invalid value"
-    )
+    """Whether the version is malformed, which the server answers with 500 as if it could pass."""
+    begins = "resourceVersion: Invalid value"
+    return isinstance(error, ServerError) and error.message.startswith(begins)
 
 
 def _lines(answer: Answer) -> Generator[bytes, None, None]:
@@ -385,7 +402,7 @@ def _lines(answer: Answer) -> Generator[bytes, None, None]:
 
 
 def _error_of(status: Object, path: str) -> APIError:
-    """The exception for an ERROR event. One of a kind nobody knows may pass, as client-go sees it; so may a 404."""
+    """The exception for an ERROR event. An unknown kind of error may pass, and so may a 404."""
     error = failure_of(status, "GET", with_query(path, {"watch": True}))
     return (
         error.recast(ServerError, "")

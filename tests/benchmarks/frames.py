@@ -90,10 +90,7 @@ def report(name: str, operation: Callable[[], object]) -> None:
     with Profile() as profile:
         operation()
     depths = " + ".join(map(str, profile.depths))
-    print(
-        f"{name:<32} frames {depths:<14} functions {len(profile.functions):4}   calls {profile.calls:6}",
-        flush=True,
-    )
+    print(f"{name:<32} frames {depths:<14} functions {len(profile.functions):4}   calls {profile.calls:6}", flush=True)
 
 
 def wait_for_running(server: DevServer) -> None:

@@ -10,19 +10,10 @@ from typing import Any, NamedTuple, Optional
 
 import pytest
 
+from devservers.crds.commands.commandline import SHELL, check_directory, check_environment, parse_command
+from devservers.crds.commands.complaints import Complaint, Trouble, find_complaint
 from devservers.crds.commands.proof import mark_of
-from devservers.crds.commands.wrapper import (
-    ENV,
-    HEAD,
-    IDENTITY_VARIABLE,
-    SHELL,
-    Command,
-    Complaint,
-    Trouble,
-    check_directory,
-    check_environment,
-    parse_command,
-)
+from devservers.crds.commands.wrapper import ENV, HEAD, IDENTITY_VARIABLE, Command
 from tests.machine import FOREIGN, where_it_is
 
 SHELLS = {"sh": ["/bin/sh"], "bash": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
@@ -84,7 +75,7 @@ class Run:
 
     @property
     def complaint(self) -> Optional[Complaint]:
-        return self.command.complaint(self.plan, self.returncode, self.stderr[:400], self.stderr[-400:])
+        return find_complaint(self.command, self.plan, self.returncode, self.stderr[:400], self.stderr[-400:])
 
 
 @pytest.fixture(params=where_it_is(SHELLS))
@@ -199,7 +190,7 @@ def test_tools_that_the_callers_wishes_need_are_tried_though_they_were_missing()
     command = Command(["ls"], ID, cwd="/", env={"A": "b"})
     plan = command.plan(stdin_size=1, without=[ENV, SHELL, HEAD])
     assert plan.tools == (SHELL, ENV, HEAD)
-    assert (command.needs(SHELL), command.needs(ENV), command.needs(HEAD)) == ("cwd", "env", "")
+    assert (command.requires(SHELL), command.requires(ENV), command.requires(HEAD)) == ("cwd", "env", "")
 
 
 def test_no_script_is_long() -> None:
@@ -423,14 +414,14 @@ def test_a_missing_head_is_told(shell: list[str], tmp_path: Path) -> None:
     command = Command(["true"], ID)
     plan = command.plan(stdin_size=1)
     run = without_tools(shell, plan.argv, tmp_path)
-    assert command.complaint(plan, run.returncode, run.stderr, run.stderr) == Complaint(Trouble.NO_TOOL, HEAD)
+    assert find_complaint(command, plan, run.returncode, run.stderr, run.stderr) == Complaint(Trouble.NO_TOOL, HEAD)
 
 
 @pytest.mark.parametrize("said", ["1: env: Argument list too long", "line 1: env: Argument list too long"])
 def test_an_env_that_a_command_is_too_long_for_is_not_missing(said: str) -> None:
     command = Command(["true"], ID)
     stderr = f"{ID}: {said}\n".encode()
-    complaint = command.complaint(command.plan(marked=True), 126, stderr, stderr)
+    complaint = find_complaint(command, command.plan(marked=True), 126, stderr, stderr)
     assert complaint == Complaint(Trouble.NOT_STARTED, "argument list too long")
 
 
@@ -440,14 +431,14 @@ def test_a_missing_env_is_told(shell: list[str], tmp_path: Path, words: list[str
     command = Command(words, ID)
     plan = command.plan(marked=True)
     run = without_tools(shell, plan.argv, tmp_path)
-    assert command.complaint(plan, run.returncode, run.stderr, run.stderr) == Complaint(Trouble.NO_TOOL, ENV)
+    assert find_complaint(command, plan, run.returncode, run.stderr, run.stderr) == Complaint(Trouble.NO_TOOL, ENV)
 
 
 def test_without_env_the_shell_tells_that_a_command_is_missing(shell: list[str], tmp_path: Path) -> None:
     command = Command(["nosuchcommand"], ID)
     plan = command.plan(marked=True, without=[ENV])
     run = without_tools(shell, plan.argv, tmp_path)
-    complaint = command.complaint(plan, run.returncode, run.stderr, run.stderr)
+    complaint = find_complaint(command, plan, run.returncode, run.stderr, run.stderr)
     assert complaint is not None
     assert complaint.trouble is Trouble.NOT_FOUND
 

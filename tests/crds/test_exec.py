@@ -268,9 +268,7 @@ def test_an_object_known_by_name_alone_can_be_used(operated: StagedServer, moder
     assert DevServer(ObjectMeta(name="dev"), SPEC).exec("echo x").stdout == "x\n"
 
 
-def test_without_the_right_to_look_at_pods_the_conventional_one_is_used(
-    cluster: StagedServer,
-) -> None:
+def test_without_the_right_to_look_at_pods_the_conventional_one_is_used(cluster: StagedServer) -> None:
     pod = {"metadata": {"name": "dev-0"}, "spec": {"nodeName": "n", "containers": [{"name": "devserver"}]}}
     cluster.store.create("pods", {**pod, "status": {"phase": "Running"}})
     cluster.rules.deny("admin", "list", "pods")

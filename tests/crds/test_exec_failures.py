@@ -45,15 +45,11 @@ def test_without_a_shell_shell_true_is_a_command_not_found(shell_less: DevServer
 
 
 @pytest.mark.parametrize(
-    "options",
-    [
-        {"cwd": "/workspace"},
-        {"cwd": "/workspace", "env": {"A": "b"}, "input": "x", "timeout": LONG},
-    ],
+    "options", [{"cwd": "/workspace"}, {"cwd": "/workspace", "env": {"A": "b"}, "input": "x", "timeout": LONG}]
 )
 def test_without_a_shell_another_directory_cannot_be_had(shell_less: DevServer, options: dict[str, object]) -> None:
     for _ in range(2):  # what is remembered of the container changes nothing
-        with pytest.raises(errors.CommandNotFoundError, match=r"there is no /bin/sh in .* and cwd cannot be had"):
+        with pytest.raises(errors.CommandNotFoundError, match=r"there is no /bin/sh in .*, which cwd requires"):
             shell_less.exec(["echo", "x"], **options)  # type: ignore[call-overload]
 
 
@@ -92,7 +88,7 @@ def test_without_env_commands_run_and_that_is_remembered(either: StagedServer, d
 
 def test_without_env_variables_cannot_be_set(either: StagedServer, devserver: DevServer) -> None:
     only_with(either, "cat")
-    with pytest.raises(errors.CommandNotFoundError, match=r"there is no env in .*, and env cannot be had without it"):
+    with pytest.raises(errors.CommandNotFoundError, match=r"there is no env in .*, which env requires"):
         devserver.exec("cat", env={"A": "b"})
 
 
@@ -195,11 +191,20 @@ def test_a_connection_that_is_lost_with_the_server_says_that_its_time_was_up(
             modern.exec("echo x", stdout=lambda data: let_it_expire(operated, modern))
 
 
+@pytest.mark.parametrize("check", [True, False])
 def test_a_command_that_is_killed_with_the_server_says_that_its_time_was_up(
-    operated: StagedServer, modern: DevServer
+    operated: StagedServer, modern: DevServer, check: bool
 ) -> None:
-    with pytest.raises(errors.CommandFailedError, match=EXPIRED):
-        modern.exec("echo x; sleep 100", shell=True, check=True, stdout=lambda data: let_it_expire(operated, modern))
+    def expire(data: bytes) -> None:
+        let_it_expire(operated, modern)
+
+    with pytest.raises(errors.CommandFailedError, match=EXPIRED) as caught:
+        modern.exec("echo x; sleep 100", shell=True, check=check, stdout=expire)
+    assert caught.value.returncode == 137
+
+
+def test_a_command_that_kills_itself_is_no_failure(modern: DevServer) -> None:
+    assert modern.exec("kill -9 $$", shell=True).returncode == 137
 
 
 def test_what_comes_too_late_for_the_pod_says_that_the_time_of_the_server_was_up(

@@ -82,5 +82,5 @@ def test_without_a_shell_v4_cannot_end_the_input_and_says_so(old: StagedServer) 
         server.wait_for_ready(timeout=LONG).exec("cat", input="x")
     assert str(caught.value) == (
         f'there is no /bin/sh in pod "{pod_name(old)}" in namespace "default", container devserver, '
-        "and input cannot be had without it"
+        "which input requires"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import warnings
 from collections.abc import Callable, Iterator
@@ -47,11 +48,7 @@ def json_patch(spec: dict[str, Any], **options: Any) -> DevServer:
     return DevServer.get("dev").patch(steps, **options)
 
 
-WRITES: dict[str, Callable[..., object]] = {
-    "update": update,
-    "merge patch": patch,
-    "JSON patch": json_patch,
-}
+WRITES: dict[str, Callable[..., object]] = {"update": update, "merge patch": patch, "JSON patch": json_patch}
 
 
 @contextmanager
@@ -153,6 +150,33 @@ def test_a_create_whose_fields_are_dropped_in_silence_is_warned_of(cluster: Stag
     assert texts == [f'DevServer "dev": the API server dropped {FIELDS}, which it does not know']
 
 
+@pytest.mark.parametrize(
+    ("patched", "named"),
+    [
+        ({"metadata": {"lables": {"a": "b"}}}, "metadata.lables"),
+        ([{"op": "add", "path": "/metadata/lables", "value": {"a": "b"}}], "/metadata/lables"),
+        ([{"op": "add", "path": "/spec/lifecycle", "value": {"timeToLive": "9h", "ttl": "x"}}], "/spec/lifecycle/ttl"),
+        ([{"op": "add", "path": "/spec/volumes/0/readonly", "value": True}], "/spec/volumes/0/readonly"),
+        ([{"op": "copy", "from": "/spec/image", "path": "/spec/imagee"}], "/spec/imagee"),
+    ],
+)
+def test_a_patch_whose_field_is_dropped_in_silence_is_warned_of(
+    cluster: StagedServer, patched: Any, named: str
+) -> None:
+    server = created(spec={**SPEC, "volumes": [{"claimName": "c", "mountPath": "/x"}]})
+    with warned() as texts, cluster.fault.no_field_validation():
+        server.patch(patched)
+    assert texts == [f"<DevServer default/dev>: the API server dropped the field {named}, which it does not know"]
+
+
+def test_a_create_whose_metadata_is_misspelt_is_warned_of(cluster: StagedServer) -> None:
+    with warned() as texts, cluster.fault.no_field_validation():
+        DevServer.create({"name": "dev", "lables": {"team": "red"}}, SPEC)
+    assert [text.split(": ")[1] for text in texts] == [
+        "the API server dropped the field metadata.lables, which it does not know"
+    ]
+
+
 def test_a_write_of_known_fields_is_not_warned_of(cluster: StagedServer) -> None:
     with warned() as texts, cluster.fault.no_field_validation():
         server = created(labels={"a": "b"}, spec={**SPEC, "volumes": [{"claimName": "c", "mountPath": "/x"}]})
@@ -170,6 +194,51 @@ def test_where_warnings_are_errors_a_with_statement_leaves_nothing(cluster: Stag
         with pytest.raises(APIWarning):
             DevServer(ObjectMeta(name="dev"), MISSPELT).__enter__()
     assert names_on(cluster) == []
+
+
+def test_where_warnings_are_errors_a_create_names_the_object_that_it_leaves(cluster: StagedServer) -> None:
+    with warnings.catch_warnings(), cluster.fault.no_field_validation():
+        warnings.simplefilter("error")
+        with pytest.raises(APIWarning) as caught:
+            DevServer.create(ObjectMeta(generate_name="dev-"), MISSPELT)
+        with pytest.raises(APIWarning) as dry:
+            DevServer.create(ObjectMeta(name="dev"), MISSPELT, dry_run=True)
+    (name,) = names_on(cluster)
+    assert str(caught.value).endswith(f"; <DevServer default/{name}> was created nevertheless")
+    assert "nevertheless" not in str(dry.value)
+
+
+def test_where_warnings_are_errors_a_with_statement_deletes_at_once_what_it_knows(cluster: StagedServer) -> None:
+    with warnings.catch_warnings(), cluster.fault.no_field_validation():
+        warnings.simplefilter("error")
+        with pytest.raises(APIWarning) as caught:
+            DevServer(ObjectMeta(name="dev"), MISSPELT).__enter__()
+    assert [request.method for request in cluster.requests][:2] == ["POST", "DELETE"]
+    assert "nevertheless" not in str(caught.value)
+
+
+@pytest.mark.parametrize("validation", ["Strict", "Warn"])
+@pytest.mark.parametrize("kind", ["update", "patch", "JSON patch"])
+def test_where_warnings_are_errors_the_object_is_what_was_written(
+    cluster: StagedServer, kind: str, validation: str
+) -> None:
+    """With "Warn" the server warns in a header, and the answer is not read."""
+    server = created()
+    server.spec = MISSPELT
+    steps = [{"op": "add", "path": "/spec/imagee", "value": "x"}, {"op": "add", "path": "/spec/image", "value": "y"}]
+    writes: dict[str, Callable[[], object]] = {
+        "update": lambda: server.update(field_validation=validation),
+        "patch": lambda: server.patch({"spec": MISSPELT}, field_validation=validation),
+        "JSON patch": lambda: server.patch(steps, field_validation=validation),
+    }
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        if validation == "Strict":
+            stack.enter_context(cluster.fault.no_field_validation())
+        warnings.simplefilter("error", APIWarning)
+        with pytest.raises(APIWarning, match=r"<DevServer default/dev> was written nevertheless$"):
+            writes[kind]()
+    assert server.to_dict() == cluster.store.get("devservers", "dev", "default")
 
 
 # warnings of the server
@@ -226,12 +295,54 @@ def test_the_fields_of_a_refusal(message: str, fields: list[str]) -> None:
         ({"specc": {}}, {"spec": {}}, ["specc"]),
         ({"spec": {"l": [{"a": 1}, {"b": 1}]}}, {"spec": {"l": [{"a": 1}, {}]}}, ["spec.l[1].b"]),
         ({"spec": {"l": [1]}}, {"spec": {"l": [1, 2]}}, []),
-        ({"metadata": {"x": 1}, "status": {"y": 1}}, {}, []),
+        ({"metadata": {"labels": {"a": "b"}, "uid": "1"}, "status": {"y": 1}}, {"metadata": {}}, []),
+        ({"metadata": {"lables": {"a": "b"}}}, {"metadata": {"labels": {}}}, ["metadata.lables"]),
+        (
+            {"metadata": {"ownerReferences": [{"uid": "1", "blockOwner": True}]}},
+            {"metadata": {"ownerReferences": [{"uid": "1"}]}},
+            ["metadata.ownerReferences[0].blockOwner"],
+        ),
+        ({"spec": {"l": [{"a": 1}, {"b": 1}]}}, {"spec": {"l": [{"b": 1}, {}, {"a": 1}]}}, []),
+        ({"spec": {"l": [{"a": 1, "b": 1}]}}, {"spec": {"l": [{"c": 1}, {"a": 1}]}}, ["spec.l[0].b"]),
         ([{"op": "add", "path": "/spec/a", "value": 1}], {"spec": {}}, ["/spec/a"]),
         ([{"op": "add", "path": "/spec/a", "value": 1}, {"op": "remove", "path": "/spec/a"}], {"spec": {}}, []),
         ([{"op": "replace", "path": "/spec/x~1y", "value": 1}], {"spec": {"x/y": 1}}, []),
         ([{"op": "add", "path": "/spec/l/-", "value": 1}], {"spec": {"l": [1]}}, []),
         ([{"op": "test", "path": "/spec/a", "value": 1}, "odd"], {"spec": {}}, []),
+        ([{"op": "add", "path": "/spec/a", "value": {"b": 1, "c": 1}}], {"spec": {"a": {"b": 1}}}, ["/spec/a/c"]),
+        (
+            [{"op": "add", "path": "/spec/l", "value": [{"b": 1, "c~d": 1}]}],
+            {"spec": {"l": [{"b": 1}]}},
+            ["/spec/l/0/c~0d"],
+        ),
+        ([{"op": "add", "path": "/spec/l/-", "value": {"b": 1}}], {"spec": {"l": [{"a": 1}]}}, ["/spec/l/-/b"]),
+        ([{"op": "add", "path": "/spec/l/0/b", "value": 1}], {"spec": {"l": [{"a": 1}]}}, ["/spec/l/0/b"]),
+        ([{"op": "copy", "from": "/spec/a", "path": "/spec/b"}], {"spec": {"a": 1}}, ["/spec/b"]),
+        ([{"op": "move", "from": "/spec/a", "path": "/spec/b"}], {"spec": {}}, ["/spec/b"]),
+        ([{"op": "move", "from": "/spec/a", "path": "/spec/b"}], {"spec": {"b": {"c": 1}}}, []),
+        ([{"op": "add", "path": "/metadata/lables", "value": {}}], {"metadata": {}}, ["/metadata/lables"]),
+        ([{"op": "add", "path": "/metadata/labels/a", "value": "b"}], {"metadata": {}}, []),
+        ([{"op": "add", "path": "/status/a", "value": "b"}], {}, []),
+        (
+            [{"op": "add", "path": "/spec/a", "value": {"b": 1, "c": 1}}, {"op": "remove", "path": "/spec/a/b"}],
+            {"spec": {"a": {}}},
+            ["/spec/a/c"],
+        ),
+        (
+            [{"op": "add", "path": "/spec/a", "value": 1}, {"op": "move", "from": "/spec/a", "path": "/spec/b"}],
+            {"spec": {"b": 1}},
+            [],
+        ),
+        (
+            [{"op": "add", "path": "/spec/l/-", "value": {"b": 1}}, {"op": "remove", "path": "/spec/l/0"}],
+            {"spec": {"l": [{"a": 1}]}},
+            [],
+        ),
+        (
+            [{"op": "add", "path": "/spec/l/-", "value": {"b": 1}}, {"op": "add", "path": "/spec/l/-", "value": {}}],
+            {"spec": {"l": [{}, {}]}},
+            ["/spec/l/-/b"],
+        ),
     ],
 )
 def test_what_is_not_in_the_answer_was_dropped(sent: Any, stored: Any, dropped: list[str]) -> None:

@@ -11,8 +11,9 @@ from typing import Callable, Optional
 
 import pytest
 
+from devservers.crds.commands.commandline import SHELL
 from devservers.crds.commands.killing import killer
-from devservers.crds.commands.wrapper import IDENTITY_VARIABLE, SHELL, Command
+from devservers.crds.commands.wrapper import IDENTITY_VARIABLE, Command
 from tests.machine import where_it_is
 
 from .builders import LONG, eventually

@@ -14,23 +14,14 @@ import pytest
 from devservers import errors
 from devservers.crds.base import ObjectMeta
 from devservers.crds.devserver import DevServer
+from devservers.crds.devserverflavor import DevServerFlavor
 from devservers.crds.model.metadata import metadata_to_recreate
 from devservers.transport import RESTClient
 from devservers.transport.resources import Resource
 from tests.stopwatch import Stopwatch
 from tests.transport.scripted import FakeClock
 
-from .builders import (
-    LONG,
-    SHORT,
-    SPEC,
-    created,
-    eventually,
-    in_background,
-    names_on,
-    requests_of,
-    set_status,
-)
+from .builders import LONG, SHORT, SPEC, created, eventually, in_background, names_on, requests_of, set_status
 from .staged import StagedServer
 
 KIND = Resource("devserver.io", "v1", "devservers", "DevServer", True)
@@ -726,12 +717,22 @@ def test_a_name_that_is_taken_says_what_can_be_done(cluster: StagedServer) -> No
     with pytest.raises(errors.AlreadyExistsError) as caught:
         devserver().__enter__()
     assert str(caught.value).endswith(
-        'use the existing one (DevServer.get("dev"), or if_exists="attach"), choose another name, or let the API '
-        "server generate one (generate_name)"
+        '; use the existing one (DevServer.get("dev", namespace="default") or if_exists="attach"), choose another '
+        "name, or let the API server generate one (generate_name)"
     )
     with pytest.raises(errors.AlreadyExistsError) as caught:
         created()
-    assert 'use the existing one, DevServer.get("dev", namespace="default"), choose' in str(caught.value)
+    assert str(caught.value).endswith(
+        '; use the existing one (DevServer.get("dev", namespace="default") or with DevServer(…, if_exists="attach")), '
+        "choose another name, or let the API server generate one (generate_name)"
+    )
+
+
+def test_a_name_of_a_kind_without_a_with_statement_that_is_taken_says_what_can_be_done(cluster: StagedServer) -> None:
+    DevServerFlavor.create({"name": "tiny"}, {"resources": {}})
+    with pytest.raises(errors.AlreadyExistsError) as caught:
+        DevServerFlavor.create({"name": "tiny"}, {"resources": {}})
+    assert 'use the existing one (DevServerFlavor.get("tiny")), choose another name' in str(caught.value)
 
 
 def test_another_if_exists_is_refused_at_the_door() -> None:

@@ -117,6 +117,51 @@ def test_an_init_container_that_still_runs(cluster_of_either: StagedServer, use:
     )
 
 
+@pytest.mark.parametrize("use_it", NOT_SYNC)
+def test_an_init_container_that_has_ended_is_not_to_be_waited_for(cluster_of_either: StagedServer, use_it: Use) -> None:
+    server = stands(
+        cluster_of_either,
+        phase="Running",
+        initContainerStatuses=[container("setup", state=ended("Completed", 0))],
+        containerStatuses=[container(state={"running": {}})],
+    )
+    with pytest.raises(errors.ExecError) as caught:
+        use_it(server, container="setup")
+    assert str(caught.value).endswith(
+        "<DevServer default/dev>: its init container setup has ended (exit code 0) and is not started again: no "
+        "command can be run in it"
+    )
+
+
+def test_an_init_container_that_failed_is_started_again_and_waited_for(cluster: StagedServer) -> None:
+    states = [container("setup", state=ended("Error", 1))]
+    server = stands(cluster, phase="Pending", initContainerStatuses=states)
+    assert UP in said(lambda server: server.exec("ls", container="setup"), server)
+
+
+def test_a_sidecar_among_the_init_containers_is_started_again_and_waited_for(cluster: StagedServer) -> None:
+    states = [container("setup", state=ended("Completed", 0))]
+    server = stands(cluster, phase="Running", initContainerStatuses=states)
+
+    def restart_always(raw: dict[str, Any]) -> None:
+        raw["spec"]["initContainers"][0]["restartPolicy"] = "Always"
+
+    cluster.store.modify("pods", "dev-x", "default", restart_always)
+    assert UP in said(lambda server: server.exec("ls", container="setup"), server)
+
+
+def test_an_ephemeral_container_that_has_ended_is_not_to_be_waited_for(cluster: StagedServer) -> None:
+    states = [container("debugger", state=ended("Error", 1))]
+    server = stands(cluster, phase="Running", ephemeralContainerStatuses=states)
+
+    def debug(raw: dict[str, Any]) -> None:
+        raw["spec"]["ephemeralContainers"] = [{"name": "debugger", "image": "x"}]
+
+    cluster.store.modify("pods", "dev-x", "default", debug)
+    text = said(lambda server: server.exec("ls", container="debugger"), server)
+    assert "its ephemeral container debugger has ended (exit code 1) and is not started again" in text
+
+
 def test_a_pod_without_a_node(cluster_of_either: StagedServer, use: Use) -> None:
     why = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes: no cpu"}
     server = stands(cluster_of_either, phase="Pending", conditions=[why])

@@ -11,6 +11,7 @@ import pytest
 from devservers.crds.base import BaseCustomResource, ObjectMeta
 from devservers.crds.devserver import DevServer
 from devservers.crds.devserverflavor import DevServerFlavor
+from devservers.crds.devserveruser import DevServerUser
 from devservers.errors import KubeConfigError
 from devservers.transport import RESTClient, load_config
 from tests.fakeapiserver.server import ADMIN_TOKEN
@@ -52,6 +53,67 @@ def test_construction_touches_nothing(cluster: StagedServer) -> None:
         "spec": SPEC,
     }
     assert not cluster.requests
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "told"),
+    [
+        (DevServer, "lifecyle", 'did you mean lifecycle?); a field of the spec is set by spec["lifecyle"] = …'),
+        (DevServer, "wait_timeuot", "did you mean wait_timeout?"),
+        (DevServer, "image", "has no attribute 'image'; a field of the spec is set by spec[\"image\"] = …"),
+        (DevServerFlavor, "resources", "has no attribute 'resources'; a field of the spec is set by"),
+        (DevServerUser, "username", "has no attribute 'username'; a field of the spec is set by"),
+    ],
+)
+def test_an_attribute_that_a_kind_does_not_have_is_refused(
+    make: Callable[..., BaseCustomResource], name: str, told: str
+) -> None:
+    resource = make(ObjectMeta("dev"), SPEC)
+    with pytest.raises(AttributeError) as caught:
+        setattr(resource, name, {})
+    assert told in str(caught.value)
+    assert not hasattr(resource, name)
+
+
+def test_a_class_of_the_users_may_have_what_attributes_it_likes() -> None:
+    class Mine(DevServer):
+        def __init__(self, image: str) -> None:
+            self.image = image
+            super().__init__(ObjectMeta("dev"), SPEC)
+
+    mine = Mine("x")
+    mine.image = "y"
+    setattr(mine, "anything", 1)  # noqa: B010  # not declared
+    assert copy.copy(mine).__dict__["anything"] == 1
+    assert mine.image == "y"
+
+
+def test_underscore_names_and_methods_may_be_set_on_an_object() -> None:
+    server = DevServer(ObjectMeta("dev"), SPEC)
+    setattr(server, "_mine", 1)  # noqa: B010
+    setattr(server, "exec", print)  # noqa: B010  # as unittest.mock does
+    assert vars(server)["_mine"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("deletion_timeout", "5", TypeError),
+        ("deletion_timeout", -1, ValueError),
+        ("wait_timeout", "5", TypeError),
+        ("fail_fast", 1, TypeError),
+        ("on_event", "print", TypeError),
+        ("sync_workspace", ["x"], TypeError),
+        ("delete_on_exit", "alwyas", ValueError),
+        ("if_exists", "atach", ValueError),
+    ],
+)
+def test_a_setting_is_checked_when_it_is_assigned(name: str, value: object, error: type[Exception]) -> None:
+    server = DevServer(ObjectMeta("dev"), SPEC)
+    before = getattr(server, name)
+    with pytest.raises(error, match=f"^{name}"):
+        setattr(server, name, value)
+    assert getattr(server, name) == before
 
 
 def test_to_dict_is_a_copy(cluster: StagedServer) -> None:

@@ -197,6 +197,17 @@ def test_where_pods_may_not_be_listed_a_conventional_one_that_is_not_there_is_no
     assert isinstance(caught.value, errors.ForbiddenError) is not there
 
 
+def test_a_name_that_was_guessed_and_is_wrong_is_said_to_be_guessed_and_why(cluster: StagedServer) -> None:
+    server = created()
+    for verb in ("list", "get"):
+        cluster.rules.deny("admin", verb, "pods")
+    with pytest.raises(errors.NotFoundError) as caught:
+        server.exec("ls")
+    text = str(caught.value)
+    assert "; the name dev-0 was guessed, because pods may not be listed: list pods in namespace" in text
+    assert 'with the rule {apiGroups: [""], resources: ["pods"], verbs: ["list"]}' in text
+
+
 # which container
 
 

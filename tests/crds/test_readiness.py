@@ -212,12 +212,7 @@ def test_a_flavor_that_does_not_exist_ends_the_wait(cluster: StagedServer) -> No
 
 
 @pytest.mark.parametrize(
-    "raw",
-    [
-        {"spec": {"flavor": "there"}},
-        {"spec": {}},
-        {"spec": {"flavor": "nosuch"}, "status": {"phase": "Running"}},
-    ],
+    "raw", [{"spec": {"flavor": "there"}}, {"spec": {}}, {"spec": {"flavor": "nosuch"}, "status": {"phase": "Running"}}]
 )
 def test_a_server_that_waits_for_something_else_is_waited_for(cluster: StagedServer, raw: dict[str, Any]) -> None:
     assert signs_after(cluster, raw, Pods([], []), 10, 3600) == ["", ""]

@@ -17,7 +17,7 @@ from devservers.crds.lifecycle.findings import CAUSES, Findings, describe
 from devservers.crds.lifecycle.operatornotes import plain_message
 from devservers.crds.lifecycle.pods import Pods
 
-from .builders import SPEC, created, live, set_status
+from .builders import SPEC, created, eventually, live, set_status
 from .staged import StagedServer
 
 
@@ -80,11 +80,14 @@ def test_no_node_for_the_pod(operated: StagedServer) -> None:
 
 
 def test_a_container_that_ends_again_and_again(operated: StagedServer) -> None:
-    with pytest.raises(errors.WaitError) as caught:
-        failing("crash", 0.5).__enter__()
-    assert "    container devserver: waiting CrashLoopBackOff back-off 10s restarting" in caught.value.report
-    assert "    container devserver: previously terminated, exit code 1 Error" in caught.value.report
-    assert caught.value.report.endswith("the container keeps ending after each start: look at its logs")
+    from devservers.crds.lifecycle.report import failure_report
+
+    server = live(created(spec={"flavor": "cpu-small", "image": "crash"}))
+    eventually(lambda: "CrashLoopBackOff" in failure_report(server), "the container's second end")
+    report = failure_report(live(DevServer.get("dev")))
+    assert "    container devserver: waiting CrashLoopBackOff back-off 10s restarting" in report
+    assert "    container devserver: previously terminated, exit code 1 Error" in report
+    assert report.endswith("the container keeps ending after each start: look at its logs")
 
 
 # what was looked at

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from devservers.crds.commands.commandline import parse_command
 from devservers.crds.commands.shelloperators import find_operator, masked_words
-from devservers.crds.commands.wrapper import parse_command
 from devservers.crds.devserver import DevServer
 
 

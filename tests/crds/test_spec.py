@@ -60,11 +60,7 @@ def test_keys_a_view_does_not_know_survive() -> None:
 @pytest.mark.parametrize(
     ("part", "value", "advice"),
     [
-        (
-            "lifecycle",
-            {"time_to_live": "1h"},
-            r"spec.lifecycle: unknown field 'time_to_live': did you mean timeToLive",
-        ),
+        ("lifecycle", {"time_to_live": "1h"}, r"spec.lifecycle: unknown field 'time_to_live': did you mean timeToLive"),
         ("lifecycle", {"timetolive": "1h"}, r"did you mean timeToLive\?"),
         ("persistent_home", {"enabled": True, "sizee": "1Gi"}, "must be one of enabled, size"),
         ("ssh", {"public_key": "k"}, r"did you mean publicKey\?"),

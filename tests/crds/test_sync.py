@@ -52,10 +52,7 @@ def test_both_sides_can_be_path_objects(operated: StagedServer, tree: Path) -> N
 
 
 def test_every_entry_is_copied_in_order_directories_and_single_files(either: StagedServer, tree: Path) -> None:
-    mapping = {
-        tree / "src": "/workspace/a/b",
-        tree / "hello.txt": "/workspace/a/b/renamed.txt",
-    }
+    mapping = {tree / "src": "/workspace/a/b", tree / "hello.txt": "/workspace/a/b/renamed.txt"}
     with DevServer(ObjectMeta(name="dev"), SPEC, sync_workspace=mapping) as server:
         reports = server.sync()
         listing = server.exec("find . -type f", cwd="/workspace/a", check=True).stdout.split()

@@ -24,13 +24,7 @@ from .vocabulary.status import APIFailure
 
 ADMIN_TOKEN = "fake-admin-token"
 NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
-EXEC_PROTOCOLS = (
-    "v5.channel.k8s.io",
-    "v4.channel.k8s.io",
-    "v3.channel.k8s.io",
-    "v2.channel.k8s.io",
-    "channel.k8s.io",
-)
+EXEC_PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io", "v3.channel.k8s.io", "v2.channel.k8s.io", "channel.k8s.io")
 REQUESTS_KEPT = 10_000
 
 
@@ -107,10 +101,7 @@ class FakeAPIServer(Backbone):
         return self.start()
 
     def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
+        self, kind: Optional[type[BaseException]], error: Optional[BaseException], traceback: Optional[TracebackType]
     ) -> None:
         self.stop()
 

@@ -177,8 +177,7 @@ def test_a_path_that_nothing_serves_is_not_found(client: PlainClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "path",
-    ["/api/v1/nosuch", "/api/v1/namespaces/default/nosuch/x", "/api/v1/namespaces/default/pods/p/nosuch"],
+    "path", ["/api/v1/nosuch", "/api/v1/namespaces/default/nosuch/x", "/api/v1/namespaces/default/pods/p/nosuch"]
 )
 def test_an_unknown_core_resource_is_not_found_with_a_status(client: PlainClient, path: str) -> None:
     answer = client.get(path)

@@ -73,10 +73,7 @@ FREE: dict[str, Any] = {"x-kubernetes-preserve-unknown-fields": True}
         (
             definition(versions=TYPELESS),
             [
-                (
-                    "spec.validation.openAPIV3Schema.properties[a].type",
-                    "must not be empty for specified object fields",
-                ),
+                ("spec.validation.openAPIV3Schema.properties[a].type", "must not be empty for specified object fields"),
                 ("spec.validation.openAPIV3Schema.properties[b].items", "must be specified"),
             ],
         ),
@@ -102,11 +99,7 @@ def test_a_protected_group_needs_approval(client: PlainClient) -> None:
 
 def test_a_definitions_names_are_labels(client: PlainClient) -> None:
     refused = client.ask("POST", DEFINITIONS, definition(names={"plural": "things", "kind": "thing-x!"}))
-    assert [field for field, _ in causes(refused)] == [
-        "spec.names.singular",
-        "spec.names.kind",
-        "spec.names.listKind",
-    ]
+    assert [field for field, _ in causes(refused)] == ["spec.names.singular", "spec.names.kind", "spec.names.listKind"]
 
 
 def test_a_change_that_breaks_a_definition_is_refused(client: PlainClient) -> None:

@@ -53,10 +53,7 @@ def test_metadata_is_read_as_a_go_struct_reads_it(metadata: dict[str, Any], read
             {"generation": 7.5},
             "json: cannot unmarshal number 7.5 into Go struct field ObjectMeta.generation of type int64",
         ),
-        (
-            {"generation": "7"},
-            "json: cannot unmarshal string into Go struct field ObjectMeta.generation of type int64",
-        ),
+        ({"generation": "7"}, "json: cannot unmarshal string into Go struct field ObjectMeta.generation of type int64"),
         (
             {"finalizers": ["a", 1]},
             "json: cannot unmarshal number into Go struct field ObjectMeta.finalizers of type string",
@@ -77,10 +74,7 @@ def test_metadata_is_read_as_a_go_struct_reads_it(metadata: dict[str, Any], read
             {"deletionTimestamp": "yesterday"},
             'parsing time "yesterday" as "2006-01-02T15:04:05Z07:00": cannot parse "yesterday" as "2006"',
         ),
-        (
-            {"creationTimestamp": "2020-01-01T00:00:00Z!"},
-            'parsing time "2020-01-01T00:00:00Z!": extra text: "!"',
-        ),
+        ({"creationTimestamp": "2020-01-01T00:00:00Z!"}, 'parsing time "2020-01-01T00:00:00Z!": extra text: "!"'),
     ],
 )
 def test_malformed_metadata_is_refused_in_gos_words(metadata: Any, sentence: str) -> None:

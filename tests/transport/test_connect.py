@@ -6,11 +6,11 @@ import contextlib
 import socket
 import ssl
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 import pytest
 
-from devservers.errors import ConnectionFailedError, RequestTimeoutError, TLSError
+from devservers.errors import ConnectionFailedError, RequestTimeoutError, TLSError, TransportError
 from devservers.transport.config.clientconfig import ClientConfig
 from devservers.transport.deadline import Deadline
 from devservers.transport.http.dial import connect
@@ -213,6 +213,19 @@ class TestFailures:
         with serving(stay_silent) as server:
             said = failure_of(for_server(server), RequestTimeoutError, deadline=Deadline(0.1))
         assert f"the TLS handshake with https://127.0.0.1:{server.port} did not end in time" in said
+
+    def test_of_a_request_nothing_was_sent_where_the_connection_was_refused(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as unused:
+            port = unused.getsockname()[1]
+        with pytest.raises(ConnectionFailedError) as caught:
+            connect(ClientConfig(f"https://127.0.0.1:{port}"), deadline())
+        assert caught.value.nothing_sent
+
+    @pytest.mark.parametrize("talk", [stay_silent, lambda sock: None])
+    def test_of_a_request_nothing_was_sent_where_the_handshake_failed(self, talk: Any) -> None:
+        with serving(talk) as server, pytest.raises(TransportError) as caught:
+            connect(for_server(server), Deadline(0.3))
+        assert caught.value.nothing_sent
 
     def test_a_deadline_that_has_passed_connects_to_nobody(self) -> None:
         with serving() as server:

@@ -52,12 +52,7 @@ def test_each_request_has_a_key_of_its_own() -> None:
 
 @pytest.mark.parametrize(
     "changed",
-    [
-        {},
-        {"Upgrade": "WebSocket"},
-        {"Connection": "keep-alive, Upgrade"},
-        {"Upgrade": "", "upgrade": "websocket"},
-    ],
+    [{}, {"Upgrade": "WebSocket"}, {"Connection": "keep-alive, Upgrade"}, {"Upgrade": "", "upgrade": "websocket"}],
 )
 def test_the_subprotocol_is_what_the_server_chose(changed: dict[str, str]) -> None:
     handshake = Handshake([V5, V4], "exec")

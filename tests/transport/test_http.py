@@ -15,6 +15,7 @@ from devservers.errors import APIError, ConnectionFailedError, ProtocolError, Re
 from devservers.transport import ClientConfig, RESTClient
 from devservers.transport.deadline import Cancellation, Deadline
 from devservers.transport.http.opener import READ_SIZE
+from devservers.transport.http.pool import IDLE_CONNECTIONS, IDLE_SECONDS
 from tests.fakeapiserver import FakeAPIServer
 from tests.stopwatch import Stopwatch
 
@@ -91,12 +92,32 @@ def test_a_read_whose_new_connection_is_cut_waits_before_it_is_sent_again() -> N
         assert [seconds > 0 for seconds in clock.slept] == [True]
 
 
-def test_a_connection_that_was_idle_for_long_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("devservers.transport.http.pool.IDLE_SECONDS", -1.0)
-    with scripted(serve_all(_ok)) as server, server.client() as client:
+@pytest.mark.parametrize(("idle", "connections"), [(IDLE_SECONDS, 1), (IDLE_SECONDS + 1, 2)])
+def test_a_connection_that_was_idle_for_long_is_not_used(idle: float, connections: int) -> None:
+    clock = FakeClock()
+    with scripted(serve_all(_ok)) as server, server.client(clock=clock) as client:
         client.request("GET", "/x")
+        clock.time += idle
         client.request("GET", "/x")
-        assert server.connections == 2
+        assert server.connections == connections
+
+
+def test_only_so_many_idle_connections_are_kept() -> None:
+    several = IDLE_CONNECTIONS + 2
+    together = threading.Barrier(several, timeout=10)
+
+    def handle(peer: Peer, request: str) -> None:
+        together.wait()
+        peer.answer(200, OK)
+
+    with scripted(serve_all(handle)) as server, server.client() as client:
+        for _ in range(2):
+            threads = [threading.Thread(target=client.request, args=("GET", "/x")) for _ in range(several)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        assert server.connections == several + 2  # two had to be opened anew
 
 
 def test_a_connection_is_not_used_by_a_forked_child(server: FakeAPIServer) -> None:
@@ -168,6 +189,23 @@ def test_closing_the_client_closes_its_idle_connections() -> None:
         client = server.client()
         client.request("GET", "/x")
         client.close()
+        assert ended.wait(5)
+
+
+def test_a_connection_that_is_busy_while_the_client_is_closed_is_closed_after_its_answer() -> None:
+    ended = threading.Event()
+
+    def handler(peer: Peer) -> None:
+        peer.request()
+        peer.answer(200, OK)
+        assert peer.request() is None
+        ended.set()
+
+    with scripted(handler) as server:
+        client = server.client()
+        answer = client.stream("/x", deadline=Deadline(10), idle=10)
+        client.close()
+        assert answer.read() == OK
         assert ended.wait(5)
 
 

@@ -83,6 +83,8 @@ def test_a_lock_that_another_thread_holds_is_open_in_the_child() -> None:
     def work():
         assert lock.acquire(timeout=5)
         assert not lock.acquire(timeout=0)
+        lock.release()
+        assert lock.acquire(timeout=0)
 
     in_child(work)
     assert not lock.acquire(timeout=0)
@@ -137,7 +139,7 @@ def test_a_child_makes_requests_though_every_lock_of_the_package_was_held(tmp_pa
         [lock.release() for lock in held]
         ask()
         """
-        assert int(run(code, *paths)) >= 7  # client, two pools, two contexts, two kubeconfigs, token file, plugin
+        assert int(run(code, *paths)) >= 5  # client, two contexts, two kubeconfigs, token file, plugin
 
 
 def test_a_child_makes_requests_though_its_parent_is_running_the_plugin(tmp_path: Path) -> None:

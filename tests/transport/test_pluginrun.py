@@ -65,10 +65,7 @@ def test_a_signal_is_reported_as_a_signal(tmp_path: Path) -> None:
 
 
 def test_stderr_shows_no_secret(tmp_path: Path) -> None:
-    env = [
-        {"name": "CLIENT_SECRET", "value": "from-the-stanza"},
-        {"name": "ACCOUNT_PROFILE", "value": "production"},
-    ]
+    env = [{"name": "CLIENT_SECRET", "value": "from-the-stanza"}, {"name": "ACCOUNT_PROFILE", "value": "production"}]
     script = (
         f"echo '{exec_credential(token='printed-token')}'; "
         "echo using printed-token, $CLIENT_SECRET, $2 and profile $ACCOUNT_PROFILE >&2; exit 1"

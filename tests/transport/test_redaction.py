@@ -23,6 +23,7 @@ from devservers.transport.auth.redaction import (
         ("GET https://bob:hunter@idp.example/login", "GET https://***@idp.example/login"),
         ("-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----\nbad", "***\nbad"),
         ("-----BEGIN PRIVATE KEY-----\nabc", "***"),
+        ("bad key: LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0tCg==, try again", "bad key: ***, try again"),
     ],
 )
 def test_what_cannot_be_anything_else_is_redacted_though_nobody_named_it(text: str, shown: str) -> None:
@@ -64,10 +65,7 @@ def test_the_command_in_a_kubelets_url_is_redacted_in_message_and_causes() -> No
     shown = 'Post "https://10.0.0.1:10250/exec/n/p/c?***": refused'
     assert without_command(url) == shown
     details = {"kind": "pods", "causes": [{"message": url}, {"reason": "x"}, "odd"]}
-    assert details_without_commands(details) == {
-        "kind": "pods",
-        "causes": [{"message": shown}, {"reason": "x"}, "odd"],
-    }
+    assert details_without_commands(details) == {"kind": "pods", "causes": [{"message": shown}, {"reason": "x"}, "odd"]}
 
 
 def test_details_without_causes_are_left_as_they_are() -> None:

@@ -7,22 +7,9 @@ from typing import Any, Optional
 
 import pytest
 
-from devservers.errors import (
-    APIError,
-    ConnectionFailedError,
-    ProtocolError,
-    RequestTimeoutError,
-    ServerError,
-)
+from devservers.errors import APIError, ConnectionFailedError, ProtocolError, RequestTimeoutError, ServerError
 from devservers.transport.deadline import Backoff, Deadline
-from devservers.transport.retry import (
-    Attempts,
-    Patience,
-    Polls,
-    may_have_been_executed,
-    parse_retry_after,
-    wait_after,
-)
+from devservers.transport.retry import Attempts, Patience, Polls, may_have_been_executed, parse_retry_after, wait_after
 
 from .scripted import FakeClock
 
@@ -185,12 +172,7 @@ def test_an_exception_during_the_pause_is_not_shown_with_the_failure_before_it()
 def test_a_question_is_asked_once_more_at_the_deadline() -> None:
     clock = FakeClock()
     asked = [(number, clock.time) for number in Polls(Deadline(4 * PAUSE, clock), _backoff())]
-    assert asked == [
-        (1, 0.0),
-        (2, PAUSE),
-        (3, pytest.approx(3 * PAUSE)),
-        (4, pytest.approx(4 * PAUSE)),
-    ]
+    assert asked == [(1, 0.0), (2, PAUSE), (3, pytest.approx(3 * PAUSE)), (4, pytest.approx(4 * PAUSE))]
 
 
 def test_a_question_is_asked_once_when_there_is_no_time() -> None:

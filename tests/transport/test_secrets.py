@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import logging
 import socket
@@ -12,14 +13,16 @@ from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable, Optional
+from urllib.parse import quote
 
 import pytest
 
-from devservers.errors import DevServersError
+from devservers.errors import DevServersError, KubeConfigError
 from devservers.transport.auth.credentials import BasicAuth, BearerToken, Credentials, Impersonation, TokenFile
 from devservers.transport.auth.plugin import PluginCommand
 from devservers.transport.auth.process import PluginRun
 from devservers.transport.config.clientconfig import ClientConfig
+from devservers.transport.config.entry import is_content
 from devservers.transport.config.kubeconfig import parse
 from devservers.transport.config.proxies import parse_proxy
 from devservers.transport.config.sources import load_config
@@ -352,3 +355,31 @@ def test_the_warning_about_the_insecure_flag_shows_no_secret(tmp_path: Path) -> 
         config.ssl_context()
     assert len(caught) == 1
     assert_silent(str(caught[0]))
+
+
+KUBECONFIG_TEXT = "apiVersion: v1\nkind: Config\nusers:\n- name: a\n  user: {token: s3cret-token}\n" * 3
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b64encode(gzip.compress(KUBECONFIG_TEXT.encode())).decode(),
+        quote(KUBECONFIG_TEXT),
+        "eyJhbGciOiJSUzI1NiIsImtpZCI6IiJ9.eyJpc3MiOiJr.s3cret",
+        "token: s3cret-token",
+    ],
+    ids=["gzip", "URL", "JWT", "token"],
+)
+@pytest.mark.parametrize("listed", [False, True])
+def test_content_in_any_shape_in_place_of_a_path_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, content: str, listed: bool
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", f"/nonexistent:{content}" if listed else content)
+    with pytest.raises(KubeConfigError, match=r"contains the kubeconfig itself \(not shown\)") as caught:
+        load_config()
+    assert content[8:40] not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["config", "~/.kube/config", "/a b/users.yaml", "/etc/token"])
+def test_a_path_is_no_content(path: str) -> None:
+    assert not is_content(path)

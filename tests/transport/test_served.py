@@ -116,8 +116,8 @@ def test_at_first_contact_a_bare_404_is_a_missing_crd() -> None:
     error = not_found(TEXT)
     assert str(error) == (
         'get devservers.devserver.io "a" in namespace "n": 404 page not found (404); the cluster does not know the '
-        "kind devservers.devserver.io: install its CustomResourceDefinition, or try again if the API server has only "
-        "just started"
+        "kind devservers.devserver.io in version v1: install a CustomResourceDefinition that serves it, or try again "
+        "if the API server has only just started"
     )
 
 

@@ -6,13 +6,7 @@ from typing import Any, Union
 
 import pytest
 
-from devservers.transport.text import (
-    has_controls,
-    json_or_none,
-    printable,
-    shown_path,
-    without_terminal_controls,
-)
+from devservers.transport.text import has_controls, json_or_none, printable, shown_path, without_terminal_controls
 
 
 @pytest.mark.parametrize("text", ["a\nb", "\0", "\x7f", "\t"])

@@ -231,9 +231,7 @@ def test_a_server_that_comes_back_after_a_minute_is_noticed_within_seconds() -> 
 
 def test_an_error_event_of_an_unknown_kind_may_pass() -> None:
     stage = Stage(
-        [],
-        stream_of(a_line("ERROR", {"kind": "Status", "message": "?"})),
-        stream_of(a_line("ADDED", obj("a", 11))),
+        [], stream_of(a_line("ERROR", {"kind": "Status", "message": "?"})), stream_of(a_line("ADDED", obj("a", 11)))
     )
     with scripted(serve_all(stage)) as server:
         assert told(watch_on(server), 1) == [("ADDED", "a")]

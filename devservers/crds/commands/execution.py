@@ -15,13 +15,7 @@ from typing import Any, BinaryIO, Optional, Union
 from ... import arguments
 from ...errors import ExecError, ExecTimeoutError, RequestTimeoutError
 from ...transport.deadline import Deadline
-from ...transport.exec.session import (
-    HONEST_FIRST,
-    ExecTarget,
-    Sink,
-    open_session,
-    returncode_of,
-)
+from ...transport.exec.session import HONEST_FIRST, ExecTarget, Sink, open_session, returncode_of
 from ...transport.rest import RESTClient
 from ..result import ExecResult, RemoteResult
 from .wrapper import Command
@@ -89,9 +83,10 @@ def _sink(destination: Union[BinaryIO, Callable[[bytes], object]], name: str) ->
         return destination
     write = getattr(destination, "write", None)
     if write is None or hasattr(destination, "encoding"):
-        kind = type(destination).__name__
-        advice = " (it is a text file: pass its .buffer)" if hasattr(destination, "buffer") else ""
-        raise TypeError(f"{name}: must be a binary file or a callable, not {kind}{advice}")
+        what = type(destination).__name__
+        if hasattr(destination, "buffer"):
+            what = f"{what} (it is a text file: pass its .buffer)"
+        raise TypeError(f"{name}: must be a binary file or a callable, not {what}")
     return partial(_write_all, write)
 
 
@@ -100,7 +95,9 @@ def _write_all(write: Callable[[Any], Optional[int]], data: bytes) -> None:
     view = memoryview(data)
     while view:
         written = write(view)
-        view = view[len(view) if written is None else written :]
+        if written is None:
+            return
+        view = view[written:]
 
 
 def encode_input(input: Union[str, bytes, None], encoding: str) -> Optional[bytes]:

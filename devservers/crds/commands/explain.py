@@ -21,14 +21,13 @@ from ...errors import (
     SyncError,
 )
 from ...transport.deadline import Deadline
-from ..lifecycle.whereabouts import why_gone, why_not_up
+from ...transport.retry import OVERRUN
+from ..lifecycle.whereabouts import why_gone, why_name_was_guessed, why_not_up
 from .target import NO_CONTAINER
 
 if TYPE_CHECKING:
     from ..model.liveobject import LiveObject
 
-LOOK_SECONDS = 0.9
-"""Time for finding out whether a command ended because its server did."""
 KILLED = (128 + 9, 128 + 15)
 """Exit codes of what was killed: so ends a command whose pod is deleted, if its connection is not
 lost before."""
@@ -51,6 +50,11 @@ def explaining_failures(live: LiveObject, container: Optional[str] = None) -> It
         why = why_not_up(live, container, deadline)
         if why:
             raise ExecError(why) from error
+        guessed = ""
+        if isinstance(error, NotFoundError):
+            guessed = why_name_was_guessed(live, deadline)
+        if guessed:
+            raise error.with_hint(guessed) from None
         raise
     except (ExecError, SyncError) as error:
         if isinstance(error, SyncError) or _may_be_the_servers_end(error):
@@ -59,6 +63,11 @@ def explaining_failures(live: LiveObject, container: Optional[str] = None) -> It
             if why:
                 error.args = (f"{error}; {why}",)
         raise
+
+
+def ended_with_its_server(live: LiveObject, returncode: int) -> bool:
+    """Whether this is not the command's own end: it was killed, and its server is being deleted."""
+    return returncode in KILLED and bool(why_gone(live, _deadline(live)))
 
 
 def _may_be_the_servers_end(error: ExecError) -> bool:
@@ -71,4 +80,4 @@ def _may_be_the_servers_end(error: ExecError) -> bool:
 
 
 def _deadline(live: LiveObject) -> Deadline:
-    return Deadline(LOOK_SECONDS, live.connected().clock)
+    return Deadline(OVERRUN, live.connected().clock)

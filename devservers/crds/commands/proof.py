@@ -28,7 +28,10 @@ def mark_of(identity: str) -> bytes:
 
 
 class MarkedStream:
-    """Takes the first mark out of a stream that comes in pieces, cut anywhere; ``ended`` says whether it was there."""
+    """Takes the first mark out of a stream that comes in pieces, cut anywhere.
+
+    ``ended`` says whether it was there.
+    """
 
     def __init__(self, mark: bytes) -> None:
         self._mark = mark

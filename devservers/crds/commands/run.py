@@ -1,20 +1,21 @@
 """One command's way to its exit code: proved, not made up, and the command never left running.
 
-How a command can be run depends on what the server speaks and on what is in the container, and
-neither says so beforehand. So it is tried, the best way first. A try that shows something to be
+Theory. How a command can be run depends on what the server speaks and on what is in the container,
+and neither says so beforehand. So it is tried, the best way first. A try that shows something to be
 missing (a subprotocol, ``env``, ``/bin/sh``, ``head``) has not started the command; the client
 remembers it, and the next try does without.
 
-Exit code 0 is proved by the protocol (v4: it comes from the kubelet) or by marks (v5:
-:mod:`.proof`). Other codes are the kubelet's own words.
-
-From the moment in which the command may have begun until its status has come, whatever ends the
-call ends the command too, and the exception says so if it could not.
+1. Exit code 0 is proved by the protocol (v4: it comes from the kubelet) or by marks (v5:
+   :mod:`.proof`). Other codes are the kubelet's own words.
+2. A code that the wrapper may have ended with counts only if :mod:`.complaints` finds nothing.
+3. From the moment in which the command may have begun until its status has come, whatever ends the
+   call ends the command too, and the exception says so if it could not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterator
+from functools import partial
 from typing import NamedTuple, Optional
 
 from ...errors import (
@@ -44,15 +45,17 @@ from ...transport.exec.session import (
     returncode_of,
 )
 from ...transport.rest import RESTClient
+from .commandline import SHELL
+from .complaints import Complaint, Trouble, find_complaint
 from .killing import kill, unkillable
 from .proof import MarkedStream, mark_of
-from .wrapper import ENV, HEAD, SHELL, Command, Complaint, Plan, Trouble
+from .wrapper import ENV, HEAD, Command, Plan
 
 CHUNK = 65536
 
 
 class Call(NamedTuple):
-    """Where a command runs, what it reads, and who takes its output."""
+    """Where a command runs, what it reads, who takes its output, and until when."""
 
     client: RESTClient
     target: ExecTarget
@@ -70,6 +73,9 @@ class _ToolMissing(Exception):
         self.tool = tool
 
 
+_LACKS = "lacks"
+
+
 def run(call: Call, command: Command) -> tuple[int, bool]:
     """The exit code of ``command``, and whether it is proved.
 
@@ -77,43 +83,40 @@ def run(call: Call, command: Command) -> tuple[int, bool]:
         as :meth:`DevServer.exec`.
     """
     memory, target = call.client.memory, call.target
-    without = {tool for tool in (ENV, SHELL, HEAD) if memory.knows(_lack(target, tool))}
+    without = {tool for tool in (ENV, SHELL, HEAD) if memory.knows((_LACKS, target, tool))}
     missing: set[str] = set()  # as this call has seen for itself
     while True:
         try:
             return _run_once(call, command, without)
         except _ToolMissing as error:
             tool = error.tool
-        wish = command.needs(tool) or ("input" if tool in missing else "")
+        wish = command.requires(tool)
+        if not wish and tool in missing:  # it was used nevertheless: only counted input needs it so
+            wish = "input"
         if wish:
-            raise CommandNotFoundError(
-                f"there is no {tool} in {target}, and {wish} cannot be had without it"
-            )
+            raise CommandNotFoundError(f"there is no {tool} in {target}, which {wish} requires")
         missing.add(tool)
         without.add(tool)
-        memory.learn(_lack(target, tool))
-
-
-def _lack(target: ExecTarget, tool: str) -> tuple[str, str, ExecTarget]:
-    return "lacking", tool, target
+        memory.learn((_LACKS, target, tool))
 
 
 def _run_once(call: Call, command: Command, without: Collection[str]) -> tuple[int, bool]:
     """Run it in the best way that may work. Raises :class:`_ToolMissing` if that one does not."""
-    size = None if call.stdin is None else len(call.stdin)
+    has_stdin = call.stdin is not None
+    size = len(call.stdin) if call.stdin is not None else None
     plans = {
         # v4 cannot say where stdin ends; v5 can, but its Success needs a proof
         channels.V4: command.plan(stdin_size=size, without=without),
         channels.V5: command.plan(marked=True, without=without),
     }
     order = HONEST_FIRST
-    if size is not None and (SHELL in without or HEAD in without):
-        order = HONEST_FIRST[::-1]  # no bytes can be counted there: only v5 can end stdin
+    if has_stdin and (SHELL in without or HEAD in without):
+        order = HONEST_FIRST[::-1]  # nothing there counts bytes: only v5 can end stdin
     commands = {subprotocol: plans[subprotocol].argv for subprotocol in order}
     session: Optional[ExecSession] = None
     try:
         with open_session(
-            call.client, call.target, commands, stdin=size is not None, deadline=call.deadline,
+            call.client, call.target, commands, stdin=has_stdin, deadline=call.deadline,
             name=command.words[0],
         ) as session:  # fmt: skip
             plan = plans[session.protocol]
@@ -127,20 +130,28 @@ def _run_once(call: Call, command: Command, without: Collection[str]) -> tuple[i
             raise
         raise told from error
     returncode = _returncode(call, command, plan, status, streams)
-    return returncode, returncode != 0 or plan.marked or session.protocol == channels.V4
+    confirmed = returncode != 0 or plan.marked or session.protocol == channels.V4
+    return returncode, confirmed
 
 
 class _Streams:
-    """Output on its way to the caller: marks are taken out; the beginning and the end of stderr are remembered."""
+    """Output on its way to the caller: marks are taken out, both ends of stderr are remembered."""
 
     KEPT = 400
 
     def __init__(self, call: Call, command: Command, plan: Plan) -> None:
         self._call = call
         self._what = f"{command.words[0]!r} in {call.target}"
-        mark = mark_of(command.identity)
-        self._marked = (MarkedStream(mark), MarkedStream(mark)) if plan.marked else ()
+        self._stdout: Sink = call.stdout
+        self._stderr: Sink = self._take_stderr
+        self._marked: list[tuple[MarkedStream, Sink]] = []
         self.begin = self.end = b""
+        if plan.marked:
+            mark = mark_of(command.identity)
+            out, err = MarkedStream(mark), MarkedStream(mark)
+            self._marked = [(out, self._stdout), (err, self._stderr)]
+            self._stdout = partial(_pass_on, out, self._stdout)
+            self._stderr = partial(_pass_on, err, self._stderr)
 
     def follow(self, session: ExecSession) -> ExitStatus:
         """Pass input and output on until the status comes, and see that it is true.
@@ -149,53 +160,53 @@ class _Streams:
             ExecTimeoutError: see :meth:`ExecSession.communicate`.
             ExecConnectionLostError: also for a Success that is not proved.
         """
-        stdin = None if self._call.stdin is None else _chunks(self._call.stdin)
-        sinks = self._call.stdout, self._stderr
-        stdout, stderr = map(_unmarked, self._marked, sinks) if self._marked else sinks
+        stdin = None
+        if self._call.stdin is not None:
+            stdin = _chunks(self._call.stdin)
         try:
-            status = session.communicate(stdin, stdout, stderr, self._call.deadline)
+            status = session.communicate(stdin, self._stdout, self._stderr, self._call.deadline)
         except ExecError:
             self._flush()
             raise
         self._flush()
-        if status.returncode == 0 and not all(stream.ended for stream in self._marked):
+        if status.returncode == 0 and not all(stream.ended for stream, _ in self._marked):
             raise ExecConnectionLostError(
-                f"the API server says that {self._what} succeeded, but its end was not seen: the connection to the "
-                "kubelet was lost (restarted, or cut off); its exit code is unknown"
+                f"the API server says that {self._what} succeeded, but its end was not seen: the "
+                "connection to the kubelet was lost (restarted, or cut off); its exit code is "
+                "unknown"
             )
         return status
 
     def _flush(self) -> None:
-        for stream, sink in zip(self._marked, (self._call.stdout, self._stderr)):
+        for stream, sink in self._marked:
             rest = stream.flush()
             if rest:
                 sink(rest)
 
-    def _stderr(self, data: bytes) -> None:
+    def _take_stderr(self, data: bytes) -> None:
         self.begin += data[: max(0, self.KEPT - len(self.begin))]
         self.end = (self.end + data)[-self.KEPT :]
         self._call.stderr(data)
 
 
-def _unmarked(stream: MarkedStream, sink: Sink) -> Sink:
-    def pass_on(data: bytes) -> None:
-        output = stream.feed(data)
-        if output:
-            sink(output)
-
-    return pass_on
+def _pass_on(stream: MarkedStream, sink: Sink, data: bytes) -> None:
+    output = stream.feed(data)
+    if output:
+        sink(output)
 
 
-def _chunks(data: bytes) -> Iterable[bytes]:
-    view = memoryview(data)
-    return (bytes(view[start : start + CHUNK]) for start in range(0, len(view), CHUNK))
+def _chunks(data: bytes) -> Iterator[bytes]:
+    for start in range(0, len(data), CHUNK):
+        yield data[start : start + CHUNK]
 
 
 # -- the end of a call that has no status -----------------------------------------------------
 
 
 def _may_have_begun(error: BaseException) -> bool:
-    """Whether the command may run though no session came to be: not if the server refused, or was not even asked."""
+    """Whether the command may run though there is no session: not if the server has refused, or was
+    not even asked.
+    """
     if isinstance(error, (APIError, KubeConfigError, MissingDependencyError, TLSError)):
         return False
     if isinstance(error, TransportError) and error.nothing_sent:
@@ -206,7 +217,9 @@ def _may_have_begun(error: BaseException) -> bool:
 def _abandon(
     call: Call, command: Command, without: Collection[str], error: BaseException
 ) -> BaseException:
-    """Kill the command. The exception to raise, which says what came of it: ``error``, or one in its place."""
+    """Kill the command. Returns the exception to raise, which says how that went: ``error``, or one
+    in its place.
+    """
     if ENV in without and SHELL in without:
         outcome = unkillable(SHELL)
     else:
@@ -235,18 +248,20 @@ def _returncode(
         if command.words[0] == SHELL:
             raise _no_shell(call.target) from None
         raise
-    complaint = command.complaint(plan, returncode, streams.begin, streams.end)
+    complaint = find_complaint(command, plan, returncode, streams.begin, streams.end)
     if complaint is not None:
         raise _not_run(call.target, command, complaint)
     for tool in plan.tools:
-        call.client.memory.forget(_lack(call.target, tool))
+        call.client.memory.forget((_LACKS, call.target, tool))
     return returncode
 
 
 _HINTS = {
     "permission denied": " (it is a directory, or it lacks execute permission)",
     "argument list too long": f" (command and environment: {LONG_DATA})",
-    "exec format error": " (is it a program for another kind of machine, or a script without a #! line?)",
+    "exec format error": (
+        " (is it a program for another kind of machine, or a script without a #! line?)"
+    ),
 }
 
 
@@ -266,17 +281,17 @@ def _not_run(target: ExecTarget, command: Command, complaint: Complaint) -> Exce
         return _no_shell(target)
     if "/" in name:
         return CommandNotFoundError(
-            f"{name!r} was not found in {target}; if it is there, then the interpreter that its first "
-            "line names was not"
+            f"{name!r} was not found in {target}; if it is there, then the interpreter named in "
+            "its first line is not"
         )
     return CommandNotFoundError(
-        f"{name!r} was not found in {target}: install it in the image, give its full path, or use shell=True for a "
-        "builtin of the shell"
+        f"{name!r} was not found in {target}: install it in the image, give its full path, or use "
+        "shell=True for a builtin of the shell"
     )
 
 
 def _no_shell(target: ExecTarget) -> CommandNotFoundError:
     return CommandNotFoundError(
-        f"there is no {SHELL} in {target}: run the command as a list of words, without shell=True, or "
-        "use an image that has a shell"
+        f"there is no {SHELL} in {target}: run the command as a list of words, without shell=True, "
+        "or use an image that has a shell"
     )

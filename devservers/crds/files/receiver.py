@@ -20,6 +20,7 @@ INTERRUPTED = 83
 INCOMPLETE = 84
 IN_THE_WAY = 85
 NO_HOME = 86
+STAGED_FILES_DELETED = 87
 NOT_ALL_PLACED = 88
 
 
@@ -80,7 +81,7 @@ def _escape(match: re.Match[str]) -> str:
     return "".join(f"\\0{byte:03o}" for byte in match[0].encode("utf-8", "surrogateescape"))
 
 
-_TOOLS = "sh, head, tar, mkdir, mv, rm and chmod"
+_TOOLS = "sh, head, tar, mkdir, mv, rm, chmod and printf (most shells have that)"
 _REMEDIES = {
     MISSING_TOOL: f"Copying needs {_TOOLS} in the container: use an image that has them",
     NO_DIRECTORY: (
@@ -91,9 +92,14 @@ _REMEDIES = {
     INCOMPLETE: "What had arrived before the stream was cut off was removed again; try again",
     IN_THE_WAY: "Choose another remote path, or remove what is there",
     NO_HOME: "Pass an absolute remote path instead of one with '~'",
+    STAGED_FILES_DELETED: (
+        "Something else in the container has deleted it (git clean, a cleaner?), and not every "
+        "file "
+        "was put into place before: keep it away from .devservers-*, then try again"
+    ),
     NOT_ALL_PLACED: (
         "Everything else is in place. A file replaces a directory only if that is empty, and never "
-        "a device; otherwise check for missing write permission. Then try again"
+        "a device; otherwise look for a missing write permission or a full disk. Then try again"
     ),
     126: "Copying needs sh in the container: use an image that has it",
     127: f"Copying needs {_TOOLS} in the container: use an image that has them",
@@ -102,8 +108,11 @@ _KILLED = (
     "A signal killed it: did the container run out of memory, or end? Each remote file is complete "
     "and either the old one or the new one; check the pod, then try again"
 )
-_TAR_FAILED = (
-    "Nothing was changed in the container. Check for a full disk or a quota, then try again"
+_DISK = re.compile("no space left|quota", re.IGNORECASE)
+_NOT_THE_DISK = re.compile(
+    "permission denied|not permitted|read-only|name too long|invalid argument|not supported"
+    "|not implemented|cannot allocate|out of memory",
+    re.IGNORECASE,
 )
 
 
@@ -122,9 +131,16 @@ def complaint(result: RemoteResult) -> Optional[str]:
     if result.returncode == 0:
         return None
     stderr = result.stderr.decode("utf-8", "replace").strip()
-    remedy = _REMEDIES.get(result.returncode, _TAR_FAILED)
     if result.returncode > 128:
         remedy = _KILLED
+    elif result.returncode in _REMEDIES:
+        remedy = _REMEDIES[result.returncode]
+    elif _NOT_THE_DISK.search(stderr) and not _DISK.search(stderr):
+        remedy = "Nothing was changed in the container. Remove that cause, then try again"
+    else:
+        remedy = (
+            "Nothing was changed in the container. Check for a full disk or a quota, then try again"
+        )
     why = _first_lines(stderr) or "it wrote nothing to stderr"
     return f"{why} (exit code {result.returncode}). {remedy}"
 

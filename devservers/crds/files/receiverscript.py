@@ -38,8 +38,14 @@ Rules it keeps:
   is written to, as cp does, and gets its old contents back if that fails. In a directory on which
   something is mounted, files are staged once more, by tar: toybox's mv ignores a full disk.
 * The staging directory is removed when the script ends, successfully or not. If the script is
-  killed, the next transfer to the same target removes it: its name contains the host and the
-  process id of the shell. That of another host may be in use, and is removed after two days.
+  killed, the next transfer to the same target removes it: its name contains the process id of the
+  shell and the PID namespace in which that counts. Containers of one pod have namespaces of their
+  own, but may share the hostname and the volume. A staging directory of another namespace, or one
+  whose process id is in use (again?), is removed after two days.
+* Something else may delete the staging directory meanwhile: ``git clean``, or a cleaner. A staged
+  file that is gone without having been moved, or a directory that is gone when its contents have
+  been moved, makes the transfer fail. Only a pattern that matches nothing is passed over. What
+  is read after the moves was opened before them.
 * No variable is local: a function that calls itself keeps what it needs in its positional
   parameters.
 * Its last output is the marker: an exit code 0 alone may come from an API server that has lost the
@@ -67,6 +73,8 @@ size=$2
 input=$2
 marker=$3
 failed=0
+# Set if something that was staged is gone though it was not put into place.
+lost=
 nl='
 '
 skip() { head -c "$1" >/dev/null; }
@@ -74,12 +82,20 @@ quit() { skip "$input"; exit "$1"; }
 fail() { printf '%s\n' "$2" >&2; quit "$1"; }
 
 command -v head >/dev/null 2>&1 || { echo 'head: not found' >&2; exit 81; }
-for tool in tar mkdir mv rm chmod; do
-    command -v "$tool" >/dev/null 2>&1 || fail 81 "$tool: not found"
+for tool in tar mkdir mv rm chmod printf; do
+    command -v "$tool" >/dev/null 2>&1 || { echo "$tool: not found" >&2; quit 81; }
 done
-host=
-[ ! -r /proc/sys/kernel/hostname ] || read -r host </proc/sys/kernel/hostname || :
-case $host in */*|'') host=unknown;; esac
+# In which PID namespace this shell is: the number of that, and since when the kernel counts them.
+here=
+boot=/proc/sys/kernel/random/boot_id
+if [ -r "$boot" ] && here=$(readlink /proc/self/ns/pid 2>/dev/null); then
+    here=${here##*"["}
+    read -r boot <"$boot" || :
+    here=${here%"]"}-$boot
+fi
+case $here in
+    *[!0-9a-f-]*|'') here=unknown;;
+esac
 target=$(printf '%b/' "$1")
 target=${target%/}
 case $target in
@@ -92,16 +108,16 @@ esac
 exists() { [ -e "$1" ] || [ -L "$1" ]; }
 real_directory() { [ -d "$1" ] && [ ! -L "$1" ]; }
 
-# Removes the staging directories of killed transfers from the directory $1.
+# Removes the staging directories of killed transfers from the directory $1. Two days old are those
+# of transfers that cannot be told apart from ones that go on.
 remove_leftovers() {
     for old in "$1"/.devservers-????????????????-*-*; do
         real_directory "$old" || continue
         owner=${old##*/.devservers-????????????????-}
         pid=${owner%%-*}
         case $pid in ''|*[!0-9]*) continue;; esac
-        if [ "${owner#*-}" = "$host" ]; then
-            ! kill -0 "$pid" 2>/dev/null && [ ! -d "/proc/$pid" ] || continue
-        else
+        if [ "$here" = unknown ] || [ "${owner#*-}" != "$here" ] ||
+            kill -0 "$pid" 2>/dev/null || [ -d "/proc/$pid" ]; then
             [ -n "$(find "$old" -prune -mtime +1 2>/dev/null)" ] || continue
         fi
         rm -rf "$old" 2>/dev/null || :
@@ -109,42 +125,61 @@ remove_leftovers() {
 }
 
 staging=
-trap 'code=$?; [ -z "$staging" ] || rm -rf "$staging"; [ "$code" -ne 0 ] || echo "$marker"' EXIT
+finish() {
+    code=$?
+    [ -z "$staging" ] || rm -rf "$staging"
+    [ "$code" -ne 0 ] || echo "$marker"
+    # Without this, mksh ends with the status of the last command here.
+    exit "$code"
+}
+trap finish EXIT
 trap 'exit 83' HUP INT TERM
 
 # Unpacks the input into a staging directory inside $1.
 receive() {
     remove_leftovers "${1:-/}"
-    staging=$1/$marker-$$-$host
+    staging=$1/$marker-$$-$here
     tree=$staging/tree
-    (umask 077; mkdir "$staging" "$tree") || quit 82
+    (umask 077; mkdir "$staging" && mkdir "$tree") || quit 82
     status=0
     said=$( (
         cd "$tree" || quit 82
         umask 0
         head -c "$size" | { status=0; tar -x -o -f - || status=$?; skip "$size"; exit "$status"; }
     ) 2>&1) || status=$?
+    input=0
+    [ -d "$tree" ] || lost=yes
+    finish_if_lost
     [ -z "$said" ] || printf '%s\n' "$said" >&2
     [ "$status" -eq 0 ] || exit "$status"
     # busybox ends with 0 though it could not write everything.
     case $nl$said in
         *"${nl}tar: can't "*) exit 1;;
     esac
-    input=0
     [ -f "$tree/$marker" ] || fail 84 'the archive ended early'
-    mv -f "$tree/$marker+" "$staging/attributes"
-    mv -f "$tree/$marker=" "$staging/modes"
-    rm -f "$tree/$marker" "$tree/${marker}_"
+    # From here on they can be read even if something deletes them.
+    exec 3<"$tree/$marker+" 4<"$tree/$marker="
+    rm -f "$tree/$marker" "$tree/$marker+" "$tree/$marker=" "$tree/${marker}_"
 }
 
-# Writes the contents of the file $1 into the file $2, in place.
+finish_if_lost() {
+    [ -z "$lost" ] || fail 87 "$staging: it, or a file in it, was deleted during the transfer"
+}
+
+# Writes the contents of the file $1 into the file $2, in place. All that is read is open before $2
+# is truncated.
 write_to() {
     [ -f "$1" ] && [ ! -L "$1" ] && [ -f "$2" ] && [ ! -L "$2" ] || return 1
     cat "$2" >"$staging/old" || return 1
-    cat "$1" >"$2" && return 0
-    cat "$staging/old" >"$2"
+    {
+        cat <"$1" >"$2" && return 0
+        cat <&5 >"$2"
+    } 5<"$staging/old"
     return 1
 }
+
+set_aside() { rm -rf "$staging/aside"; mv -f "$1" "$staging/aside"; }
+put_back() { exists "$1" || mv -f "$staging/aside" "$1"; }
 
 # Moves what follows $1 into the directory $1, where it replaces what is there.
 move() {
@@ -153,14 +188,26 @@ move() {
     group=
     [ ! -g "$to/" ] || group=$(ls -ldn "$to/" | { read -r _ _ _ gid _; printf %s "$gid"; })
     [ -z "$group" ] || chgrp -h -R "$group" "$@" 2>/dev/null || :
-    if ! mv -f "$@" "$to/" 2>/dev/null; then
+    if ! complaints=$(mv -f "$@" "$to/" 2>&1); then
         # One by one, to find out which of them failed and why.
         for item do
-            exists "$item" || continue
+            if ! exists "$item"; then
+                # It was moved, or else deleted, and then mv has complained.
+                case $complaints in
+                    *'No such file'*|*"/${item##*/}'"*) lost=yes;;
+                esac
+                continue
+            fi
             said=$(mv -f "$item" "$to/" 2>&1) && continue
             case $said in
                 *[Bb]usy*) ! write_to "$item" "$to/${item##*/}" || continue;;
             esac
+            # busybox gives up on a symlink that it cannot follow.
+            if [ -L "$to/${item##*/}" ] && set_aside "$to/${item##*/}" 2>/dev/null; then
+                said=$(mv -f "$item" "$to/" 2>&1) && continue
+                put_back "$to/${item##*/}"
+            fi
+            exists "$item" || { lost=yes; continue; }
             printf '%s\n' "$said" >&2
             failed=88
         done
@@ -195,6 +242,13 @@ top=$(cd "$target/" && pwd -P)
 top=${top%/}
 mounts=$nl
 [ ! -r /proc/self/mounts ] || while read -r _ point _; do
+    # Blanks, newlines and backslashes in it are written as three octal digits.
+    spelled=
+    while [ "$point" != "${point#*\\}" ]; do
+        spelled="$spelled${point%%\\*}\\0"
+        point=${point#*\\}
+    done
+    [ -z "$spelled" ] || { point=$(printf '%b/' "$spelled$point"); point=${point%/}; }
     case $point in "$top"/*) mounts=$mounts$point$nl;; esac
 done </proc/self/mounts
 
@@ -208,11 +262,18 @@ merge() {
     esac
     set -- "$1" "$2"
     for item in "$1"/* "$1"/.*; do
-        exists "$item" || continue
         old=$2/${item##*/}
         case ${item##*/} in
             .|..) continue;;
         esac
+        if ! exists "$item"; then
+            # A pattern that nothing matches stands for itself.
+            case ${item##*/} in
+                '*'|'.*') ;;
+                *) lost=yes;;
+            esac
+            continue
+        fi
         if real_directory "$old"; then
             if real_directory "$item"; then merge "$item" "$old"; continue; fi
             rmdir "$old" || { failed=88; continue; }
@@ -228,26 +289,27 @@ merge() {
         [ "$#" -lt 100 ] || { move_items "$@"; set -- "$1" "$2"; }
     done
     [ "$#" -eq 2 ] || move_items "$@"
+    [ -d "$1" ] || lost=yes
 }
 
 move_items() { shift; move "$@"; }
 
 # Moves the directory $1 into $2, where something of its name is not a directory.
 swap_for_directory() {
-    rm -rf "$staging/aside"
-    mv -f "$2/${1##*/}" "$staging/aside" || return 1
+    set_aside "$2/${1##*/}" || return 1
     move "$2" "$1"
-    ! exists "$1" || mv -f "$staging/aside" "$2/${1##*/}"
+    put_back "$2/${1##*/}"
 }
 
 # Like merge, into a directory $2 that may be on another file system.
 merge_across() {
     remove_leftovers "$2"
-    set -- "$1" "$2" "$2/$marker-$$-$host"
+    set -- "$1" "$2" "$2/$marker-$$-$here"
     (umask 077; mkdir "$3") || { failed=88; return 0; }
-    if { (cd "$1" && tar -c -f - .) || : >"$staging/broken"; } |
+    rm -f "$staging/sent"
+    if { (cd "$1" && tar -c -f - .) && : >"$staging/sent"; } |
         (cd "$3" && umask 0 && tar -x -o -f -) &&
-        [ ! -f "$staging/broken" ]; then
+        [ -f "$staging/sent" ]; then
         merge "$3" "$2" again
     else
         printf '%s: nothing was changed there\n' "$2" >&2
@@ -280,13 +342,14 @@ change_modes() {
 }
 
 merge "$tree" "$target"
-if [ "$failed" -eq 0 ]; then
+if [ "$failed" -eq 0 ] && [ -z "$lost" ]; then
     status=0
-    (cd "$target/" && umask 0 && tar -x -o -f -) <"$staging/attributes" >/dev/null 2>&1 || status=$?
+    (cd "$target/" && umask 0 && tar -x -o -f -) <&3 >/dev/null 2>&1 || status=$?
     [ "$status" -lt 126 ] || exit "$status"
-    change_modes "$target/" <"$staging/modes"
+    change_modes "$target/" <&4
 fi
 [ ! -f "$staging/groups" ] || change_modes '' <"$staging/groups"
+[ -d "$tree" ] || lost=yes
 rm -rf "$staging"
 if [ "$new" = new ] && [ "$mode" != - ]; then
     keep=
@@ -295,6 +358,7 @@ if [ "$new" = new ] && [ "$mode" != - ]; then
     [ -z "$keep" ] || chmod g+s "$target/"
 fi
 [ "$new" != new ] || echo new
+finish_if_lost
 exit "$failed"
 """
 
@@ -313,6 +377,7 @@ receive "${place%/}"
 exists "$tree/$name" || fail 84 "$name: has not arrived"
 [ "$name" = "${target##*/}" ] || mv -f "$tree/$name" "$tree/${target##*/}"
 move "${place%/}" "$tree/${target##*/}"
+finish_if_lost
 exit "$failed"
 """
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Optional
 from ...errors import AlreadyExistsError, ConflictError, DevServersError, TooManyRequestsError
 from ...transport.deadline import Backoff, Deadline
 from ...transport.retry import Attempts
+from .. import const
 from ..model.reference import Collection, describe_finalizers, describe_new
 from ..model.writing import send_write
 
@@ -25,14 +26,14 @@ TRIES = 10
 
 
 def create(
-    collection: Collection, body: Object, *, dry_run: bool = False,
-    field_manager: Optional[str] = None, field_validation: str = "Strict",
+    collection: Collection, body: Object, take: Callable[[Object], object], *,
+    dry_run: bool = False, field_manager: Optional[str] = None, field_validation: str = "Strict",
     deadline: Optional[Deadline] = None, sending: Optional[Callable[[], None]] = None,
 ) -> Object:  # fmt: skip
     """Create an object, and after a refusal that may pass try again.
 
     That goes on until ``deadline``, without one for :data:`TRIES`. ``sending`` is called just
-    before a request goes out.
+    before a request goes out, ``take`` with the answer (see :func:`send_write`).
     """
     client, resource, namespace = collection
     what = describe_new(resource, body)
@@ -51,7 +52,7 @@ def create(
 
     for attempt in attempts:
         with attempt:
-            stored = send_write(send, body, what, field_validation)
+            stored = send_write(send, body, what, field_validation, take)
     return stored
 
 
@@ -61,6 +62,20 @@ def _may_succeed_again(body: Object, error: BaseException) -> bool:
     if isinstance(error, AlreadyExistsError):
         return "name" not in body["metadata"]  # the next one will be generated anew
     return isinstance(error, ConflictError) and error.details.get("kind") == "resourcequotas"
+
+
+def getting(collection: Collection, name: str) -> str:
+    """The call that gets an object, for messages."""
+    where = f', namespace="{collection.namespace}"' if collection.namespace else ""
+    return f'{collection.resource.kind}.get("{name}"{where})'
+
+
+def advice_on_taken_name(use: str) -> str:
+    """What to do about an object that has the name; ``use`` is how it can be used."""
+    return (
+        f"use the existing one ({use}), choose another name, or let the API server generate one "
+        "(generate_name)"
+    )
 
 
 def explain_taken_name(
@@ -76,13 +91,12 @@ def explain_taken_name(
     if namesake is None:
         return error.with_hint("it is gone by now: create it again")
     kind = collection.resource.kind
-    where = f', namespace="{collection.namespace}"' if collection.namespace else ""
-    get = f'{kind}.get("{name}"{where})'
+    get = getting(collection, name)
     if not namesake["metadata"].get("deletionTimestamp"):
-        return error.with_hint(
-            f"use the existing one, {get}, choose another name, or let the API server generate one "
-            "(generate_name)"
-        )
+        use = get
+        if kind == const.KIND_DEVSERVER:
+            use = f'{get} or with {kind}(…, if_exists="attach")'
+        return error.with_hint(advice_on_taken_name(use))
     return error.with_hint(
         f"the {kind} of that name is being deleted (remaining finalizers: "
         f"{describe_finalizers(namesake)}): wait for that with {get}.wait_for_deletion(), then "

@@ -60,12 +60,14 @@ class FailFast:
                 continue
             if what != NO_POD:
                 return what
-            missing = "" if self._flavor_exists else self._missing_flavor(raw, deadline)
+            missing = self._missing_flavor(raw, deadline)
             if missing:
                 return missing
         return ""
 
     def _missing_flavor(self, raw: Mapping[str, Any], deadline: Deadline) -> str:
+        if self._flavor_exists:
+            return ""
         try:
             missing = missing_flavor(self._client, raw, deadline)
         except DevServersError:

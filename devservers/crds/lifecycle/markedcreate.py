@@ -28,7 +28,7 @@ from ...transport.rest import REQUEST_TIMEOUT, Object
 from ...transport.retry import OUTCOME_UNKNOWN, TRANSIENT, Polls
 from ..model.metadata import metadata_to_recreate
 from ..model.reference import describe_finalizers, describe_new
-from .creation import create
+from .creation import advice_on_taken_name, create, getting
 from .deletion import last_seen
 from .obligation import Obligation, fulfill
 from .progress import warn
@@ -96,9 +96,9 @@ class MarkedCreate:
     def _create_once(self) -> Object:
         """Send the create; if the answer is lost, find out whether the object was created."""
         try:
-            raw = create(
-                self._collection, self._body, field_manager=self._manager, deadline=self.deadline,
-                sending=self._note_sending,
+            return create(
+                self._collection, self._body, self._ours, field_manager=self._manager,
+                deadline=self.deadline, sending=self._note_sending,
             )  # fmt: skip
         except OUTCOME_UNKNOWN as error:
             if self._sent is None or (isinstance(error, TransportError) and error.nothing_sent):
@@ -111,7 +111,6 @@ class MarkedCreate:
         except (APIError, KubeConfigError, MissingDependencyError):
             self._sent = None  # refused, or never sent
             raise
-        return self._ours(raw)
 
     def _note_sending(self) -> None:
         self._sent = Deadline(REQUEST_TIMEOUT, self._clock)
@@ -154,7 +153,9 @@ class MarkedCreate:
         ``announce``: log that this may take long, if it is not found at once.
         """
         name = self._body["metadata"].get("name")
-        selectors = {"fieldSelector": f"metadata.name={name}"} if name else {}
+        selectors = {}
+        if name:
+            selectors = self._collection.named(name).field_selector
         failure: Optional[DevServersError] = None
         for search_number in Polls(deadline, Backoff(first=0.25, limit=2.0)):
             if announce and search_number == 2:
@@ -207,11 +208,8 @@ class MarkedCreate:
         if not _is_being_deleted(namesake):
             if self._server.settings.if_exists == "attach":
                 return namesake
-            get = f'{self._collection.resource.kind}.get("{name}")'
-            raise error.with_hint(
-                f'use the existing one ({get}, or if_exists="attach"), choose another name, or let '
-                "the API server generate one (generate_name)"
-            )
+            use = f'{getting(self._collection, name)} or if_exists="attach"'
+            raise error.with_hint(advice_on_taken_name(use))
         earlier = self._collection.ref_of(namesake)
         self._server.progress().report(
             f"waiting until the earlier {earlier} is gone: it is being deleted"

@@ -56,7 +56,9 @@ class Handler(NamedTuple):
         if self.next_try and not self.gave_up:
             tries += f", next try at {self.next_try}"
         line = f"handler {self.name} {outcome} ({tries})"
-        return f"{line}: {self.message}" if self.message else line
+        if self.message:
+            line += f": {self.message}"
+        return line
 
 
 class OperatorNotes(NamedTuple):

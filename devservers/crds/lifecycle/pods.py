@@ -103,12 +103,14 @@ class Pods(NamedTuple):
     @property
     def live(self) -> Optional[Object]:
         """The pod that is meant, if it is neither terminating nor finished."""
-        return self.own[0] if self.own and is_live(self.own[0]) else None
+        if self.own and is_live(self.own[0]):
+            return self.own[0]
+        return None
 
     @property
     def last(self) -> Optional[Object]:
         """The pod that is meant; if none is live, the newest of those that are finished."""
-        return self.own[0] if self.own else None
+        return next(iter(self.own), None)
 
     def __str__(self) -> str:
         """Why there is no pod, for messages."""
@@ -230,11 +232,11 @@ def default_container(pod: Mapping[str, Any]) -> Optional[str]:
         return str(annotated)
     if const.DEFAULT_CONTAINER in names:
         return const.DEFAULT_CONTAINER
-    return names[0] if names else None
+    return next(iter(names), None)
 
 
 def incarnation(pod: Mapping[str, Any], container: Optional[str]) -> str:
-    """What tells this very container from others of its name: it may be restarted with another image."""
+    """What tells this very container from others of its name, before and after a restart."""
     statuses = (pod.get("status") or {}).get("containerStatuses") or []
     ids = [
         status.get("containerID") or "" for status in statuses if status.get("name") == container

@@ -46,6 +46,32 @@ def container_state(pods: Pods, container: Optional[str]) -> str:
     return pod_in_one_line(pods.last)
 
 
+def ended_for_good(pods: Pods, container: Optional[str]) -> str:
+    """That this container has ended and will not be started again; ``""`` if that is not so.
+
+    So it is with init containers that have succeeded, unless they are sidecars (restartPolicy
+    Always), and with ephemeral containers.
+    """
+    if pods.last is None or container is None:
+        return ""
+    spec, status = pods.last.get("spec") or {}, pods.last.get("status") or {}
+    sidecars = {
+        each.get("name")
+        for each in spec.get("initContainers") or []
+        if each.get("restartPolicy") == "Always"
+    }
+    kinds = {"init": "initContainerStatuses", "ephemeral": "ephemeralContainerStatuses"}
+    for kind, key in kinds.items():
+        for entry in status.get(key) or []:
+            terminated = (entry.get("state") or {}).get("terminated")
+            if entry.get("name") != container or terminated is None or container in sidecars:
+                continue
+            code = terminated.get("exitCode")
+            if kind == "ephemeral" or code == 0:
+                return f"its {kind} container {container} has ended (exit code {code})"
+    return ""
+
+
 def _pod_phase(pod: Mapping[str, Any]) -> str:
     phase = (pod.get("status") or {}).get("phase") or "no phase"
     if pod["metadata"].get("deletionTimestamp"):

@@ -14,12 +14,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import Optional
 
-from ...errors import (
-    ForbiddenError,
-    ResourceDeletedError,
-    ResourceFailedError,
-    WaitTimeoutError,
-)
+from ...errors import ForbiddenError, ResourceDeletedError, ResourceFailedError, WaitTimeoutError
 from ...transport.deadline import Backoff, Deadline
 from ...transport.retry import LAST_LOOK, OVERRUN, TRANSIENT_FOR_READS, Patience
 from .. import const
@@ -128,7 +123,9 @@ class _Wait:
             raise ResourceDeletedError(f"{live} is being deleted{self._expiry_note()}")
         phase, message = live.status.get("phase"), live.status.get("message")
         if phase:
-            line = f"phase {phase}: {message}" if message else f"phase {phase}"
+            line = f"phase {phase}"
+            if message:
+                line += f": {message}"
             self._progress.report_change("phase", line)
         if phase in const.PHASES_FAILED:
             raise ResourceFailedError(f"{live} has failed", report=failure_report(live))

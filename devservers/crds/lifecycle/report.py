@@ -31,7 +31,8 @@ def failure_report(
     ``raw`` is the object as it was read last, if that is not the one that ``live`` holds.
     """
     ref = live.ref()
-    raw = live.raw if raw is None else raw
+    if raw is None:
+        raw = live.raw
     owner = PodOwner.of(raw, ref.namespace or "", ref.name)
     deadline = deadline or Deadline(OVERRUN, ref.client.clock)
     return describe(raw, _gather(ref.client, raw, owner, deadline))
@@ -69,7 +70,7 @@ def _concerns(event: Mapping[str, Any], owner: PodOwner, pod: Optional[Mapping[s
     """Whether it is about this server, its pod, or what its operator created under its name."""
     about = event.get("involvedObject") or event.get("regarding") or {}
     kind, name = str(about.get("kind")), str(about.get("name"))
-    pod_metadata = pod["metadata"] if pod else {}
+    pod_metadata = (pod or {}).get("metadata") or {}
     known = {"DevServer": owner.uid, "Pod": pod_metadata.get("uid")}.get(kind)
     if known and about.get("uid") and about["uid"] != known:
         return False  # about an earlier object of that name

@@ -94,7 +94,7 @@ def _watch_until(
 ) -> Generator[Event, None, None]:
     """The changes until the deadline, and the last look.
 
-    What the last look finds is told as the watch would have told it.
+    What the last look finds is yielded as the event that the watch has missed.
     """
     version = ""
     failure: Optional[DevServersError] = None
@@ -109,7 +109,7 @@ def _watch_until(
         return  # the caller closed the watch
     if last_look:
         try:
-            raw = look_afresh(ref)
+            raw = _read_afresh(ref)
         except DevServersError as error:
             raise WaitTimeoutError(
                 f"{live} could not be read within {deadline.seconds:g} s",
@@ -123,7 +123,7 @@ def _watch_until(
         raise failure
 
 
-def look_afresh(ref: ObjectRef) -> Optional[Object]:
+def _read_afresh(ref: ObjectRef) -> Optional[Object]:
     """The object as it is now, read over a new connection; None if it is known not to be there.
 
     Raises:
@@ -134,7 +134,10 @@ def look_afresh(ref: ObjectRef) -> Optional[Object]:
 
 
 def _changes(ref: ObjectRef, deadline: Deadline) -> Generator[Event, None, None]:
-    """A watch of this one object; if it cannot begin, it is tried again for a while."""
+    """A watch of this one object; if it cannot begin, it is tried again for a while.
+
+    Once it has begun, it resumes by itself, and a failure that ends it is final.
+    """
     client, resource, namespace = ref.client, ref.resource, ref.namespace
     patience, backoff = Patience(client.clock), Backoff()
     failure: Optional[Exception] = None

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional
 
-from ...errors import DevServersError, ExecError, NotFoundError, NotServedError
+from ...errors import DevServersError, ExecError, ForbiddenError, NotFoundError, NotServedError
 from ...transport.deadline import Deadline
 from ...transport.retry import OVERRUN
 from ..model.expiry import expiry_note
 from .pods import PodOwner, Pods, look_up_pods
-from .podstate import container_state
+from .podstate import container_state, ended_for_good
 from .report import failure_report
 
 if TYPE_CHECKING:
@@ -72,8 +72,27 @@ def why_not_up(live: LiveObject, container: Optional[str], deadline: Deadline) -
     why = container_state(pods, container)
     if not why:
         return ""
+    ended = ended_for_good(pods, container)
+    if ended:
+        return f"{live}: {ended} and is not started again: no command can be run in it"
     advice = "wait_for_ready() waits for it, or says why it does not come up"
     return f"{live} is not up: {why}; {advice}"
+
+
+def why_name_was_guessed(live: LiveObject, deadline: Deadline) -> str:
+    """That the pod's name was guessed because pods may not be listed; ``""`` if they may be."""
+    ref = live.ref()
+    owner = PodOwner.of(live.raw, ref.namespace or "", ref.name)
+    try:
+        look_up_pods(ref.client, owner, deadline)
+    except ForbiddenError as refusal:
+        return (
+            f"the name {owner.statefulset_pod} was guessed, because pods may not be listed: "
+            f"{refusal}"
+        )
+    except DevServersError:
+        pass
+    return ""
 
 
 def why_gone(live: LiveObject, deadline: Optional[Deadline]) -> str:

@@ -16,6 +16,7 @@ Start reading at ``liveobject``, then ``changes``. Highest layer first:
     fieldcheck    fields that the API server does not know (pure)
     jsonvalue     copying and checking JSON values (pure)
     merge         three-way merge, and "is this subset there" (pure)
+    timetolive    durations as the operator reads them (pure)
     selection     label and field selectors (pure)
     uidbound      patches that refuse a namesake (pure)
 """

@@ -13,11 +13,12 @@ Two things can happen between reading an object and writing it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, Optional, Union
 
-from ...errors import APIError, ConflictError, DevServersError, InvalidError
+from ...errors import APIError, APIWarning, ConflictError, DevServersError, InvalidError
 from . import merge, uidbound
 from .liveobject import LiveObject
 from .reference import ObjectRef
@@ -40,13 +41,13 @@ def replace(
             ref.replace, body, field_manager=field_manager, field_validation=field_validation
         )
         try:
-            answer = send_write(send, body, str(live), field_validation)
+            with _staying_true(live, ref):
+                send_write(send, body, str(live), field_validation, live.take)
         except ConflictError as error:
             if attempt == retries:
                 raise
             body = _replay(live, ref.get(), error)
         else:
-            live.take(answer)
             return
 
 
@@ -77,7 +78,8 @@ def patch(
     bound = uidbound.bind(body, ref.uid)
     send = partial(ref.patch, bound, content_type, query)
     try:
-        answer = send_write(send, body, str(live), query["fieldValidation"])
+        with _staying_true(live, ref):
+            send_write(send, body, str(live), query["fieldValidation"], live.take)
     except (ConflictError, InvalidError) as error:
         if bound is body:
             raise
@@ -85,7 +87,23 @@ def patch(
         if explanation is None:
             raise
         raise explanation from error
-    live.take(answer)
+
+
+@contextmanager
+def _staying_true(live: LiveObject, ref: ObjectRef) -> Iterator[None]:
+    """Where warnings are errors, one that is raised does not keep ``live`` from what was written.
+
+    It may be raised for a header of the answer, before the answer was read: then the object is.
+    """
+    before = live.raw
+    try:
+        yield
+    except APIWarning as warning:
+        if live.raw is before:
+            with suppress(DevServersError, APIWarning):
+                live.take(ref.get())
+        warning.args = (f"{warning}; {live} was written nevertheless",)
+        raise
 
 
 def _explanation(

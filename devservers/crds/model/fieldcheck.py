@@ -23,8 +23,15 @@ Sent = Union[Mapping[str, Any], Sequence[Any]]
 
 _UNKNOWN = re.compile(r'unknown field "([^"]+)"')
 _UNDECLARED = re.compile(r"(?:^|[\s:])\.([\w.\[\]=\"'-]+): field not declared in schema")
-_UNCOMPARED = frozenset({"metadata", "status"})
-"""Parts that servers change on their own, and in which no field is unknown to them."""
+_METADATA_FIELDS = frozenset({
+    "annotations", "clusterName", "creationTimestamp", "deletionGracePeriodSeconds",
+    "deletionTimestamp", "finalizers", "generateName", "generation", "initializers", "labels",
+    "managedFields", "name", "namespace", "ownerReferences", "resourceVersion", "selfLink", "uid",
+})  # fmt: skip
+"""Every field that ObjectMeta has had: servers change these on their own."""
+
+Path = tuple[Union[str, int], ...]
+"""The keys, and in lists the positions, that lead to a field."""
 
 
 def check_writing(field_manager: Optional[str], field_validation: str) -> None:
@@ -67,50 +74,118 @@ def refused_fields(message: str) -> list[str]:
 def dropped_fields(sent: Sent, stored: Mapping[str, Any]) -> list[str]:
     """The fields of ``sent`` that are missing from ``stored``, the server's answer."""
     if isinstance(sent, Mapping):
-        compared = {key: value for key, value in sent.items() if key not in _UNCOMPARED}
-        return list(_missing(compared, stored, ""))
+        return ["".join(map(_dotted, path))[1:] for path in _missing(sent, [stored], ())]
     return _dropped_by_json_patch(sent, stored)
 
 
-def _dropped_by_json_patch(steps: Sequence[Any], stored: Mapping[str, Any]) -> list[str]:
-    """The fields that a JSON patch set and that are missing from ``stored``, the server's answer.
+def _dotted(part: Union[str, int]) -> str:
+    return f".{part}" if isinstance(part, str) else f"[{part}]"
 
-    Of several steps about one field the last one decides.
+
+def _missing(sent: Any, found: Sequence[Any], path: Path) -> Iterator[Path]:
+    """The paths below ``path`` that ``sent`` has and none of ``found`` has.
+
+    A server may have put the items of a list in another order, or among others. But it drops a
+    field that it does not know from all of them, so an item is compared with all of the list: that
+    is why there may be several in ``found``. A null asks for a removal.
     """
-    last: dict[Any, Any] = {}
-    for step in steps:
-        if isinstance(step, Mapping) and "path" in step:
-            last[step["path"]] = step.get("op")
-    written = [path for path, operation in last.items() if operation in ("add", "replace")]
-    return [path for path in written if isinstance(path, str) and not _has(stored, path)]
-
-
-def _has(stored: Any, pointer: str) -> bool:
-    """Whether there is a value at a JSON pointer; True if uncertain (at the end of a list)."""
-    for part in pointer.split("/")[1:]:
-        token = part.replace("~1", "/").replace("~0", "~")
-        if not isinstance(stored, Mapping):
-            return True
-        if token not in stored:
-            return token in _UNCOMPARED
-        stored = stored[token]
-    return True
-
-
-def _missing(sent: Any, stored: Any, path: str) -> Iterator[str]:
-    """The paths that are in ``sent`` but not in ``stored``; a null asks for a removal."""
-    if isinstance(sent, Mapping) and isinstance(stored, Mapping):
+    if isinstance(sent, Mapping):
+        there = [each for each in found if isinstance(each, Mapping)]
         for key, value in sent.items():
-            where = f"{path}.{key}" if path else str(key)
-            if value is None:
+            where = (*path, key)
+            values = [each[key] for each in there if key in each]
+            if value is None or not there:
                 continue
-            if key not in stored:
+            if values:
+                yield from _missing(value, values, where)
+            elif _is_compared(where):
                 yield where
-            else:
-                yield from _missing(value, stored[key], where)
-    elif isinstance(sent, list) and isinstance(stored, list) and len(sent) == len(stored):
-        for number, (mine, theirs) in enumerate(zip(sent, stored)):
-            yield from _missing(mine, theirs, f"{path}[{number}]")
+    elif isinstance(sent, list):
+        items = _items_of(found)
+        for number, value in enumerate(sent):
+            yield from _missing(value, items, (*path, number))
+
+
+def _items_of(found: Sequence[Any]) -> list[Any]:
+    return [item for each in found if isinstance(each, list) for item in each]
+
+
+def _is_compared(path: Path) -> bool:
+    """False for what servers change on their own: the status, and what they know of metadata."""
+    if path[0] != "metadata":
+        return path[0] != "status"
+    if len(path) == 1:
+        return False
+    return path[1] not in _METADATA_FIELDS or (path[1] == "ownerReferences" and len(path) > 2)
+
+
+def _dropped_by_json_patch(steps: Sequence[Any], stored: Mapping[str, Any]) -> list[str]:
+    """The fields that a JSON patch set and that are missing from ``stored``, as JSON pointers.
+
+    The steps are read from the last to the first: what a later one has changed is not compared.
+    """
+    dropped: list[Path] = []
+    changed: list[Path] = []
+    for step in reversed(steps):
+        if not isinstance(step, Mapping) or not isinstance(step.get("path"), str):
+            continue
+        operation, path = step.get("op"), _tokens(step["path"])
+        if operation in ("add", "replace", "copy", "move"):
+            # Of what was copied or moved only the place is known.
+            missing = _missing_at(path, step.get("value", ""), stored)
+            written = [each for each in missing if not _is_below(changed, each, stored)]
+            dropped = written + dropped
+        if operation == "move":
+            changed.append(_place(_tokens(str(step.get("from"))), stored))
+        place = _place(path, stored)
+        inserts = operation in ("add", "copy", "move") and place[-1:] == ("*",)
+        if operation != "test" and not inserts:
+            changed.append(place)
+    return ["".join(map(_as_token, path)) for path in dropped]
+
+
+def _tokens(pointer: str) -> Path:
+    return tuple(part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:])
+
+
+def _as_token(part: Union[str, int]) -> str:
+    return "/" + str(part).replace("~", "~0").replace("/", "~1")
+
+
+def _step_into(found: Sequence[Any], part: Union[str, int]) -> list[Any]:
+    """What is one step below ``found``; below a list all of its items (see :func:`_missing`)."""
+    inside = [each[part] for each in found if isinstance(each, Mapping) and part in each]
+    return inside + _items_of(found)
+
+
+def _missing_at(path: Path, value: Any, stored: Any) -> Iterator[Path]:
+    """What is missing of ``value``, which was put at ``path``: all of it, or fields inside it."""
+    found: Sequence[Any] = [stored]
+    for depth, part in enumerate(path, start=1):
+        inside = _step_into(found, part)
+        if not inside:
+            in_mapping = any(isinstance(each, Mapping) for each in found)
+            if value is not None and in_mapping and _is_compared(path[:depth]):
+                yield path
+            return
+        found = inside
+    yield from _missing(value, found, path)
+
+
+def _place(path: Path, stored: Any) -> Path:
+    """``path`` with ``*`` for every position in a list."""
+    place: list[Union[str, int]] = []
+    found: Sequence[Any] = [stored]
+    for part in path:
+        in_list = isinstance(part, int) or any(isinstance(each, list) for each in found)
+        place.append("*" if in_list else part)
+        found = _step_into(found, part)
+    return tuple(place)
+
+
+def _is_below(changed: Sequence[Path], path: Path, stored: Any) -> bool:
+    place = _place(path, stored)
+    return any(place[: len(each)] == each for each in changed)
 
 
 def in_words(fields: list[str]) -> str:

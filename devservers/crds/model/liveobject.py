@@ -167,7 +167,9 @@ class LiveObject:
 
     def metadata_as_read(self) -> dict[str, Any]:
         """The metadata as the server gave it, before the caller changed anything."""
-        read: dict[str, Any] = self.raw if self._as_read is None else json.loads(self._as_read)
+        read = self.raw
+        if self._as_read is not None:
+            read = json.loads(self._as_read)
         metadata: dict[str, Any] = read.get("metadata") or {}
         return metadata
 

@@ -96,7 +96,9 @@ class ObjectMeta:
 
     @namespace.setter
     def namespace(self, value: Optional[str]) -> None:
-        self._set("namespace", None if value is None else validate_namespace(value))
+        if value is not None:
+            validate_namespace(value)
+        self._set("namespace", value)
 
     @property
     def generate_name(self) -> Optional[str]:
@@ -105,7 +107,9 @@ class ObjectMeta:
 
     @generate_name.setter
     def generate_name(self, value: Optional[str]) -> None:
-        self._set("generateName", None if value is None else validate_generate_name(value))
+        if value is not None:
+            validate_generate_name(value)
+        self._set("generateName", value)
 
     @property
     def labels(self) -> dict[str, str]:

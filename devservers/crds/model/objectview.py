@@ -23,6 +23,19 @@ class ObjectView:
 
     _live: LiveObject
 
+    if not TYPE_CHECKING:  # a type checker that saw it would accept any attribute
+
+        def __setattr__(self, name, value):
+            """Refuse an attribute that a kind of this package does not have.
+
+            It would be a field of nothing, and be lost. Classes of users may have what they like.
+            """
+            cls = type(self)
+            ours = cls.__module__.startswith(_PACKAGE)
+            if ours and not name.startswith("_") and not hasattr(cls, name):
+                raise AttributeError(_no_such_attribute(cls, name))
+            super().__setattr__(name, value)
+
     @property
     def metadata(self) -> ObjectMeta:
         """The metadata, live."""
@@ -84,3 +97,19 @@ class ObjectView:
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name not in self._SHARED}
+
+
+_PACKAGE = __name__.rpartition(".model.")[0] + "."
+
+
+def _no_such_attribute(cls: type[ObjectView], name: str) -> str:
+    from difflib import get_close_matches
+
+    known = [
+        each for each in dir(cls) if not each.startswith("_") and not callable(getattr(cls, each))
+    ]
+    message = f"{cls.__name__} has no attribute {name!r}"
+    close = get_close_matches(name, known)
+    if close:
+        message += f" (did you mean {' or '.join(close)}?)"
+    return f'{message}; a field of the spec is set by spec["{name}"] = …'

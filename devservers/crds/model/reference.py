@@ -111,7 +111,7 @@ class ObjectRef(NamedTuple):
                 items = self.collection.list_all(self.field_selector, deadline)
             except ForbiddenError:
                 raise refusal from None
-            return items[0] if items else None
+            return next(iter(items), None)
         except NotFoundError as error:
             if self.is_denied_by(error):
                 return None

@@ -23,7 +23,9 @@ def time_to_live(value: Any, field: str) -> str:
     if isinstance(value, str):
         parse_time_to_live(value, field)
         return value
-    total = value.total_seconds() if hasattr(value, "total_seconds") else 0
+    total = 0
+    if hasattr(value, "total_seconds"):
+        total = value.total_seconds()
     if total <= 0 or total != int(total):
         raise ValueError(
             f"{field}: must be '1h30m' or a positive timedelta of whole seconds, not {value!r}"

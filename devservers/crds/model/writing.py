@@ -13,9 +13,13 @@ if TYPE_CHECKING:
 
 
 def send_write(
-    send: Callable[[], Object], body: fieldcheck.Sent, what: str, field_validation: str
-) -> Object:
+    send: Callable[[], Object], body: fieldcheck.Sent, what: str, field_validation: str,
+    take: Callable[[Object], object],
+) -> Object:  # fmt: skip
     """The answer to ``send``, which writes ``body``; ``what`` names the object in messages.
+
+    ``take`` gets the answer before there is a warning about it: where warnings are errors, the
+    warning is raised although the write was done.
 
     Raises:
         InvalidError: refused for fields that the API server does not know. What ``send`` raises.
@@ -27,6 +31,7 @@ def send_write(
         if invalid is None:
             raise
         raise invalid from None  # the server's own message may quote the whole object
+    take(stored)
     if field_validation == "Strict":
         dropped = fieldcheck.dropped_fields(body, stored)
         if dropped:

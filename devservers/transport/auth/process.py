@@ -233,9 +233,15 @@ def _has_ended(process: subprocess.Popen[bytes], seconds: Optional[float]) -> bo
 
 def _explain_outcome(outcome: _Outcome, within: Deadline) -> str:
     if outcome.killed_for == _TOO_MUCH_OUTPUT:
-        return f"printed more than {_STDOUT_LIMIT // 1024} KiB and was killed; check that it is a credential plugin"
+        return (
+            f"printed more than {_STDOUT_LIMIT // 1024} KiB and was killed; check that it is a "
+            "credential plugin"
+        )
     if outcome.killed_for == _OUT_OF_TIME:
-        return f"did not end within {within.seconds or 0:.3g} s and was killed; run it by hand to see what it waits for"
+        return (
+            f"did not end within {within.seconds or 0:.3g} s and was killed; run it by hand to see "
+            "what it waits for"
+        )
     if outcome.code < 0:
         return f"was killed by signal {-outcome.code}"
     return f"failed with exit code {outcome.code}; run it by hand, and log in again if it says so"

@@ -32,6 +32,7 @@ SECRET_NAME = re.compile(
 
 _UNMISTAKABLE = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*-----|\Z)"
+    r"|LS0tLS1CRUdJTi[\w+/=]+"  # PEM in base64, as kubeconfigs have it
     r"|(?<![\w-])eyJ[\w.+/=-]+"  # a JSON web token: this is how base64 of `{"` begins
     r"|(?i:(?<=\bbearer )|(?<=\bauthorization: basic ))\S+"
     r"|\bk8s-aws-v1\.\S+"  # the token of EKS, a signed URL in base64
@@ -49,7 +50,7 @@ def redact(text: str, secrets: Iterable[str]) -> str:
 
 
 def redact_unmistakable(text: str) -> str:
-    """``text`` with ``***`` for what nobody has named a secret and what cannot be anything else."""
+    """``text`` with ``***`` for what is not known to be a secret but cannot be anything else."""
     return _UNMISTAKABLE.sub(REDACTED, text)
 
 

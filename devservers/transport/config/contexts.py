@@ -12,25 +12,15 @@ from collections.abc import Mapping
 from typing import Callable, NamedTuple, Optional
 
 from ...errors import KubeConfigError
-from ...parts import needed_by
-from ..auth.credentials import (
-    BLANKS,
-    Authorizer,
-    BasicAuth,
-    BearerToken,
-    Credentials,
-    Impersonation,
-    TokenFile,
-)
-from ..deadline import Deadline
+from ..auth.credentials import Credentials
 from ..locks import ForkSafeLock
 from ..text import shown_path
 from ..tls.context import TLSSettings
-from ..tls.pem import ClientCertificate, PEMSource
 from .clientconfig import ClientConfig
 from .entry import Entry
 from .kubeconfig import KubeConfig
 from .serverurl import is_host
+from .user import has_credentials, user_credentials
 
 _SERVER_KEYS = (
     "server",
@@ -46,17 +36,6 @@ _TLS_KEYS = (
     "client-certificate",
     "client-certificate-data",
 )
-_OTHER_CREDENTIALS = ("token", "tokenFile", "username", "exec")
-_CREDENTIALS = (*_OTHER_CREDENTIALS, "client-certificate", "client-certificate-data")
-
-_AUTH_PROVIDER_ADVICE = {
-    "gcp": (
-        "install gke-gcloud-auth-plugin and run `gcloud container clusters get-credentials` again"
-    ),
-    "azure": "install kubelogin (Azure) and run `kubelogin convert-kubeconfig`",
-    "oidc": "use an exec plugin such as kubelogin (`kubectl oidc-login`)",
-    "openstack": "use the exec plugin client-keystone-auth",
-}
 
 
 class _Choice(NamedTuple):
@@ -98,7 +77,7 @@ def client_config(
     return ClientConfig(
         server=_server(choice.cluster, choice.user),
         namespace=namespace or choice.context.text("namespace") or None,
-        credentials=_credentials(choice, reread),
+        credentials=user_credentials(choice.user, choice.cluster, reread),
         tls=_tls_settings(choice.cluster),
         proxy_url=choice.cluster.text("proxy-url") or None,
         source=f"kubeconfig {shown_path(choice.context.file)}, context {choice.name!r}",
@@ -135,13 +114,13 @@ class _Rereading:
                 "now leads to another server, CA or proxy: create a new client "
                 "(devservers.reset() creates one for the whole process)"
             )
-        if choice.user is None or not any(choice.user.body.get(key) for key in _CREDENTIALS):
+        if choice.user is None or not has_credentials(choice.user):
             entry = choice.user or choice.context
             raise entry.wrong("names no credentials any more; perhaps it is being written")
         with self._lock:
             if self._found is None or self._found[0] != version:
                 reread = _Rereading(self._read, choice).changed_credentials
-                self._found = version, _credentials(choice, reread)
+                self._found = version, user_credentials(choice.user, choice.cluster, reread)
             return self._found[1]
 
 
@@ -200,7 +179,7 @@ def _server(cluster: Entry, user: Optional[Entry]) -> str:
 
 
 def _tls_settings(cluster: Entry) -> TLSSettings:
-    ca = _pem_source(cluster, "certificate-authority")
+    ca = cluster.pem("certificate-authority")
     insecure = cluster.flag("insecure-skip-tls-verify")
     if ca is not None and insecure:
         raise cluster.wrong(
@@ -214,115 +193,3 @@ def _tls_settings(cluster: Entry) -> TLSSettings:
             "set it to a name from the server's certificate"
         )
     return TLSSettings(ca, name or None, insecure)
-
-
-def _pem_source(entry: Entry, key: str) -> Optional[PEMSource]:
-    """The PEM at ``key`` (a readable file) or ``key-data`` (base64), None for neither."""
-    data, path = entry.data(f"{key}-data"), entry.path(key)
-    if data and path:
-        raise entry.wrong(f"{key} and {key}-data are both set; remove one of them")
-    if data:
-        return PEMSource(f"{key}-data of {entry}", data=data)
-    if not path:
-        return None
-    try:
-        with open(path, "rb"):
-            pass
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not a path"
-        raise entry.wrong(
-            f"{key} names {shown_path(path)}, which cannot be read: {reason}; "
-            "correct the path or restore the file"
-        ) from error
-    return PEMSource(f"{key} of {entry}", path=path)
-
-
-def _credentials(
-    choice: _Choice, read_again: Optional[Callable[[], Optional[Credentials]]]
-) -> Credentials:
-    user = choice.user
-    if user is None:
-        return Credentials(read_again=read_again)
-    return Credentials(
-        _authorizer(user, choice.cluster),
-        _client_certificate(user),
-        _impersonation(user),
-        read_again,
-    )
-
-
-def _client_certificate(user: Entry) -> Optional[ClientCertificate]:
-    certificate = _pem_source(user, "client-certificate")
-    key = _pem_source(user, "client-key")
-    if certificate is None and key is None:
-        return None
-    if key is None:
-        raise user.wrong("has a client certificate and no key; add client-key or client-key-data")
-    if certificate is not None:
-        return ClientCertificate(certificate, key)
-    if any(user.body.get(name) for name in _OTHER_CREDENTIALS):
-        return None  # kubectl ignores a key that is left over from a certificate, too
-    raise user.wrong(
-        "has a client key and no certificate; add client-certificate or client-certificate-data"
-    )
-
-
-def _authorizer(user: Entry, cluster: Entry) -> Authorizer:
-    """Where the Authorization header comes from: tokenFile, else token, username, exec."""
-    token = user.text("token").strip(BLANKS)
-    token_path = user.path("tokenFile")
-    username = user.text("username")
-    plugin, provider = user.child("exec"), user.child("auth-provider")
-    if username and (token or token_path):
-        raise user.wrong("has a token and a user name with password; remove one of the two")
-    if provider is not None:
-        raise _auth_provider_error(user, provider, plugin is not None)
-    if token_path:
-        until_read = BearerToken(token, f"token of {user}") if token else None
-        authorizer = TokenFile(token_path, f"tokenFile of {user}", instead=until_read)
-        authorizer.current(
-            Deadline(None)
-        )  # a missing file is an error now, not at the first request
-        return authorizer
-    if token:
-        return BearerToken(token, f"token of {user}")
-    if username:
-        return BasicAuth(username, user.text("password"), f"username or password of {user}")
-    if plugin is not None:
-        with needed_by("the exec stanza of a kubeconfig"):
-            from ..auth.plugin import ExecPlugin
-            from .execstanza import plugin_command
-
-        return ExecPlugin(plugin_command(plugin, cluster))
-    return Authorizer()
-
-
-def _auth_provider_error(user: Entry, provider: Entry, has_exec: bool) -> KubeConfigError:
-    if has_exec:
-        return user.wrong("has exec and auth-provider; remove auth-provider")
-    name = provider.text("name")
-    advice = _AUTH_PROVIDER_ADVICE.get(name, "ask the provider of the cluster for an exec plugin")
-    return user.wrong(
-        f"auth-provider {name!r} was removed from Kubernetes clients in 1.26; {advice}"
-    )
-
-
-def _impersonation(user: Entry) -> Optional[Impersonation]:
-    name, uid, groups = user.text("as"), user.text("as-uid"), user.texts("as-groups")
-    extra: dict[str, list[str]] = {}
-    extra_entry = user.child("as-user-extra")
-    if extra_entry is not None:
-        extra = {_extra_key(user, key): extra_entry.texts(key) for key in extra_entry.body}
-    if name:
-        return Impersonation(name, uid, groups, extra, f"impersonation of {user}")
-    if uid or groups or extra:
-        raise user.wrong("as-uid, as-groups and as-user-extra need `as`: the user to act as")
-    return None
-
-
-def _extra_key(user: Entry, key: object) -> str:
-    if isinstance(key, int) and not isinstance(key, bool):
-        return str(key)  # YAML without quotes
-    if isinstance(key, str) and key:
-        return key
-    raise user.wrong("the keys of as-user-extra must be strings; put them in quotes")

@@ -1,4 +1,4 @@
-"""Typed access to one mapping of a kubeconfig: strings, flags, lists, base64 data, paths.
+"""Typed access to one mapping of a kubeconfig: strings, flags, lists, data, paths, PEM.
 
 An :class:`Entry` knows the file it is in: relative paths resolve against that file's directory, and
 every error names it. Only what is asked for is checked. No message shows a value, which may be a
@@ -17,9 +17,23 @@ from typing import Any, Optional
 from ...arguments import is_encodable
 from ...errors import KubeConfigError
 from ..text import shown_path
+from ..tls.pem import PEMSource
 
-# PEM, its base64, a JSON web token, or too long for the name of a file
-_IS_NO_PATH = re.compile(r"\n|-----BEGIN|\A\s*(LS0tLS1|eyJ[\w-]{8,}\.)|[^/]{256}")
+_KEYS = "apiVersion|clusters|contexts|users|current-context|token|password|client-key-data"
+_CONTENT = re.compile(
+    r"[\r\n]|-----BEGIN|\A\s*[{\"']"
+    rf"|\b(?:{_KEYS})(?:\"|%22)?\s*(?::|%3A)"  # also as it stands in a URL
+    r"|\A\s*(?:eyJ[\w-]{8,}\.|LS0tLS1)"  # a JSON web token, or PEM in base64
+    # base64 of how a kubeconfig, PEM or a gzip file begins
+    r"|\A\s*(?:YXBp|Y2x1|Y29u|Y3Vy|dXNl|a2lu|eyJ|LS0t|H4sI)[\w+/=-]{40,}\s*\Z"
+    r"|[^/]{256}"  # too long for the name of a file
+)
+
+
+def is_content(value: str) -> bool:
+    """Whether ``value`` is not a path but what a file contains, which must not be shown."""
+    return bool(_CONTENT.search(value)) and not os.path.exists(value)
+
 
 # booleans of YAML 1.1 that PyYAML reads as strings
 _SHORT_FLAGS = {"y": True, "Y": True, "n": False, "N": False}
@@ -119,7 +133,7 @@ class Entry:
     def path(self, key: str) -> str:
         """The path at ``key``, absolute; ``""`` if there is none."""
         value = self.text(key)
-        if _IS_NO_PATH.search(value):
+        if is_content(value):
             what, where = "PEM", f"{key}-data (in base64)"
             if key == "tokenFile":
                 what = where = "token"
@@ -130,6 +144,26 @@ class Entry:
         if not value:
             return ""
         return self.resolve(value)
+
+    def pem(self, key: str) -> Optional[PEMSource]:
+        """The PEM at ``key`` (a readable file) or ``key-data`` (base64), None for neither."""
+        data, path = self.data(f"{key}-data"), self.path(key)
+        if data and path:
+            raise self.wrong(f"{key} and {key}-data are both set; remove one of them")
+        if data:
+            return PEMSource(f"{key}-data of {self}", data=data)
+        if not path:
+            return None
+        try:
+            with open(path, "rb"):
+                pass
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "not a path"
+            raise self.wrong(
+                f"{key} names {shown_path(path)}, which cannot be read: {reason}; "
+                "correct the path or restore the file"
+            ) from error
+        return PEMSource(f"{key} of {self}", path=path)
 
     def resolve(self, path: str) -> str:
         """``path`` relative to the directory of the file."""

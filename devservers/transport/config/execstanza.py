@@ -56,7 +56,8 @@ def _environment(stanza: Entry) -> dict[str, str]:
         name, value = pair.text("name"), pair.text("value")
         if not name or "=" in name or "\0" in name + value:
             raise pair.wrong(
-                "is not an environment variable: the name is empty or contains '=', or there is a NUL character"
+                "is not an environment variable: the name is empty or contains '=', or there is a "
+                "NUL character"
             )
         env[name] = value
     return env

@@ -7,7 +7,6 @@ the first that has an entry wins all of it.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Optional
@@ -118,16 +117,3 @@ def _named_entries(top: Entry, section: str, kind: str) -> dict[str, Entry]:
         inner = Entry(label, top.file, item).child(kind)
         entries[name] = Entry(label, top.file, inner.body if inner else {})
     return entries
-
-
-_IS_CONTENT = re.compile(
-    r"[\r\n]|\A\s*[{\"']|\b(?:apiVersion|clusters|contexts|users|current-context)\"?\s*:"
-    r"|-----BEGIN"
-    # base64 of how a kubeconfig begins
-    r"|\A\s*(?:YXBp|Y2x1|Y29u|Y3Vy|dXNl|a2lu|eyJ|LS0t)[\w+/=-]{40,}\s*\Z"
-)
-
-
-def is_content(value: str) -> bool:
-    """Whether ``value`` is not a path but a kubeconfig itself, which must not be shown."""
-    return bool(_IS_CONTENT.search(value)) and not os.path.exists(value)

@@ -14,7 +14,8 @@ from ...errors import KubeConfigError
 from ..text import shown_path
 from .clientconfig import ClientConfig
 from .contexts import client_config
-from .kubeconfig import KubeConfig, from_mapping, is_content, merge, read
+from .entry import is_content
+from .kubeconfig import KubeConfig, from_mapping, merge, read
 
 
 def config_of_argument(
@@ -69,7 +70,7 @@ def read_environment(
     ``checked`` receives a line for each place without a usable configuration.
     """
     value = environ.get("KUBECONFIG", "")
-    if is_content(value):
+    if is_content(value) or any(map(is_content, paths)):
         raise KubeConfigError(
             "KUBECONFIG: must be a list of file paths but contains the kubeconfig itself "
             "(not shown); write it to a file and set KUBECONFIG to its path"

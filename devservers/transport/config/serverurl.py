@@ -94,7 +94,8 @@ def _clean_path(path: str, source: str) -> str:
     """A path prefix as kubectl sends it: without ``//``, ``.`` and ``..``, encoded anew."""
     if _BROKEN_ESCAPE.search(path):
         raise KubeConfigError(
-            f"{source}: the path of the server's URL contains a % that starts no escape; {_REMEDY}/PATH"
+            f"{source}: the path of the server's URL contains a % that starts no escape; "
+            f"{_REMEDY}/PATH"
         )
     decoded = unquote_to_bytes(path).decode("latin-1")
     plain = normpath("/" + decoded.lstrip("/"))

@@ -73,7 +73,8 @@ def load(
     paths = _kubeconfig_paths(environ)
     kube: Optional[KubeConfig] = None
     if environ.get("KUBECONFIG") or not all(map(_is_absent, paths)):
-        with needed_by("a kubeconfig file"):
+        what = "KUBECONFIG" if environ.get("KUBECONFIG") else f"the kubeconfig {paths[0]}"
+        with needed_by(what):
             from .lookup import config_of_files, read_environment
 
         kube = read_environment(environ, paths, checked)
@@ -123,7 +124,7 @@ def _kubeconfig_paths(environ: Mapping[str, str]) -> list[str]:
 
 
 def _is_absent(path: str) -> bool:
-    """Whether there is nothing at ``path``; what may not be looked at is an error for its reader."""
+    """Whether there is nothing at ``path``; what cannot be read is an error for its reader."""
     try:
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):

@@ -1,12 +1,12 @@
 """The Kubernetes channel protocol over WebSocket, versions 4 and 5: a pure codec.
 
-One binary message is one byte, the channel, and a payload: 0 stdin, 1 stdout, 2 stderr, 3 the final Status as JSON, 4
-terminal size. ``v5.channel.k8s.io`` adds the client's message ``[255, channel]``: the end of that stream. Rules of the
-server that shape what is sent (each recorded):
+One binary message is one byte, the channel, and a payload: 0 stdin, 1 stdout, 2 stderr, 3 the final
+Status as JSON, 4 terminal size. ``v5.channel.k8s.io`` adds the client's message ``[255, channel]``:
+the end of that stream. Rules of the server that shape what is sent (each recorded):
 
 1. Fragments are never put together: one frame per message, 32 KiB of payload at most.
-2. An empty stdin message, a close signal of another length, or a resize without a terminal may end the session: never
-   sent.
+2. An empty stdin message, a close signal of another length, or a resize without a terminal may end
+   the session: never sent.
 3. The first message from the server has no payload.
 4. ``v4.channel.k8s.io`` has no end of stdin at all.
 """
@@ -52,8 +52,10 @@ def encode_resize(width: int, height: int) -> bytes:
 
 
 def decode(message: bytes) -> tuple[int, bytes]:
-    """Channel and payload of a message; a message without a channel byte is ``(-1, b"")`` and means nothing."""
-    return (message[0], message[1:]) if message else (-1, b"")
+    """Channel and payload of a message; an empty one is ``(-1, b"")`` and means nothing."""
+    if not message:
+        return -1, b""
+    return message[0], message[1:]
 
 
 class ExitStatus(NamedTuple):
@@ -66,7 +68,7 @@ class ExitStatus(NamedTuple):
 
 
 def parse_status(payload: bytes) -> Optional[ExitStatus]:
-    """The outcome in a channel-3 payload, or None if it is no Status: the outcome is unknown then, not success."""
+    """The outcome in a channel-3 payload; None if it is no Status: then the outcome is unknown."""
     status = json_or_none(payload)
     if not isinstance(status, dict) or status.get("status") not in ("Success", "Failure"):
         return None
@@ -76,13 +78,16 @@ def parse_status(payload: bytes) -> Optional[ExitStatus]:
 
 
 def _exit_code(status: Mapping[str, Any], reason: str) -> Optional[int]:
-    """The code in the ExitCode cause of a NonZeroExitCode; other failures' causes are no exit codes."""
+    """The code in the ExitCode cause of a NonZeroExitCode; other failures have none."""
     if reason != "NonZeroExitCode":
         return None
     details = status.get("details")
-    causes = details.get("causes") if isinstance(details, Mapping) else None
-    for cause in causes if isinstance(causes, list) else []:
+    if not isinstance(details, Mapping) or not isinstance(details.get("causes"), list):
+        return None
+    for cause in details["causes"]:
         if isinstance(cause, Mapping) and cause.get("reason") == "ExitCode":
             text = str(cause.get("message") or "")
-            return int(text) if text.isascii() and text.isdigit() else None
+            if text.isascii() and text.isdigit():
+                return int(text)
+            return None
     return None

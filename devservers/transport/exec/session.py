@@ -3,8 +3,7 @@
 The session sends stdin as the server takes it and hands output to its sinks as it comes, both at
 once, until channel 3 says how it ended. What was not said is not guessed: a stream that ends
 without a Status is :class:`ExecConnectionLostError`, so is one that has died in silence (see
-:mod:`.heartbeat`), and a failure that is no exit code is an
-exception of its own.
+:mod:`.heartbeat`), and a failure that is no exit code is an exception of its own.
 
 Which protocol is spoken matters. API servers since Kubernetes 1.30 pass v4 through to the kubelet,
 but put a translator before it for v5, which says Success when the kubelet was killed in
@@ -36,9 +35,10 @@ from .heartbeat import Heartbeat
 from .websocket import Message, NotUpgradedError, WebSocketStream, upgrade
 
 LOOK_SECONDS = 0.5
-"""Longest wait for the socket. A signal that comes just before a wait, or to another thread, does not end it."""
+"""Longest wait for the socket: one that begins just after a signal, or whose signal another thread
+gets, is not ended by it."""
 SEND_AHEAD = 4 * channels.FRAME_PAYLOAD
-"""Bytes of stdin queued at most before the server has taken them: memory stays flat whatever is sent."""
+"""Bytes of stdin queued at most before the server has taken them, so that memory stays flat."""
 OPEN_SECONDS = 60.0
 """Seconds for the upgrade itself, when the caller sets no limit."""
 
@@ -62,12 +62,17 @@ class ExecTarget(NamedTuple):
     incarnation: str = ""
 
     def __str__(self) -> str:
-        container = f", container {self.container}" if self.container else ""
-        return f'pod "{self.pod}" in namespace "{self.namespace}"{container}'
+        text = f'pod "{self.pod}" in namespace "{self.namespace}"'
+        if self.container:
+            return f"{text}, container {self.container}"
+        return text
 
 
 class ExecSession:
-    """A command that runs, from the upgrade to its status. A context manager; closing leaves the command running."""
+    """A command that runs, from the upgrade to its status.
+
+    A context manager; closing leaves the command running.
+    """
 
     def __init__(
         self, stream: WebSocketStream, client: RESTClient, target: ExecTarget, name: str
@@ -146,7 +151,7 @@ class ExecSession:
         return message
 
     def _queue_stdin(self, stdin: Iterator[bytes]) -> None:
-        """Queue stdin up to SEND_AHEAD, and its end if the protocol can say that. Pings go between."""
+        """Queue stdin up to SEND_AHEAD, and its end if that can be said. Pings go between."""
         while self._stream.queued < SEND_AHEAD:
             chunk = next(stdin, None)
             if chunk is None:
@@ -209,8 +214,8 @@ class ExecSession:
         if self._heartbeat.is_lost:
             self._memory.forget(self._answers_pings)  # it may have been what is wrong
             self._lost(
-                "nothing has come for a minute or more, not even answers to pings: is the network or the VPN down, or "
-                "does something on the way keep a dead connection open?"
+                "nothing has come for a minute or more, not even answers to pings: is the network "
+                "or the VPN down, or does something on the way keep a dead connection open?"
             )
         self._ping()
 
@@ -222,7 +227,8 @@ class ExecSession:
 
     def _lost(self, why: str, cause: Optional[Exception] = None) -> NoReturn:
         raise ExecConnectionLostError(
-            f"the connection to {self._name()} was lost before its status came ({why}): its exit code is unknown"
+            f"the connection to {self._name()} was lost before its status came ({why}): its exit "
+            "code is unknown"
         ) from cause
 
 
@@ -243,17 +249,17 @@ def open_session(
         NotUpgradedError: the server speaks none of the subprotocols.
     """
     path = PODS.item(target.namespace, target.pod, "exec")
-    options = [
-        ("container", target.container),
-        ("stdin", stdin),
-        ("stdout", True),
-        ("stderr", True),
-    ]
+    options: dict[str, object] = {
+        "container": target.container,
+        "stdin": stdin,
+        "stdout": True,
+        "stderr": True,
+        "tty": False,
+    }
     memory = client.memory
     for subprotocol in sorted(commands, key=lambda each: memory.knows((_REFUSED, each))):
         words = commands[subprotocol]
-        query: list[tuple[str, object]] = [("command", word) for word in words]
-        query += [*options, ("tty", False)]
+        query = [*(("command", word) for word in words), *options.items()]
         limit = deadline.sooner(OPEN_SECONDS)
         try:
             stream = upgrade(client, path, query=query, subprotocols=[subprotocol], deadline=limit)
@@ -281,7 +287,8 @@ def returncode_of(status: ExitStatus, target: ExecTarget, command: Sequence[str]
     """The exit code, or the exception for a command that did not run.
 
     Raises:
-        CommandNotFoundError: the container has no such executable. ExecError: it could not be started.
+        CommandNotFoundError: the container has no such executable.
+        ExecError: it could not be started.
         APIError: the server's own refusal (v5 may report a bad pod or container only here).
     """
     if status.returncode is not None:
@@ -292,15 +299,11 @@ def returncode_of(status: ExitStatus, target: ExecTarget, command: Sequence[str]
     words = list(command)
     if any(sign in message for sign in _NOT_FOUND) and "chdir" not in message:
         raise CommandNotFoundError(
-            f"{words[0]!r} was not found in {target}: install it in the image, give its full path, or use shell=True "
-            f"for a builtin ({status.message})",
+            f"{words[0]!r} was not found in {target}: install it in the image, give its full path, "
+            f"or use shell=True for a builtin ({status.message})",
             command=words,
         )
-    hint = (
-        f"; command and environment are too long for it: {LONG_DATA}"
-        if is_too_long(message)
-        else ""
-    )
-    raise ExecError(
-        f"{words[0]!r} could not be started in {target}: {status.message}{hint}", command=words
-    )
+    failure = f"{words[0]!r} could not be started in {target}: {status.message}"
+    if is_too_long(message):
+        failure = f"{failure}; command and environment are too long for it: {LONG_DATA}"
+    raise ExecError(failure, command=words)

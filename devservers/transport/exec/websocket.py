@@ -54,8 +54,9 @@ if not hasattr(
     _library, "ABNF"
 ):  # there is a package called websocket, too, and anybody's websocket.py
     raise MissingDependencyError(
-        f"{_NEEDED}, but the module websocket that is found is another one ({getattr(_library, '__file__', None)}): "
-        "remove it (pip uninstall websocket, or rename the file), then pip install websocket-client"
+        f"{_NEEDED}, but the module websocket that is found is another one "
+        f"({getattr(_library, '__file__', None)}): remove it (pip uninstall websocket, or rename "
+        "the file), then pip install websocket-client"
     )
 
 LIBRARY = (
@@ -76,7 +77,8 @@ UPGRADE = "UPGRADE"
 class Message(NamedTuple):
     """A whole message, or the close of the stream (``closed`` True; ``data`` is the reason given).
 
-    A ping or pong counts as a message without data, which means nothing; ``pong`` is what a pong carried.
+    A ping or pong counts as a message without data, which means nothing; ``pong`` is what a pong
+    carried.
     """
 
     data: bytes
@@ -86,7 +88,9 @@ class Message(NamedTuple):
 
 
 class NotUpgradedError(APIError):
-    """The server knows none of the subprotocols offered: a bare 403 without a Status. Nothing was started."""
+    """The server knows none of the subprotocols offered: a bare 403 without a Status. Nothing was
+    started.
+    """
 
 
 class WebSocketStream:
@@ -253,7 +257,7 @@ def _refusal(
     client: RESTClient, target: str, handshake: Handshake, answer: http.client.HTTPResponse,
     headers: list[tuple[str, str]],
 ) -> Exception:  # fmt: skip
-    """The exception for an answer other than 101: what it would be for any request, and two more."""
+    """The exception for an answer other than 101: as for any request, but for two cases."""
     doing = handshake.doing
     guarded(client.config, doing, answer.begin)
     code = answer.status
@@ -261,11 +265,13 @@ def _refusal(
         return ProtocolError(f"{doing}: the head of the server's answer is too long or was cut")
     if code < 300:
         failure: Exception = ProtocolError(
-            f"{doing}: the server answered {code} instead of upgrading: does a proxy on the way not "
-            "let WebSockets through?"
+            f"{doing}: the server answered {code} instead of upgrading: does a proxy on the way "
+            "not let WebSockets through?"
         )
     else:
-        body = guarded(client.config, doing, answer.read) if code >= 400 else b""
+        body = b""  # that of a redirect may have no end
+        if code >= 400:
+            body = guarded(client.config, doing, answer.read)
         if code == 403 and not body.strip():
             offered = ", ".join(handshake.subprotocols)
             problem = f"the server knows none of the subprotocols offered ({offered})"

@@ -1,4 +1,4 @@
-"""The one place that opens connections to the API server: a name, TCP, perhaps a proxy, perhaps TLS.
+"""The one place that opens connections to the API server: name, TCP, perhaps a proxy, perhaps TLS.
 
 Every step honors the deadline and its cancellation: the socket does not block while the connection
 is being opened, and each wait is one that :meth:`Deadline.wait` can end. So ``stop()`` of a watch
@@ -252,15 +252,21 @@ def _read_head(sock: socket.socket, deadline: Deadline, target: str) -> bytes:
     return head
 
 
+_UNREACHED = (
+    "it could not reach the API server: check the server's address, or exempt the host in NO_PROXY"
+)
 _CONNECT_ADVICE = {
     401: "it wants credentials: put user and password into the proxy's URL",
-    403: "it does not allow this target: ask for a rule, or exempt the host in NO_PROXY if it can be reached directly",
+    403: "it does not allow this target: ask for a rule, or exempt the host in NO_PROXY if it can "
+    "be reached directly",
     404: "it does not seem to be a forward proxy: check the address",
     405: "it does not allow CONNECT: check the address and port of the proxy",
-    407: "it wants credentials: put user and password (percent-encoded) into the proxy's URL, or renew them",
-    502: "it could not reach the API server: check the server's address, or exempt the host in NO_PROXY",
-    503: "it could not reach the API server: check the server's address, or exempt the host in NO_PROXY",
-    504: "the API server did not answer it: check the server's address, or exempt the host in NO_PROXY",
+    407: "it wants credentials: put user and password (percent-encoded) into the proxy's URL, or "
+    "renew them",
+    502: _UNREACHED,
+    503: _UNREACHED,
+    504: "the API server did not answer it: check the server's address, or exempt the host in "
+    "NO_PROXY",
 }
 
 

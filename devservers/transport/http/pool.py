@@ -30,7 +30,6 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 from ..auth.credentials import Identity
 from ..config.clientconfig import ClientConfig
 from ..deadline import SYSTEM_CLOCK, Clock, Deadline
-from ..locks import ForkSafeLock
 from .dial import connect
 from .sockets import UNANSWERED_SECONDS, dead_path, has_its_socket, unanswered, wait_ready
 from .stream import Stream
@@ -51,7 +50,7 @@ _NO_DEADLINE = Deadline(None)
 
 
 class TimedSocket:
-    """What ``http.client`` takes for a socket; each operation is bounded by the present deadline."""
+    """What ``http.client`` uses as a socket; the present deadline bounds each operation."""
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
@@ -196,41 +195,48 @@ class Connection(http.client.HTTPConnection):
 
 
 class Pool:
-    """Idle connections to one API server, the most recently used first."""
+    """Idle connections to one API server, the most recently used last.
+
+    It serves many threads without a lock: each step is one operation of a list, so that two threads
+    never take the same connection, and a forked child finds the list whole.
+    """
 
     def __init__(self, config: ClientConfig, clock: Clock = SYSTEM_CLOCK) -> None:
         self.config = config
         self.clock = clock
         self._idle: list[Connection] = []
-        self._lock = ForkSafeLock()
         self._closed = False
 
     def take(self, identity: Identity) -> Optional[Connection]:
         """A connection that was used before and still can be, by this identity."""
         while True:
-            with self._lock:
-                connection = self._idle.pop() if self._idle else None
-            if connection is None:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
                 return None
             if connection.version == identity.version and connection.is_usable():
                 return connection
             connection.close()
 
     def put(self, connection: Connection) -> None:
-        """Keep it for another request, if there is room."""
+        """Keep it for another request; where there are too many, the oldest goes."""
         connection.idle_since = self.clock.now()
         connection.timed.bind(_NO_DEADLINE, None)
-        with self._lock:
-            if not self._closed and len(self._idle) < IDLE_CONNECTIONS:
-                self._idle.append(connection)
-                return
-        connection.close()
+        self._idle.append(connection)
+        if self._closed:  # perhaps only since this answer began
+            self.drop_idle()
+        elif len(self._idle) > IDLE_CONNECTIONS:
+            self._drop_oldest()
 
     def drop_idle(self) -> None:
-        with self._lock:
-            idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.close()
+        while self._idle:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        try:
+            self._idle.pop(0).close()
+        except IndexError:
+            pass  # another thread has just taken it
 
     def close(self) -> None:
         self._closed = True

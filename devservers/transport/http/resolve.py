@@ -1,12 +1,12 @@
 """Name resolution that ends with its deadline.
 
 The system's resolver blocks for as long as it likes (half a minute where a name server is silent)
-and nothing can wake it. So where there is a limit to keep, or a cancellation to hear, a name is
-looked up by a thread that lives for that one lookup. The rule that this package starts no threads
-of its own gives way here, and as little as it can: an address needs no lookup, as in a pod and with
-most kubeconfigs; a kept-alive connection is not opened anew; and where no thread can be started,
-the lookup is done in place. A thread that was given up ends when the resolver does, and holds
-nothing.
+and nothing can wake it. So where there is a deadline or a cancellation, a name is looked up by a
+thread that lives for that one lookup. This is the one exception to the rule that the package starts
+no threads of its own, and a rare one: an address needs no lookup, as in a pod and with most
+kubeconfigs; a kept-alive connection needs none either; and where no thread can be started, the
+lookup is done in place. A thread that is given up ends when the resolver does, and holds no
+resources.
 """
 
 from __future__ import annotations
@@ -34,8 +34,7 @@ def resolve(
     """The addresses of a host, in the system's order of preference.
 
     Raises:
-        OSError, UnicodeError: it has none, or is no name at all. TimeoutError: the deadline came
-        first.
+        OSError: it has none. UnicodeError: it is not a host name. TimeoutError: the time is up.
     """
     if _is_address(host) or (deadline.remaining() is None and deadline.cancellation is None):
         found = lookup(host, port)
@@ -66,23 +65,21 @@ class _Lookup:
         self._error: Optional[Exception] = None
 
     def result(self, deadline: Deadline) -> list[Any]:
-        """What it found, or its error, if that comes within the deadline."""
-        if (
-            sys.is_finalizing()
-        ):  # where a thread does not run any more, and one that is waited for hangs
+        """The addresses found; raises the error of the lookup, or TimeoutError."""
+        if sys.is_finalizing():  # no thread runs any more, and waiting for one would hang
             self._run()
         else:
-            self._run_beside()
+            self._run_in_thread()
         if not deadline.wait(self._done.wait):
             raise TimeoutError("timed out")
         if self._error is not None:
             raise self._error
         return self._found
 
-    def _run_beside(self) -> None:
+    def _run_in_thread(self) -> None:
         try:
             threading.Thread(target=self._run, name="devservers-resolve", daemon=True).start()
-        except RuntimeError:  # no more threads are to be had here
+        except RuntimeError:  # no more threads can be started here
             self._run()
 
     def _run(self) -> None:

@@ -1,15 +1,15 @@
-"""What is set on, and asked of, every socket that leads to the API server: readiness, probes, signs of life.
+"""Sockets that lead to the API server: waiting until one is ready, and noticing a dead path.
 
-Theory of operation. When a path is dead below (packets vanish, and no TCP answers), a connection
-does not end by itself for hours. Which remedy there is depends on what is under way:
+Theory of operation. When packets vanish on the way and no TCP answers any more, a connection does
+not end by itself for hours. What can be done depends on what is under way:
 
-1. Nothing is, and we wait to read (a watch, an answer that takes its time): the kernel's keepalive
-   probes ask, and a path that leaves :data:`PROBES` of them without an answer is ended by the
-   kernel, within half a minute in all.
+1. Nothing is, and we wait to read (a watch, an answer that takes its time): the kernel sends
+   keepalive probes, and ends a connection that leaves :data:`PROBES` of them unanswered, within
+   half a minute in all.
 2. We have sent something that is not acknowledged: the kernel sends no probes then, but repeats
    what was sent for a quarter of an hour. :func:`unanswered` asks it (``TCP_INFO``, Linux) how long
-   ago the peer gave a sign of life.
-3. The peer does not read, so that its window is closed: it is alive, and says so to the kernel's
+   ago the peer last gave a sign of life.
+3. The peer does not read, so that its window is closed: it is alive, and answers the kernel's
    window probes.
 
 ``TCP_USER_TIMEOUT`` is left alone, though it is made for the second case: Linux counts answered
@@ -33,13 +33,13 @@ PROBE_AFTER = 10
 PROBE_INTERVAL = 5
 """… between two of them…"""
 PROBES = 3
-"""… and how many stay without an answer before the kernel ends the connection: 25 s in all."""
+"""… and how many may be unanswered before the kernel ends the connection: 25 s in all."""
 UNANSWERED_SECONDS = 25.0
-"""As long may what was sent stay without any sign of life, where a lost connection costs little."""
+"""Seconds without a sign of life after which a request is given up: it can be sent again."""
 
-_IDLE_OPTION = getattr(socket, "TCP_KEEPIDLE", None) or (
-    getattr(socket, "TCP_KEEPALIVE", 0x10) if sys.platform == "darwin" else None
-)
+_IDLE_OPTION = getattr(socket, "TCP_KEEPIDLE", None)
+if _IDLE_OPTION is None and sys.platform == "darwin":
+    _IDLE_OPTION = getattr(socket, "TCP_KEEPALIVE", 0x10)
 _PROBE_OPTIONS = (
     (_IDLE_OPTION, PROBE_AFTER),
     (getattr(socket, "TCP_KEEPINTVL", None), PROBE_INTERVAL),
@@ -61,10 +61,18 @@ def wait_ready(
 ) -> bool:
     """Wait until the socket can be read or written; False when the time is up. None: no limit."""
     if not hasattr(select, "poll"):
-        return any(select.select([sock] if read else [], [sock] if write else [], [], seconds))
+        readers, writers = [sock] if read else [], [sock] if write else []
+        return any(select.select(readers, writers, [], seconds))
+    events = 0
+    if read:
+        events |= select.POLLIN
+    if write:
+        events |= select.POLLOUT
     poller = select.poll()
-    poller.register(sock, (select.POLLIN if read else 0) | (select.POLLOUT if write else 0))
-    return bool(poller.poll(None if seconds is None else max(0, int(seconds * 1000 + 0.999))))
+    poller.register(sock, events)
+    if seconds is None:
+        return bool(poller.poll())
+    return bool(poller.poll(max(0, int(seconds * 1000 + 0.999))))  # rounded up: no busy loop
 
 
 def has_its_socket(sock: Stream) -> bool:
@@ -86,10 +94,10 @@ _TCP_INFO_BYTES = 60
 
 
 def unanswered(sock: Stream, seconds: float) -> bool:
-    """Whether the peer's kernel has been asked repeatedly and has not given a sign of life for so long.
+    """Whether the peer has not answered repeated packets or probes for that many seconds.
 
-    Always False where the system does not tell (anything but Linux), and for a peer that merely
-    does not read.
+    Always False where the system does not say (all but Linux), and for a peer that merely does not
+    read.
     """
     if sys.platform != "linux":
         return False
@@ -103,5 +111,5 @@ def unanswered(sock: Stream, seconds: float) -> bool:
 
 
 def dead_path() -> OSError:
-    """The error for a path that leaves everything unanswered."""
+    """The error for a peer that is :func:`unanswered`."""
     return OSError(errno.ETIMEDOUT, "the host no longer answers: is the network or the VPN down?")

@@ -59,7 +59,7 @@ Word = Union[str, int, Callable[[Exception], str]]
 
 
 def _is_ours(error: Exception) -> bool:
-    """Whether a timeout is that of our deadline: the kernel's for a dead path is an OSError, too."""
+    """Whether a timeout is our deadline's, not the kernel's word about a dead path (ETIMEDOUT)."""
     return getattr(error, "errno", None) != errno.ETIMEDOUT
 
 
@@ -87,7 +87,8 @@ CONNECT: Table = (
     Rule(
         _TIMEOUTS,
         RequestTimeoutError,
-        "no connection to {target} in time; is the host up, and does a firewall or a missing VPN drop packets?",
+        "no connection to {target} in time; is the host up, and does a firewall or a missing VPN "
+        "drop packets?",
     ),
     Rule(
         ConnectionRefusedError,
@@ -112,7 +113,8 @@ TUNNEL: Table = (
     Rule(
         OSError,
         ConnectionFailedError,
-        "{target} closed the connection when asked for {authority}; does it allow CONNECT to port {port}?",
+        "{target} closed the connection when asked for {authority}; does it allow CONNECT to port "
+        "{port}?",
     ),
 )
 EXCHANGE: Table = (

@@ -47,7 +47,10 @@ def _explain_verification(code: int, detail: str, settings: TLSSettings) -> str:
             "renew it on the server, and check this machine's clock"
         )
     if code in _NOT_YET_VALID:
-        return f"its certificate is not valid yet ({detail}); check the clocks of this machine and the server"
+        return (
+            f"its certificate is not valid yet ({detail}); "
+            "check the clocks of this machine and the server"
+        )
     if code in _WRONG_NAME:
         return (
             f"its certificate is for another name ({detail}); use a host name from the certificate "
@@ -66,7 +69,10 @@ def _explain_alert(reason: str, certificate: Optional[ClientCertificate]) -> str
             "it does not speak TLS; check the port, and whether `server` should begin with http://"
         )
     if "PROTOCOL_VERSION" in reason or "UNSUPPORTED_PROTOCOL" in reason:
-        return "it offers no version of TLS that is safe (1.2 or newer); update the server, or the proxy in between"
+        return (
+            "it offers no version of TLS that is safe (1.2 or newer); "
+            "update the server, or the proxy in between"
+        )
     if "CERTIFICATE_REQUIRED" in reason:
         return (
             "it demands a client certificate; "
@@ -94,7 +100,10 @@ def is_end_of_stream(error: Exception) -> bool:
     """
     if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)):
         return True
-    return isinstance(error, ssl.SSLError) and error.reason == "UNEXPECTED_EOF_WHILE_READING"
+    return (
+        isinstance(error, ssl.SSLError)
+        and getattr(error, "reason", "") == "UNEXPECTED_EOF_WHILE_READING"
+    )
 
 
 def is_alert(error: Exception) -> bool:

@@ -1,16 +1,17 @@
 """TLS inside TLS: the API server's session through the session with an https proxy.
 
-``ssl`` wraps only what has a file descriptor of its own, so the inner session runs over two memory buffers.
-:class:`TunnelledTLS` looks like the blocking or non-blocking ``SSLSocket`` that everything else here uses.
+``ssl`` wraps only what has a file descriptor of its own, so the inner session runs over two memory
+buffers. To its users a :class:`TunnelledTLS` is a stream (:class:`~..http.stream.Stream`), blocking
+or not, that behaves as an ``SSLSocket`` does.
 
-Invariants: ciphertext that OpenSSL has produced stays in ``_outgoing`` until the outer socket took it; a call that
-would block on the outer socket raises ``SSLWantReadError`` / ``SSLWantWriteError`` exactly as ``SSLSocket`` does and
-can be repeated; plaintext once accepted by :meth:`send` is never accepted twice.
+Invariants: ciphertext that OpenSSL has produced stays in ``_outgoing`` until the outer socket took
+it; a call that would block on the outer socket raises ``SSLWantReadError`` or ``SSLWantWriteError``
+exactly as ``SSLSocket`` does and can be repeated; plaintext once accepted by :meth:`send` is never
+accepted twice.
 """
 
 from __future__ import annotations
 
-import io
 import socket
 import ssl
 import time
@@ -34,34 +35,33 @@ class TunnelledTLS:
         self._session = context.wrap_bio(
             self._incoming, self._outgoing, server_hostname=server_hostname
         )
-        self._io_refs = 0
-        self._closed = False
         self._shut = False
 
     def do_handshake(self) -> None:
         self._pump(self._session.do_handshake)
 
-    def recv(self, size: int = _CHUNK, flags: int = 0) -> bytes:
+    def recv(self, size: int = _CHUNK) -> bytes:
         buffer = bytearray(size)
         count = self.recv_into(buffer)
         return bytes(buffer[:count])
 
-    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+    def recv_into(self, buffer: Any) -> int:
         view = memoryview(buffer).cast("B")
-        size = nbytes or len(view)
-        if not size:
+        if not view:
             return 0
         try:
-            return self._pump(lambda: cast(int, self._session.read(size, view)))
+            return self._pump(lambda: cast(int, self._session.read(len(view), view)))
         except OSError as error:
-            # The end, with a close_notify or (as SSLSocket has it) without: HTTP knows if that was too early. Also when
-            # we ended it ourselves and the peer answers with a reset.
+            # The end, with a close_notify or (as SSLSocket has it) without: HTTP knows if that was
+            # too early. Also when we ended it ourselves and the peer answers with a reset.
             if is_end_of_stream(error) or self._shut:
                 return 0
             raise
 
-    def send(self, data: Any, flags: int = 0) -> int:
-        """Bytes taken; raises SSLWantWriteError, having taken none, while earlier ones still wait for the socket."""
+    def send(self, data: Any) -> int:
+        """Bytes taken; raises SSLWantWriteError, having taken none, while earlier ones still wait
+        for the socket.
+        """
         self._flush()
         if not data:
             return 0
@@ -72,83 +72,34 @@ class TunnelledTLS:
             pass  # encrypted and kept; the next call of any kind sends it
         return taken
 
-    def sendall(self, data: Any, flags: int = 0) -> None:
-        rest = memoryview(data).cast("B")
-        while rest:
-            rest = rest[self.send(rest) :]
-        self._flush()
-
-    def pending(self) -> int:
-        """Plaintext bytes that can be read without waiting; undecrypted ones count as at least one."""
-        return (
-            self._session.pending() or min(1, self._incoming.pending) or _outer_pending(self.outer)
-        )
-
     def fileno(self) -> int:
-        return -1 if self._closed else self.outer.fileno()
+        return self.outer.fileno()
 
     def settimeout(self, seconds: Optional[float]) -> None:
         self.outer.settimeout(seconds)
 
-    def gettimeout(self) -> Optional[float]:
-        return self.outer.gettimeout()
-
     def setblocking(self, flag: bool) -> None:
         self.outer.setblocking(flag)
 
-    def setsockopt(self, *args: Any) -> None:
-        self.outer.setsockopt(*args)
-
-    def getsockopt(self, *args: Any) -> Any:
-        return self.outer.getsockopt(*args)
-
-    def getpeername(self) -> Any:
-        return self.outer.getpeername()
-
-    def version(self) -> Optional[str]:
-        return self._session.version()
-
-    def getpeercert(self, binary_form: bool = False) -> Any:
-        return self._session.getpeercert(binary_form)
-
-    def selected_alpn_protocol(self) -> Optional[str]:
-        return self._session.selected_alpn_protocol()
+    def getsockopt(self, level: int, option: int, size: int) -> bytes:
+        return self.outer.getsockopt(level, option, size)
 
     def shutdown(self, how: int) -> None:
-        """Shut the connection itself down (from any thread); a blocked reader comes back with the end of the stream."""
+        """Shut the connection itself down (from any thread); a blocked reader comes back with the
+        end of the stream.
+        """
         self._shut = True
         socket.socket.shutdown(
             self.outer, how
         )  # SSLSocket's own would go on reading ciphertext as if it were plain
 
-    def makefile(
-        self, mode: str = "r", buffering: Optional[int] = None, **_: Any
-    ) -> io.BufferedReader:
-        """A buffered binary reader, as ``http.client`` asks for; the socket closes after it."""
-        if mode != "rb":
-            raise ValueError("only makefile('rb') is supported")
-        self._io_refs += 1
-        raw = socket.SocketIO(self, "r")  # type: ignore[arg-type]  # it needs recv_into and this class's bookkeeping
-        return io.BufferedReader(raw, buffering or io.DEFAULT_BUFFER_SIZE)
-
-    def _decref_socketios(self) -> None:
-        self._io_refs -= 1
-        if self._closed and self._io_refs <= 0:
-            self.outer.close()
-
     def close(self) -> None:
-        self._closed = True
-        if self._io_refs <= 0:
-            self.outer.close()
-
-    def __enter__(self) -> TunnelledTLS:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        self.outer.close()
 
     def _pump(self, step: Callable[[], _T]) -> _T:
-        """Repeat ``step``, carrying ciphertext both ways, until it has its answer; the timeout is for all of it."""
+        """Repeat ``step``, carrying ciphertext both ways, until it has its answer; the timeout is
+        for all of it.
+        """
         timeout = self.outer.gettimeout()
         end = time.monotonic() + timeout if timeout else None
         try:
@@ -173,7 +124,7 @@ class TunnelledTLS:
             return result
 
     def _allow(self, end: Optional[float]) -> None:
-        """Let the next wait last until ``end``: bytes may drip, and each would begin the timeout anew."""
+        """Let the next wait last until ``end``: each byte that drips would restart the timeout."""
         if end is None:
             return
         left = end - time.monotonic()
@@ -206,8 +157,3 @@ class TunnelledTLS:
             self._flush()
         except OSError:
             pass  # what matters is the result at hand; the next call meets the same error
-
-
-def _outer_pending(outer: socket.socket) -> int:
-    pending = getattr(outer, "pending", None)
-    return min(1, pending()) if pending else 0

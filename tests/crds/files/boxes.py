@@ -9,7 +9,9 @@ import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Callable, Optional, Union
+from typing import Any, Callable, Optional, Union
+
+import pytest
 
 from devservers.crds.result import RemoteResult
 from devservers.errors import CommandNotFoundError
@@ -17,7 +19,15 @@ from tests.fakeapiserver.pods.sandbox import preparation
 from tests.machine import BUSYBOX, TOYBOX, WITHOUT_BUSYBOX
 
 TOOLS = ("sh", "head", "tar", "mkdir", "mv", "rm", "chmod")
-MORE_TOOLS = ("cat", "chgrp", "find", "ls", "printf", "rmdir")  # for special cases, and shells without printf
+MORE_TOOLS = (
+    "cat",
+    "chgrp",
+    "find",
+    "ls",
+    "printf",
+    "readlink",
+    "rmdir",
+)  # for special cases, and shells without printf
 NOBODY = 65534
 
 
@@ -26,7 +36,8 @@ class Box:
 
     ``before_feeding`` is called with the command started and nothing sent yet; ``feed_at_most`` cuts the stream there,
     as a lost connection does. ``largest_file`` is how many bytes can be written to one file, as on a disk that is full
-    then; ``groups`` are those of ``user`` beside its own.
+    then; ``groups`` are those of ``user`` beside its own. With ``own_processes`` it sees no process of this machine, as
+    another container of the same pod.
     """
 
     def __init__(self, tools: Path, root: Path, *, half_close: bool) -> None:
@@ -44,6 +55,7 @@ class Box:
         self.fed = 0
         self.last_command: list[str] = []
         self.mounts: list[str] = []
+        self.own_processes = False
 
     def __call__(self, args: Sequence[str], stdin: Optional[Iterable[bytes]] = None) -> RemoteResult:
         self.last_command = list(args)
@@ -52,10 +64,9 @@ class Box:
             raise CommandNotFoundError(f"the container has no {args[0]!r}", command=list(args))
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             process = subprocess.Popen(
-                [*self._mounting(), executable, *self.shell_options, *args[1:]],
+                [*self._isolating(), *self._mounting(), executable, *self.shell_options, *args[1:]],
                 stdin=subprocess.PIPE, stdout=out, stderr=err, cwd=self.root, env=self.env, umask=self.umask,
-                user=self.user, group=self.user, extra_groups=None if self.user is None else self.groups, bufsize=0,
-                preexec_fn=preparation(self.largest_file),
+                **({} if self.mounts else self._identity()), bufsize=0, preexec_fn=preparation(self.largest_file),
             )  # fmt: skip
             with process:
                 self._feed(process, stdin or ())
@@ -82,9 +93,24 @@ class Box:
         """For commands ``source`` is mounted at ``place``; there only, and as long as they run."""
         self.mounts += [str(source), str(place), options]
 
+    def _identity(self) -> dict[str, Any]:
+        return {"user": self.user, "group": self.user, "extra_groups": None if self.user is None else self.groups}
+
+    def _isolating(self) -> list[str]:
+        if not self.own_processes:
+            return []
+        return [shutil.which("unshare") or "unshare", "--pid", "--fork", "--mount-proc"]
+
     def _mounting(self) -> list[str]:
+        """The command before the command that mounts, as root, and then becomes ``user``."""
         if not self.mounts:
             return []
+        identity: list[str] = []
+        if self.user is not None:
+            setpriv = shutil.which("setpriv")
+            if setpriv is None:
+                pytest.skip("setpriv is not on PATH")
+            identity = [setpriv, f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups"]
         script = (
             'PATH=$0; while [ "$1" != -- ]; do mount --bind "$1" "$2" || exit 99;'
             ' [ -z "$3" ] || mount -o "remount,bind,$3" "$2" || exit 99; shift 3; done; shift;'
@@ -93,7 +119,7 @@ class Box:
         path = os.environ.get("PATH", os.defpath)
         unshare = shutil.which("unshare") or "unshare"
         shell = shutil.which("sh") or "/bin/sh"
-        return [unshare, "-m", shell, "-c", script, path, *self.mounts, "--", str(self.tools)]
+        return [unshare, "-m", shell, "-c", script, path, *self.mounts, "--", str(self.tools), *identity]
 
     def path(self, name: str) -> Path:
         """Where a path of the box lies on this machine."""
@@ -164,6 +190,41 @@ def use_mksh(directory: Path) -> Optional[str]:
     (directory / "sh").unlink()
     (directory / "sh").symlink_to(shell)
     return None
+
+
+ONE_AT_A_TIME = ("mv", "rm", "chmod", "rmdir", "mkdir")
+"""Tools that the script never runs side by side."""
+
+
+def deleting(box: Box, place: Path, call: int, what: str = "", tools: Sequence[str] = ONE_AT_A_TIME) -> Box:
+    """The same box, but something deletes all staging directories in ``place``, or ``what`` in them.
+
+    That happens before the ``call``-th run of one of ``tools``.
+    """
+    shims = Path(tempfile.mkdtemp(dir=box.root.parent))
+    (shims / "count").write_text("0\n")
+    for tool in box.tools.iterdir():
+        (shims / tool.name).symlink_to(tool)
+    if BUSYBOX and os.path.samefile(shims / "sh", BUSYBOX):
+        use_mksh(shims)  # busybox's own shell runs its own tools, whatever is on PATH
+    for name in tools:
+        (shims / name).unlink()
+        (shims / name).write_text(
+            f"#!{shutil.which('sh')}\n"
+            f"read -r n <{shims}/count; n=$((n + 1)); echo $n >{shims}/count\n"
+            f"[ $n -ne {call} ] || {shutil.which('rm')} -rf {place}/.devservers-*{what}\n"
+            f'exec {box.tools / name} "$@"\n'
+        )
+        (shims / name).chmod(0o755)
+    shims.chmod(0o755)
+    watched = Box(shims, box.root, half_close=box.half_close)
+    watched.mounts = box.mounts
+    return watched
+
+
+def calls(box: Box) -> int:
+    """How often a box of :func:`deleting` has run one of the tools."""
+    return int((box.tools / "count").read_text())
 
 
 def snapshot(root: Union[str, Path]) -> dict[str, tuple[object, ...]]:

@@ -67,6 +67,24 @@ def test_a_complaint_holds_what_was_said_the_exit_code_and_a_remedy() -> None:
     assert "No space left on device (exit code 2). Nothing was changed in the container." in said
 
 
+@pytest.mark.parametrize(
+    ("stderr", "is_blamed"),
+    [
+        (b"tar: x: Cannot open: No space left on device", True),
+        (b"tar: x: Cannot utime: Operation not permitted\ntar: y: No space left on device", True),
+        (b"tar: x: Wrote only 3072 of 10240 bytes", True),
+        (b"tar: can't create symlink 'a' to 'b': Operation not permitted", False),
+        (b"tar: a?b: Cannot open: Invalid argument", False),
+        (b"tar: x: Cannot open: File name too long", False),
+        (b"", True),
+    ],
+)
+def test_the_disk_is_blamed_unless_another_cause_is_plain(stderr: bytes, is_blamed: bool) -> None:
+    said = str(complaint(RemoteResult(2, b"", stderr)))
+    assert "Nothing was changed in the container." in said
+    assert ("a full disk or a quota" in said) == is_blamed
+
+
 def test_a_long_complaint_is_abridged() -> None:
     said = complaint(RemoteResult(2, b"", b"".join(b"tar: %d\n" % number for number in range(1000))))
     assert said is not None

@@ -40,6 +40,19 @@ def test_the_report_counts_what_was_copied(v4_box: Box, tree: Path) -> None:
     assert report.wire_bytes == v4_box.fed
 
 
+def test_reports_are_compared_and_shown_by_their_fields_and_cannot_be_changed(v4_box: Box, local: Path) -> None:
+    (local / "f").write_bytes(b"1234")
+    one, other = (upload(v4_box, local, "p") for _ in range(2))
+    assert one == other
+    assert len({one, other}) == 1
+    assert str(one) == (
+        f"TransferReport(local={str(local)!r}, remote='p', files=1, directories=0, symlinks=0, bytes=4, "
+        f"wire_bytes={one.wire_bytes}, skipped=())"
+    )
+    with pytest.raises(AttributeError):
+        one.files = 2  # type: ignore[misc]
+
+
 def test_an_empty_directory_makes_an_empty_directory(box: Box, local: Path) -> None:
     upload(box, local, str(box.path("a/b/c")))
     assert snapshot(box.path("a/b")) == {"c": snapshot(box.path("a/b"))["c"]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -14,8 +15,9 @@ import pytest
 from devservers.crds.files.transfer import upload
 from devservers.crds.result import RemoteResult
 from devservers.errors import CommandNotFoundError, SyncError
+from tests.machine import needs_root
 
-from .boxes import Box, snapshot
+from .boxes import NOBODY, Box, snapshot
 
 
 def litter(root: Path) -> list[str]:
@@ -71,6 +73,25 @@ def test_a_missing_tool_is_named_with_what_to_do(gnu_box: Box, local: Path, tool
         SyncError, match=f"{tool}: not found .exit code 81.. Copying needs sh, head, tar, .* use an image"
     ):
         upload(gnu_box.without(tool), local, "p")
+
+
+def test_printf_is_needed_where_the_shell_does_not_have_it(busybox_box: Box, local: Path) -> None:
+    mksh = shutil.which("mksh")
+    if mksh is None:
+        pytest.skip("mksh is not on PATH")
+    (busybox_box.tools / "sh").unlink()
+    (busybox_box.tools / "sh").symlink_to(mksh)
+    with pytest.raises(SyncError, match=r"failed: printf: not found \(exit code 81\)"):
+        upload(busybox_box.without("printf"), local, "p")
+
+
+@needs_root
+def test_a_target_that_takes_nothing_is_complained_about_once(v4_box: Box, local: Path) -> None:
+    v4_box.user = NOBODY
+    v4_box.path("p").mkdir()
+    with pytest.raises(SyncError, match="ermission denied") as caught:
+        upload(v4_box, local, "p")
+    assert str(caught.value).count("mkdir: ") == 1
 
 
 def test_a_container_without_a_shell_is_told_as_such(gnu_box: Box, local: Path) -> None:
@@ -162,10 +183,12 @@ def test_the_script_runs_under_strict_shells(any_box: Box, tree: Path, options: 
     assert litter(any_box.root) == []
 
 
-def test_importing_the_room_loads_nothing_heavy() -> None:
+def test_importing_file_sync_loads_nothing_heavy() -> None:
     code = (
-        "import sys, devservers.crds.files\n"
-        "print(sorted({'tarfile', 'subprocess', 'tempfile', 'socket', 'ssl', 'logging', 'yaml'} & set(sys.modules)))"
+        "import sys; before = set(sys.modules)  # what site-packages may have loaded\n"
+        "import devservers.crds.files.transfer\n"
+        "heavy = {'tarfile', 'subprocess', 'tempfile', 'socket', 'ssl', 'logging', 'yaml'}\n"
+        "print(sorted(heavy & (set(sys.modules) - before)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

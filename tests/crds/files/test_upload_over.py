@@ -16,7 +16,7 @@ from devservers.crds.files.transfer import upload
 from devservers.errors import SyncError
 from tests.machine import needs_root
 
-from .boxes import Box, snapshot
+from .boxes import NOBODY, Box, snapshot
 
 
 @pytest.fixture
@@ -73,6 +73,38 @@ def test_a_symlink_replaces_a_file_and_a_file_a_symlink(any_box: Box, place: Pat
     (place / "l").symlink_to("f")
     upload(any_box, local, "p")
     assert snapshot(place) == snapshot(local)
+
+
+UNREACHABLE = {"loop": "loop", "past a file": "other/x", "too long": "x" * 300, "closed": "../closed/x"}
+
+
+@pytest.mark.parametrize("link", UNREACHABLE.values(), ids=UNREACHABLE)
+def test_a_symlink_that_cannot_be_followed_is_replaced(any_box: Box, place: Path, local: Path, link: str) -> None:
+    (local / "loop").symlink_to(link)
+    (local / "other").write_bytes(b"new")
+    closed = any_box.path("closed")
+    closed.mkdir(mode=0)
+    if os.geteuid() == 0:
+        any_box.user = NOBODY
+        os.chown(place, NOBODY, NOBODY)
+    for _ in range(2):
+        upload(any_box, local, "p")
+        assert snapshot(place) == snapshot(local)
+    (local / "loop").unlink()
+    (local / "loop").write_bytes(b"a file now")
+    upload(any_box, local / "loop", "p/loop")
+    assert snapshot(place) == snapshot(local)
+
+
+@needs_root
+def test_one_that_cannot_be_replaced_stays(any_box: Box, place: Path, local: Path) -> None:
+    (local / "loop").symlink_to("loop")
+    (place / "loop").symlink_to("./loop")
+    place.chmod(0o1777)
+    any_box.user = NOBODY
+    with pytest.raises(SyncError, match=r"(?s)loop.*exit code 88\)"):
+        upload(any_box, local, "p")
+    assert os.readlink(place / "loop") == "./loop"
 
 
 def test_a_directory_takes_the_place_of_a_file(any_box: Box, place: Path, local: Path) -> None:

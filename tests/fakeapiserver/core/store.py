@@ -207,12 +207,7 @@ class ObjectStore:
             metadata["name"] = self.sources.name(metadata.get("generateName", ""))
         if kind.namespaced:
             metadata.setdefault("namespace", "default")
-        metadata = {
-            "uid": self.sources.uid(),
-            "creationTimestamp": self.sources.now(),
-            "generation": 1,
-            **metadata,
-        }
+        metadata = {"uid": self.sources.uid(), "creationTimestamp": self.sources.now(), "generation": 1, **metadata}
         return self.add(kind, {**obj, "metadata": metadata}).load()
 
     def get(self, resource: str, name: str, namespace: str = "") -> Object:

@@ -12,14 +12,7 @@ from ..serving.http import Reply, Request
 from ..vocabulary.fielderrors import invalid
 from ..vocabulary.objects import Object, encode
 from ..vocabulary.resources import ResourceType
-from ..vocabulary.status import (
-    MODIFIED,
-    APIFailure,
-    already_exists,
-    bad_request,
-    conflict,
-    internal,
-)
+from ..vocabulary.status import MODIFIED, APIFailure, already_exists, bad_request, conflict, internal
 from ..vocabulary.status import invalid as invalid_object
 from . import strategy
 from .answers import load

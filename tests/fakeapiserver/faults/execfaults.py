@@ -158,10 +158,7 @@ EXEC_FAULTS: dict[str, type[ChannelSocket]] = {
     "split_frames": SplitFrames,
     "unknown_channels": UnknownChannels,
 }
-HANDSHAKE_FAULTS = {
-    "subprotocol_refused": refuse_subprotocol,
-    "no_subprotocol_echoed": echo_no_subprotocol,
-}
+HANDSHAKE_FAULTS = {"subprotocol_refused": refuse_subprotocol, "no_subprotocol_echoed": echo_no_subprotocol}
 
 
 def open_channels(

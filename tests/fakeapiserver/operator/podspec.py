@@ -46,10 +46,7 @@ def deployment_for(devserver: Object, flavor: Object) -> Object:
             "selector": {"matchLabels": labels},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
             "template": {
-                "metadata": {
-                    "labels": labels,
-                    "annotations": {"kubectl.kubernetes.io/default-container": CONTAINER},
-                },
+                "metadata": {"labels": labels, "annotations": {"kubectl.kubernetes.io/default-container": CONTAINER}},
                 "spec": pod_spec(devserver, flavor),
             },
         },

@@ -18,14 +18,7 @@ from urllib.parse import unquote_plus
 
 from ..faults.execfaults import ExecFault, open_channels
 from ..serving.http import Connection, Request, Response, Upgrade
-from ..serving.wschannel import (
-    STREAM_CLOSE,
-    UNVERSIONED,
-    V4,
-    V4_BASE64,
-    V5,
-    ChannelSocket,
-)
+from ..serving.wschannel import STREAM_CLOSE, UNVERSIONED, V4, V4_BASE64, V5, ChannelSocket
 from ..serving.wshandshake import Refusal, negotiate, offered
 from ..vocabulary.streamstatus import KubeletStatus, PlainStatus, TranslatedStatus
 from .process import Sink
@@ -201,11 +194,7 @@ def no_fault() -> Optional[ExecFault]:
 
 
 def shake_hands(
-    request: Request,
-    connection: Connection,
-    supported: Sequence[str],
-    stopping: Event,
-    fault: FaultOf = no_fault,
+    request: Request, connection: Connection, supported: Sequence[str], stopping: Event, fault: FaultOf = no_fault
 ) -> Optional[ChannelSocket]:
     """Answer the upgrade; None if it was refused."""
     protocol = negotiate(request, supported)

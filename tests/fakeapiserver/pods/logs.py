@@ -21,10 +21,7 @@ from ..vocabulary.status import bad_request, invalid
 LOOK_FOR_HANGUP = 0.5  # seconds between looks whether the client of an idle follow is still there
 NEGATIVE = "must be greater than or equal to 0"
 NOT_POSITIVE = "must be greater than 0"
-WAITING = {
-    "ErrImagePull": "image can't be pulled",
-    "ImagePullBackOff": "trying and failing to pull image",
-}
+WAITING = {"ErrImagePull": "image can't be pulled", "ImagePullBackOff": "trying and failing to pull image"}
 
 
 class Line(NamedTuple):
