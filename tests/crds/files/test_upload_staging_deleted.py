@@ -29,8 +29,8 @@ def newer(v4_box: Box, local: Path) -> Path:
     return local
 
 
-UNPACKED = 3
-"""Calls until all is unpacked and the script begins to list what it has to put into place."""
+UNPACKED = 4
+"""Calls (mkdir three times, rm) until the script lists what it has to put into place."""
 
 
 @pytest.mark.parametrize(("what", "since"), [("", 0), ("/tree/d", UNPACKED), ("/tree/a", UNPACKED)])
