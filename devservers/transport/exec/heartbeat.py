@@ -24,9 +24,9 @@ Only the far end can tell, by a pong. But many a silence is none:
    servers and kubelets do so (their WebSocket library answers when it reads; so do those of the
    gateways that end the stream and begin another). But what re-frames a stream may drop control
    frames, and nothing tells such a peer from a dead one: to call it lost would end every command
-   there that is quiet for a minute. The first ping goes out soon, and whoever remembers an answer on
-   an earlier stream says so (``answers``): the time in which a path can die unnoticed is short, and
-   comes once.
+   there that is quiet for a minute. The first ping goes out soon, and whoever remembers an answer
+   on an earlier stream says so (``answers``): the time in which a path can die unnoticed is short,
+   and comes once.
 4. A command of our own that takes its stdin without delay (the far end of a file transfer) is
    different: data that it leaves unread for minutes, while nothing moves in either direction, is a
    loss, whether pings were answered or not. Minutes, for what is on its way may fill large buffers
@@ -61,7 +61,7 @@ _REMEMBERED = 1000
 
 
 class Heartbeat:
-    """The pings of one stream: in ``due_in`` seconds send :meth:`ping`, unless the peer ``is_lost``.
+    """The pings of one stream: in ``due_in`` seconds send :meth:`ping`, if the peer is not lost.
 
     When ``proof_due``, send :meth:`proof`. ``reads_on``: the command takes its stdin without delay.
     ``answers``: the peer is known to answer pings.
