@@ -82,7 +82,7 @@ def test_a_standard_reader_finds_every_entry_the_seals_the_modes_and_the_marker_
     found = list(unpacked(archive(entries, content_of({"f": b"abc", long: b"12345"}))))
     assert [info.name.rstrip("/") for info, _ in found] == ["f", "n" * 150, long, "s", SEALS, MODES, MARKER]
     contents = {info.name: data for info, data in found if data}
-    assert [info.name for info, _ in unpacked(contents.pop(SEALS))] == ["n" * 150]
+    assert [info.name.rstrip("/") for info, _ in unpacked(contents.pop(SEALS))] == ["n" * 150]
     assert contents == {"f": b"abc", long: b"12345", MODES: b"0755 " + b"n" * 150 + b"//\n"}
     assert found[3][0].linkname == "t" * 120
 
