@@ -89,7 +89,10 @@ def configure(
 
 
 def reset() -> None:
-    """Forget the process-wide client and close its connections; the next use makes a new one."""
+    """Forget the process-wide client and close its connections; the next use makes a new one.
+
+    That is made from the environment, whatever :func:`configure` was told before.
+    """
     with _lock:
         _replace(None)
 

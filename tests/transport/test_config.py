@@ -141,6 +141,17 @@ class TestOrder:
         machine.environ["POD_NAMESPACE"] = "told"
         assert machine.load(str(machine.kubeconfig("given", "x"))).namespace is None
 
+    def test_a_namespace_of_a_context_that_cannot_be_one_is_named(self, machine: Machine) -> None:
+        path = str(write(machine.root / "config", document(namespace="Team_A")))
+        with pytest.raises(KubeConfigError, match=rf"context 'dev' in {path}: namespace: Invalid value: \"Team_A\""):
+            machine.load(path)
+        assert machine.load(path, namespace="team-a").namespace == "team-a"
+
+    def test_an_empty_path_is_no_path(self, machine: Machine) -> None:
+        machine.environ["KUBECONFIG"] = str(machine.kubeconfig("own", "x"))
+        with pytest.raises(KubeConfigError, match="must be the path of a file or a dict, not an empty path"):
+            machine.load("")
+
     def test_the_environment_is_read_at_call_time(self, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("one", "two"):
             path = write(machine.root / name, document(cluster={"server": f"https://{name}.example"}))

@@ -58,6 +58,16 @@ def test_a_variable_may_name_the_pods_namespace(account: Path) -> None:
     assert in_cluster_config(told, "asked", directory=str(account)).namespace == "asked"
 
 
+def test_a_namespace_that_cannot_be_one_is_an_error_that_names_its_source(account: Path) -> None:
+    told = {**environ(), "POD_NAMESPACE": "../secrets"}
+    with pytest.raises(KubeConfigError, match=r'POD_NAMESPACE: Invalid value: "../secrets": .*; correct it'):
+        in_cluster_config(told, directory=str(account))
+    assert in_cluster_config(told, "asked", directory=str(account)).namespace == "asked"
+    (account / "namespace").write_text("Team A")
+    with pytest.raises(KubeConfigError, match=f'{account}/namespace: Invalid value: "Team A"'):
+        in_cluster_config(environ(), directory=str(account))
+
+
 def test_no_namespace_file_means_no_namespace(account: Path) -> None:
     (account / "namespace").unlink()
     assert in_cluster_config(environ(), directory=str(account)).namespace is None

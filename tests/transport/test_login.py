@@ -209,7 +209,9 @@ def test_new_credentials_that_are_refused_too_are_not_kept(server: FakeAPIServer
 def test_credentials_for_another_server_are_not_sent_to_this_one(server: FakeAPIServer, path: Path) -> None:
     client = client_of(says(path, server, token="stale"))
     says(path, server, {"server": "https://elsewhere.example"}, token=GOOD)
-    assert "now leads to another server, CA or proxy: create a new client" in refused(client)
+    said = refused(client)
+    assert "now leads to another server, CA or proxy: create a new client" in said
+    assert "devservers.reset() does so, or, if it was configured, configure() again" in said
     assert statuses(server) == [401]
 
 

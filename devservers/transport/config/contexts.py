@@ -14,6 +14,7 @@ from typing import Callable, NamedTuple, Optional
 from ...errors import KubeConfigError
 from ..auth.credentials import Credentials
 from ..locks import ForkSafeLock
+from ..names import validate_namespace
 from ..text import shown_path
 from ..tls.context import TLSSettings
 from .clientconfig import ClientConfig
@@ -76,7 +77,7 @@ def client_config(
         reread = _Rereading(read_again, choice).changed_credentials
     return ClientConfig(
         server=_server(choice.cluster, choice.user),
-        namespace=namespace or choice.context.text("namespace") or None,
+        namespace=namespace or _namespace(choice.context),
         credentials=user_credentials(choice.user, choice.cluster, reread),
         tls=_tls_settings(choice.cluster),
         proxy_url=choice.cluster.text("proxy-url") or None,
@@ -111,8 +112,8 @@ class _Rereading:
             return None
         if choice.server_version() != self._server_version:
             raise choice.context.wrong(
-                "now leads to another server, CA or proxy: create a new client "
-                "(devservers.reset() creates one for the whole process)"
+                "now leads to another server, CA or proxy: create a new client; for the whole "
+                "process devservers.reset() does so, or, if it was configured, configure() again"
             )
         if choice.user is None or not has_credentials(choice.user):
             entry = choice.user or choice.context
@@ -122,6 +123,16 @@ class _Rereading:
                 reread = _Rereading(self._read, choice).changed_credentials
                 self._found = version, user_credentials(choice.user, choice.cluster, reread)
             return self._found[1]
+
+
+def _namespace(context: Entry) -> Optional[str]:
+    name = context.text("namespace")
+    if not name:
+        return None
+    try:
+        return validate_namespace(name, "namespace")
+    except ValueError as error:
+        raise context.wrong(f"{error}; correct it, or pass namespace=") from None
 
 
 def _choose(kube: KubeConfig, context: Optional[str]) -> _Choice:

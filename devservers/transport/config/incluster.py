@@ -11,8 +11,10 @@ import os
 from collections.abc import Mapping
 from typing import Optional
 
+from ...errors import KubeConfigError
 from ..auth.credentials import Credentials, TokenFile
 from ..deadline import SYSTEM_CLOCK, Clock, Deadline
+from ..names import validate_namespace
 from ..tls.context import TLSSettings
 from ..tls.pem import PEMSource
 from .clientconfig import ClientConfig
@@ -44,7 +46,7 @@ def in_cluster_config(
 ) -> ClientConfig:
     """The configuration of the pod, if nothing is missing. The environment's proxies do not apply.
 
-    Raises: KubeConfigError for an empty or unusable token.
+    Raises: KubeConfigError for an empty or unusable token, or an invalid namespace.
     """
     host = environ["KUBERNETES_SERVICE_HOST"].strip("[]")
     address = host_and_port(host, environ["KUBERNETES_SERVICE_PORT"])
@@ -62,12 +64,21 @@ def in_cluster_config(
 
 
 def pod_namespace(environ: Mapping[str, str], directory: str) -> Optional[str]:
-    """The namespace of the pod: ``POD_NAMESPACE``, else the mounted one, else None."""
-    named = environ.get("POD_NAMESPACE")
-    if named:
-        return named
-    try:
-        with open(os.path.join(directory, "namespace"), encoding="utf-8") as file:
-            return file.read().strip() or None
-    except (OSError, UnicodeDecodeError):
+    """The namespace of the pod: ``POD_NAMESPACE``, else the mounted one, else None.
+
+    Raises: KubeConfigError if what is found cannot be the name of a namespace.
+    """
+    source, named = "POD_NAMESPACE", environ.get("POD_NAMESPACE")
+    if not named:
+        source = os.path.join(directory, "namespace")
+        try:
+            with open(source, encoding="utf-8") as file:
+                named = file.read().strip()
+        except (OSError, UnicodeDecodeError):
+            return None
+    if not named:
         return None
+    try:
+        return validate_namespace(named, source)
+    except ValueError as error:
+        raise KubeConfigError(f"{error}; correct it, or pass namespace=") from None

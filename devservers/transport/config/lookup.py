@@ -27,6 +27,11 @@ def config_of_argument(
     if isinstance(kubeconfig, Mapping):
         return client_config(from_mapping(kubeconfig), context, namespace)
     path = os.path.expanduser(os.fspath(kubeconfig))
+    if not path:
+        raise KubeConfigError(
+            "kubeconfig: must be the path of a file or a dict, not an empty path; "
+            "leave it out (None) for KUBECONFIG or ~/.kube/config"
+        )
     if is_content(path):
         raise KubeConfigError(
             "kubeconfig: must be a file path but contains the kubeconfig itself (not shown); "
